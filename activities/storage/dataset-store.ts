@@ -1,0 +1,47 @@
+import type { ColumnType, LandingFile, RunRef, VersionRef } from '../../pipelines/types';
+import type { AcceptedSet, DataFile, Manifest, Provenance } from './manifest';
+
+/** Files of a candidate, still in a scratch directory. */
+export interface ScratchFile {
+  readonly file: string;
+  readonly rows: number;
+  readonly bucket?: number;
+}
+
+export interface CandidateInput {
+  readonly dataset: string;
+  readonly window: string;
+  /** From {@link candidateKey}; the version is named after it, so a second finisher adopts the first one's. */
+  readonly key: string;
+  readonly digest: string;
+  readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];
+  readonly buckets?: { readonly by: string; readonly count: number };
+  readonly files: readonly ScratchFile[];
+  readonly quarantine?: { readonly rows: Readonly<Record<string, number>>; readonly files: readonly ScratchFile[] };
+  readonly rowsIn: number;
+  readonly minKey?: readonly unknown[];
+  readonly maxKey?: readonly unknown[];
+  readonly provenance: Provenance;
+}
+
+/** Versions, candidates and accepted sets over an object store; the catalog in the control schema is a read model of it. */
+export interface DatasetStore {
+  /** The finished candidate of this key, if an earlier try wrote one. */
+  find(dataset: string, window: string, key: string): Promise<Manifest | undefined>;
+  /** Moves the files in, then puts the manifest if absent; returns the manifest that won. */
+  commit(candidate: CandidateInput): Promise<Manifest>;
+  /** Throws `dataset.version-missing`. */
+  manifest(ref: Pick<VersionRef, 'dataset' | 'window' | 'version'>): Promise<Manifest>;
+  accepted(pipeline: string, branch: string, window: string): Promise<AcceptedSet | undefined>;
+  /** Windows with an accepted set, ascending. */
+  acceptedWindows(pipeline: string, branch: string): Promise<string[]>;
+  /**
+   * Makes `next` current iff the current sequence is still `expected` (0 for none) and the run's generation is not
+   * revoked; throws `accept.conflict` or `run.fenced`. The same run accepting the same versions again is a no-op.
+   */
+  accept(next: Omit<AcceptedSet, 'format' | 'sequence' | 'revoked' | 'at'>, expected: number): Promise<AcceptedSet>;
+  /** Forbids a generation's late acceptance; the current versions stay. */
+  revoke(run: RunRef): Promise<void>;
+}
+
+export type { AcceptedSet, DataFile, LandingFile, Manifest };

@@ -1,0 +1,62 @@
+import type { ColumnType, LandingFile, RunRef, VersionRef } from '../../pipelines/types';
+
+export interface DataFile {
+  /** Path in the object store. */
+  readonly path: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** Bucket number, for bucketed datasets. */
+  readonly bucket?: number;
+}
+
+export interface Provenance {
+  readonly run: RunRef;
+  readonly stage: string;
+  readonly attempt: number;
+  readonly stageHash: string;
+  readonly inputs: readonly VersionRef[];
+  readonly landing?: readonly LandingFile[];
+  /** Set when a bootstrap computed this from all landing data up to the window's end. */
+  readonly bootstrap?: true;
+}
+
+/** Explains one version without the database: `datasets/DATASET/WINDOW/VERSION.json`. */
+export interface Manifest {
+  readonly format: 1;
+  readonly dataset: string;
+  readonly window: string;
+  readonly version: string;
+  readonly digest: string;
+  readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];
+  readonly buckets?: { readonly by: string; readonly count: number };
+  readonly files: readonly DataFile[];
+  readonly rows: number;
+  readonly bytes: number;
+  readonly minKey?: readonly unknown[];
+  readonly maxKey?: readonly unknown[];
+  readonly provenance: Provenance;
+  /** Quarantined rows by reason and the files that hold them, for ingest. */
+  readonly quarantine?: { readonly rows: Readonly<Record<string, number>>; readonly files: readonly DataFile[] };
+  readonly rowsIn: number;
+  readonly writtenAt: string;
+}
+
+/** One window's accepted versions: `accepted/PIPELINE/BRANCH/WINDOW/NNNNNN.json`; the highest number is current. */
+export interface AcceptedSet {
+  readonly format: 1;
+  readonly pipeline: string;
+  readonly branch: string;
+  readonly window: string;
+  readonly sequence: number;
+  readonly run: RunRef;
+  readonly versions: readonly VersionRef[];
+  /** Check stage → worst status, as judged before acceptance. */
+  readonly gates: Readonly<Record<string, string>>;
+  readonly bootstrap?: true;
+  readonly origin?: true;
+  readonly tainted?: true;
+  /** Generations that may no longer accept this window: their late commit is refused. */
+  readonly revoked: readonly number[];
+  readonly at: string;
+}

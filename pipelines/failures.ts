@@ -1,0 +1,85 @@
+/**
+ * One table of failure classes and one of codes. Every failure a user can cause has a code; the message names the
+ * thing and the place, `next` the step that mends it. docs/errors.md is generated from this file.
+ */
+
+/** The class decides retry, page, HTTP status and exit code; `refused` and `missing` are answers to a verb, not stage failures. */
+export type FailureClass = 'data' | 'user' | 'platform' | 'timeout' | 'resource' | 'refused' | 'missing';
+
+export interface FailurePolicy {
+  /** Whether the runner retries a stage by itself. */
+  readonly retry: 'never' | 'for-30-minutes' | 'once-smaller';
+  readonly pages: 'data owner' | 'pipeline owner' | 'platform' | 'nobody';
+  readonly httpStatus: number;
+  readonly exitCode: number;
+}
+
+export const FAILURE_CLASSES = {
+  data: { retry: 'never', pages: 'data owner', httpStatus: 422, exitCode: 10 },
+  user: { retry: 'never', pages: 'pipeline owner', httpStatus: 400, exitCode: 11 },
+  platform: { retry: 'for-30-minutes', pages: 'platform', httpStatus: 503, exitCode: 12 },
+  timeout: { retry: 'never', pages: 'pipeline owner', httpStatus: 504, exitCode: 13 },
+  resource: { retry: 'once-smaller', pages: 'platform', httpStatus: 507, exitCode: 14 },
+  refused: { retry: 'never', pages: 'nobody', httpStatus: 409, exitCode: 5 },
+  missing: { retry: 'never', pages: 'nobody', httpStatus: 404, exitCode: 4 },
+} as const satisfies Record<FailureClass, FailurePolicy>;
+
+export interface CodeEntry {
+  readonly class: FailureClass;
+  /** One sentence for docs/errors.md: when it is raised. */
+  readonly when: string;
+  /** The usual next step, for docs/errors.md; a thrown error names its own, exact one. */
+  readonly next: string;
+}
+
+/** Keep sorted by code. */
+export const CODES = {
+  'chain.gap': { class: 'refused', when: 'The window before this one has no accepted set, so its state does not exist.', next: 'Run the window it names, or `--bootstrap` this one.' },
+  'config.invalid': { class: 'user', when: 'An environment variable or option has a value Almanac cannot use.', next: 'Correct the variable the message names.' },
+  'config.unknown': { class: 'user', when: 'An `ALMANAC_*` variable does not exist.', next: 'Use the nearest name, which the message gives, or unset it.' },
+  'internal': { class: 'platform', when: 'Almanac met a state it does not know.', next: 'Retry; if it stays, report it with the log of the run.' },
+  'payload.too-large': { class: 'user', when: 'A workflow payload would exceed 64 KiB.', next: 'Shorten the field the message names.' },
+  'pipeline.invalid': { class: 'user', when: 'A declaration is inconsistent: a cycle, a missing dataset, a policy that would deadlock.', next: 'Correct the place the message names, then `almanac validate`.' },
+  'pipeline.unknown': { class: 'missing', when: 'The project has no pipeline of that name.', next: 'Use one of the names the message lists.' },
+  'project.invalid': { class: 'user', when: 'The project directory has no usable almanac.config.ts.', next: 'Pass `--project DIR`, or mend the file at the place the message names.' },
+  'window.invalid': { class: 'user', when: 'A window key is not of the pipeline’s kind.', next: 'Use a key like the one the message shows.' },
+  'window.open': { class: 'refused', when: 'The window is not over yet, so its data are not complete.', next: 'Run it after the instant the message names.' },
+} as const satisfies Record<string, CodeEntry>;
+
+export type FailureCode = keyof typeof CODES;
+
+/** A failure with a code. `next` is the exact step for this case: a command or an edit. */
+export class AlmanacError extends Error {
+  override readonly name = 'AlmanacError';
+  readonly code: FailureCode;
+  readonly next: string;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: FailureCode, message: string, options: { next: string; details?: Record<string, unknown>; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.next = options.next;
+    this.details = options.details ?? {};
+  }
+
+  get class(): FailureClass {
+    return CODES[this.code].class;
+  }
+
+  get exitCode(): number {
+    return FAILURE_CLASSES[this.class].exitCode;
+  }
+}
+
+/** The failure as plain data: what ledger rows, `--json` and workflow failures carry. */
+export interface FailureInfo {
+  readonly code: FailureCode;
+  readonly class: FailureClass;
+  readonly message: string;
+  readonly next: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export function failureInfo(error: AlmanacError): FailureInfo {
+  return { code: error.code, class: error.class, message: error.message, next: error.next, details: error.details };
+}

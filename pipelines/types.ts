@@ -1,0 +1,238 @@
+/**
+ * The vocabulary of Almanac as types. Everything here is plain data: it travels in workflow inputs, ledger rows and
+ * manifests, so it holds ids, counts, hashes and URIs, never rows of a dataset.
+ */
+
+/** Column types every engine understands; `timestamp` is UTC with microseconds, `text` is UTF-8 without NUL. */
+export type ColumnType = 'text' | 'bigint' | 'integer' | 'double' | 'boolean' | 'timestamp' | 'date';
+
+/** A dataset as its pipeline declares it. Names are unique in a project. */
+export interface DatasetSpec {
+  readonly columns: Readonly<Record<string, ColumnType>>;
+  /** Columns that identify a row; exact uniqueness is measured with each version. */
+  readonly key?: readonly string[];
+  /** Files are split by hash of one column; stages that declare `each: 'bucket'` see one bucket at a time. At most 256. */
+  readonly buckets?: { readonly by: string; readonly count: number };
+  /** `state` datasets are carried from window to window and kept longer (design §7). Default `window`. */
+  readonly kind?: 'window' | 'state';
+  /** Columns never shown in samples or logs unmasked. */
+  readonly pii?: readonly string[];
+}
+
+/** Reads the version the previous window accepted, for ordered chains. */
+export interface PreviousRead {
+  readonly previous: string;
+}
+export type Read = string | PreviousRead;
+
+interface StageCommon {
+  /** Stages that must be done first, beside those implied by what the stage reads. */
+  readonly needs?: readonly string[];
+  /** Wall-clock limit of one attempt in seconds. Default 3600. */
+  readonly timeoutSeconds?: number;
+}
+
+/** Reads landing files of the window, or a reference file by content, into an immutable version and its quarantine. */
+export interface IngestSpec extends StageCommon {
+  readonly kind: 'ingest';
+  /** Folder under `landing/`; exactly one of `landing` and `reference` is given. */
+  readonly landing?: string;
+  /** File name under `reference/`. */
+  readonly reference?: string;
+  readonly writes: string;
+  /** The column that must lie inside the row's `dt=` day; rows outside go to quarantine `early` or `late`. */
+  readonly eventTime?: string;
+  /** What more than one file makes a landing window ready. */
+  readonly ready?: { readonly marker?: string; readonly files?: number; readonly quietMinutes?: number };
+}
+
+/** Runs one SQL text over versions and writes one candidate version. */
+export interface ComputeSpec extends StageCommon {
+  readonly kind: 'compute';
+  /** `none` computes and writes nothing: a join point in the graph. Default `duckdb`. */
+  readonly engine?: 'duckdb' | 'none';
+  /** Alias in the SQL text → dataset, or the previous window's version of one. */
+  readonly reads?: Readonly<Record<string, Read>>;
+  /** File under `pipelines/ID/sql/`. */
+  readonly sql?: string;
+  /** File that computes the same state from all landing data in one scan; used by bootstrap runs instead of `sql`. */
+  readonly bootstrap?: string;
+  readonly writes?: string;
+  /** `bucket`: the text runs once a bucket, over that bucket of every bucketed read. Default `version`. */
+  readonly each?: 'version' | 'bucket';
+}
+
+/** Judges what the run wrote so far; see {@link SuiteSpec}. */
+export interface CheckSpec extends StageCommon {
+  readonly kind: 'check';
+  readonly suite: SuiteSpec;
+}
+
+/** One live table of a publication. */
+export interface LiveTableSpec {
+  readonly from: string;
+  readonly key: readonly string[];
+  readonly indexes?: readonly (readonly string[])[];
+}
+
+export interface PublishSpec extends StageCommon {
+  readonly kind: 'publish';
+  readonly mode: 'newest';
+  readonly tables: Readonly<Record<string, LiveTableSpec>>;
+}
+
+export type StageSpec = IngestSpec | ComputeSpec | CheckSpec | PublishSpec;
+export type StageKind = StageSpec['kind'];
+
+/** A band: an observed value outside `[min, max]` breaches it. */
+export interface Band {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** What a check measures. `rows-where` counts rows for which the SQL predicate is true. */
+export type Metric =
+  | { readonly metric: 'rows' }
+  | { readonly metric: 'null-count'; readonly column: string }
+  | { readonly metric: 'duplicate-keys'; readonly key: readonly string[] }
+  | { readonly metric: 'rows-where'; readonly predicate: string }
+  | { readonly metric: 'missing-references'; readonly column: string; readonly in: { readonly dataset: string; readonly column: string } }
+  | { readonly metric: 'quarantine-ratio'; readonly stage: string; readonly reasons: readonly string[] };
+
+/** A check: a metric of one dataset and the bands it is held to. Names follow deequ where one fits. */
+export interface CheckDeclaration {
+  readonly id: string;
+  readonly dataset: string;
+  readonly measure: Metric;
+  /** `ratio` divides by the dataset's rows before the bands apply; 0 rows give 0. */
+  readonly as?: 'count' | 'ratio';
+  readonly warn?: Band | 'drift';
+  readonly fail?: Band;
+  /** Columns shown for sampled failing rows. Default: the dataset's key. */
+  readonly sample?: readonly string[];
+  readonly owner?: string;
+  /** One sentence for the person who is paged. */
+  readonly why: string;
+}
+
+export interface SuiteSpec {
+  readonly checks: readonly CheckDeclaration[];
+}
+
+/** Daily windows; `timezone` gives local days of 23 to 25 hours. Default UTC. */
+export interface WindowSpec {
+  readonly every: 'day';
+  readonly timezone: string;
+}
+
+export interface ScheduleSpec {
+  readonly cron: string;
+  readonly timezone: string;
+  readonly gap: 'shift' | 'skip';
+  readonly fold: 'first' | 'last';
+  readonly catchUp: 'all' | 'latest' | 'none';
+  readonly overlap: 'queue' | 'skip' | 'cancel-running';
+}
+
+export type ParamValue = string | number | boolean;
+
+export interface PipelineSpec {
+  readonly id: string;
+  readonly owner: string;
+  readonly window: WindowSpec;
+  readonly chain: 'ordered' | 'independent';
+  readonly schedule?: ScheduleSpec;
+  readonly deadline?: { readonly published: string };
+  readonly params?: Readonly<Record<string, ParamValue>>;
+  readonly datasets: Readonly<Record<string, DatasetSpec>>;
+  readonly stages: Readonly<Record<string, StageSpec>>;
+}
+
+/** A half-open interval of data; `start` and `end` are ISO instants, `key` matches `[0-9A-Za-z-]+`. */
+export interface Window {
+  readonly key: string;
+  readonly start: string;
+  readonly end: string;
+}
+
+/** One pipeline for one window; `branch` is `main` for the live chain. */
+export interface RunRef {
+  readonly pipeline: string;
+  readonly window: string;
+  readonly branch: string;
+  readonly generation: number;
+}
+
+/** One immutable version of a dataset. */
+export interface VersionRef {
+  readonly dataset: string;
+  readonly window: string;
+  readonly version: string;
+  /** Order-free digest of canonical rows; equal digests mean equal rows. */
+  readonly digest: string;
+}
+
+/** What the workflow needs to know of a stage; everything else is behind the plan's hash. */
+export interface StageOutline {
+  readonly id: string;
+  readonly kind: StageKind;
+  /** Explicit and implied needs, sorted. */
+  readonly needs: readonly string[];
+  readonly timeoutSeconds: number;
+}
+
+/** A stage of a frozen plan. `hash` covers texts, params, engine settings, output schema and the hashes of its needs. */
+export interface PlanStage extends StageOutline {
+  readonly hash: string;
+  readonly spec: StageSpec;
+  /** Hash of the text `spec.sql` names, stored in the control schema. */
+  readonly sqlHash?: string;
+  readonly bootstrapHash?: string;
+}
+
+/** What a run will do, independent of its window; stored by hash. */
+export interface Plan {
+  readonly hash: string;
+  readonly pipeline: string;
+  readonly chain: PipelineSpec['chain'];
+  readonly window: WindowSpec;
+  readonly params: Readonly<Record<string, ParamValue>>;
+  readonly datasets: Readonly<Record<string, DatasetSpec>>;
+  readonly stages: readonly PlanStage[];
+}
+
+/** A landing or reference file as ingest saw it. */
+export interface LandingFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** What a finished stage tells the run. */
+export interface StageOutput {
+  readonly versions: readonly VersionRef[];
+  readonly rowsIn: number;
+  readonly rowsOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Rows by quarantine reason, for ingest. */
+  readonly quarantined?: Readonly<Record<string, number>>;
+  /** Worst status and counts of a check stage. */
+  readonly gate?: GateSummary;
+  /** The publication a publish stage flipped to. */
+  readonly publication?: number;
+  /** True when a finished candidate was found and nothing was computed again. */
+  readonly adopted?: boolean;
+  /** Usage as the engine reported it. */
+  readonly cpuSeconds?: number;
+  readonly peakMemoryBytes?: number;
+}
+
+export type CheckStatus = 'PASS' | 'NO_HISTORY' | 'WARN' | 'FAIL' | 'ERROR';
+
+export interface GateSummary {
+  readonly status: CheckStatus;
+  readonly checks: number;
+  readonly warned: readonly string[];
+  readonly failed: readonly string[];
+}
