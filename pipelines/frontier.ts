@@ -168,3 +168,9 @@ function advance(outline: readonly StageOutline[], before: FrontierState, comman
   if (held && !before.held) commands.push({ type: 'hold' });
   return { state: { ...state, held }, commands };
 }
+
+/** The state under a newer plan: stages it no longer has are forgotten, stages it adds wait. */
+export function adoptOutline(state: FrontierState, outline: readonly StageOutline[]): FrontierState {
+  const fresh: StageProgress = { status: 'waiting', epoch: 0 };
+  return { ...state, stages: Object.fromEntries(outline.map(({ id }) => [id, state.stages[id] ?? fresh])) };
+}

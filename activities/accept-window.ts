@@ -1,0 +1,62 @@
+import { ATTEMPT_STATES } from '../pipelines/status';
+import type { StageOutput } from '../pipelines/types';
+import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
+import { failureInfo } from '../pipelines/failures';
+import { listAttempts, type AttemptRow } from './ledger/attempts';
+import { readRun } from './ledger/runs';
+import { markAccepted } from './quality/history';
+import type { StageShell } from './run-stage';
+import { recordAccepted } from './storage/catalog';
+import type { RunTask } from './tasks';
+
+/**
+ * Makes the versions this run wrote current together. The ledger is asked first, the store decides: a generation that
+ * was revoked, or that another one overtook, is refused by the numbered put.
+ */
+export async function acceptWindow(shell: StageShell, task: RunTask): Promise<{ readonly sequence: number }> {
+  const { services } = shell;
+  const begun = services.clock.now();
+  try {
+    const row = await readRun(services.database, task.run);
+    if (row === undefined || row.claim !== task.claim || row.endedAt !== null) throw fenced(task.run);
+    const plan = await shell.plan(task.planHash);
+    const outputs = standingOutputs(await listAttempts(services.database, task.run));
+    const gates: Record<string, string> = {};
+    for (const { id, kind } of plan.stages) if (kind === 'check') gates[id] = outputs[id]?.output.gate?.status ?? 'ERROR';
+    const versions = plan.stages.flatMap(({ id }) => outputs[id]?.output.versions ?? []);
+    const { pipeline, branch, window } = task.run;
+    const current = await services.datasets.accepted(pipeline, branch, window);
+    await shell.point('accept:before');
+    const accepted = await services.datasets.accept(
+      {
+        pipeline,
+        branch,
+        window,
+        run: task.run,
+        versions,
+        gates,
+        ...(row.bootstrap ? { bootstrap: true as const } : {}),
+        ...(row.origin ? { origin: true as const } : {}),
+        ...(Object.values(outputs).some(({ tainted }) => tainted) ? { tainted: true as const } : {}),
+      },
+      current?.sequence ?? 0,
+    );
+    await shell.point('accept:after');
+    await recordAccepted(services.database, accepted);
+    await markAccepted(services.database, task.run, versions);
+    return { sequence: accepted.sequence };
+  } catch (thrown) {
+    const error = toAlmanacError(thrown);
+    const history = { firstStartedAt: begun, resourceFailures: 1, patienceSeconds: 0 };
+    throw toApplicationFailure(error, decideRetry(failureInfo(error), history, services.clock.now()));
+  }
+}
+
+/** The newest output that stands, by stage. */
+export function standingOutputs(attempts: readonly AttemptRow[]): Record<string, { readonly output: StageOutput; readonly attempt: number; readonly tainted: boolean }> {
+  const standing: Record<string, { output: StageOutput; attempt: number; tainted: boolean }> = {};
+  for (const { stage, attempt, state, output, tainted } of attempts) {
+    if (ATTEMPT_STATES[state].stands && output !== null && attempt >= (standing[stage]?.attempt ?? -1)) standing[stage] = { output, attempt, tainted };
+  }
+  return standing;
+}

@@ -1,0 +1,70 @@
+import os from 'node:os';
+import { Context } from '@temporalio/activity';
+import type { ChildIdentity } from './compute/engine';
+import { isAlive } from './compute/child-identity';
+import { listAttempts, type AttemptRow } from './ledger/attempts';
+import { endRun, holdRun, runKey } from './ledger/runs';
+import type { StageServices } from './stage';
+import type { CloseTask, ControlActivities, HoldTask } from './tasks';
+
+/** How one attempt of a stopped run is known to do no more harm. */
+export interface AttemptProof {
+  readonly stage: string;
+  readonly attempt: number;
+  /** `reported`: it ended by its own report. `child-dead`: its process is gone by pid and start time. `fenced`: not seen to stop, but its late commit is refused. */
+  readonly ended: 'reported' | 'child-dead' | 'fenced';
+  readonly child?: ChildIdentity;
+}
+
+const KILL_DEADLINE_MS = 5000;
+
+export function createControlActivities(services: Pick<StageServices, 'database' | 'datasets' | 'clock'>): ControlActivities {
+  return {
+    async recordHold(task: HoldTask) {
+      await holdRun(services.database, task.run, task.claim, task.failures, services.clock.now());
+    },
+    async closeRun(task: CloseTask) {
+      const { runId } = Context.current().info.workflowExecution ?? { runId: '' };
+      if (task.outcome === 'succeeded') {
+        await endRun(services.database, task.run, task.claim, task.outcome, undefined, runId, services.clock.now());
+        return;
+      }
+      // Store first, ledger second: once the ledger says the run ended, nothing of it can commit any more.
+      await services.datasets.revoke(task.run);
+      const attempts = await listAttempts(services.database, task.run);
+      const begun = attempts.filter(({ attempt, state }) => attempt > 0 && state !== 'skipped' && state !== 'carried');
+      const proof = await Promise.all(begun.map(proveEnded));
+      await endRun(services.database, task.run, task.claim, task.outcome, proof, runId, services.clock.now());
+      await services.database.query(
+        `update almanac.attempt set state = 'lost', ended_at = $5
+         where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and state = 'running'`,
+        [...runKey(task.run), services.clock.now()],
+      );
+    },
+  };
+}
+
+/** An attempt that still counts as running did not report: look at its child, and end it when it is on this host. */
+async function proveEnded(attempt: AttemptRow): Promise<AttemptProof> {
+  const base = { stage: attempt.stage, attempt: attempt.attempt };
+  if (attempt.state !== 'running' && attempt.state !== 'lost') return { ...base, ended: 'reported' };
+  const host = attempt.worker?.slice(0, attempt.worker.lastIndexOf(':'));
+  if (attempt.child === null || host !== os.hostname()) return { ...base, ended: 'fenced' };
+  const child = attempt.child;
+  const deadline = Date.now() + KILL_DEADLINE_MS;
+  while (isAlive(child)) {
+    if (Date.now() > deadline) return { ...base, ended: 'fenced', child };
+    kill(child.pid);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return { ...base, ended: 'child-dead', child };
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It ended between the look and the signal; the next look says so.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}

@@ -1,0 +1,74 @@
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { AlmanacError, FAILURE_CLASSES, failureInfo, type FailureInfo } from '../pipelines/failures';
+import type { RunRef } from '../pipelines/types';
+
+/** Postgres SQLSTATE classes of a server that went away or is not there yet; see its appendix A. */
+const UNAVAILABLE_STATES = /^(08|57P0[1-5]|53300)/;
+const UNAVAILABLE_ERRNOS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
+const FULL_ERRNOS = new Set(['ENOSPC', 'EDQUOT']);
+
+/** The one place where anything thrown becomes a failure with a code. */
+export function toAlmanacError(error: unknown): AlmanacError {
+  if (error instanceof AlmanacError) return error;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  const message = error instanceof Error ? error.message : String(error);
+  if (FULL_ERRNOS.has(code) || code === '53100') {
+    return new AlmanacError('store.full', `the disk is full: ${message}`, { next: 'free room, then almanac retry', cause: error });
+  }
+  if (UNAVAILABLE_STATES.test(code) || UNAVAILABLE_ERRNOS.has(code) || /Connection terminated|Client has encountered a connection error/.test(message)) {
+    return new AlmanacError('service.unavailable', `a service went away: ${message}`, { next: 'almanac status shows which; the stage retries by itself', cause: error });
+  }
+  return new AlmanacError('internal', message, { next: 'almanac logs shows what came before; almanac retry tries again', cause: error });
+}
+
+/** How the runner goes on after a failed try. */
+export interface RetryDecision {
+  readonly retry: boolean;
+  /** Milliseconds to the next try; undefined leaves it to the retry policy. */
+  readonly delayMs?: number;
+}
+
+export interface TryHistory {
+  readonly firstStartedAt: Date;
+  readonly resourceFailures: number;
+  readonly patienceSeconds: number;
+}
+
+/** Platform failures are retried for this long. */
+const PLATFORM_RETRY_MS = 30 * 60 * 1000;
+/** Between looks at a landing window that is not there yet. */
+const WAIT_MS = 5000;
+
+/** Pure: the failure table applied to one stage's history of tries. */
+export function decideRetry(info: FailureInfo, history: TryHistory, now: Date): RetryDecision {
+  const waited = now.getTime() - history.firstStartedAt.getTime();
+  if (info.details.waitable === true) return waited < history.patienceSeconds * 1000 ? { retry: true, delayMs: WAIT_MS } : { retry: false };
+  switch (FAILURE_CLASSES[info.class].retry) {
+    case 'never':
+      return { retry: false };
+    case 'for-30-minutes':
+      return { retry: waited < PLATFORM_RETRY_MS };
+    case 'once-smaller':
+      return { retry: history.resourceFailures === 0 };
+  }
+}
+
+/** The failure as Temporal carries it: type = code, details = [FailureInfo]; expected ones make no noise in worker logs. */
+export function toApplicationFailure(error: AlmanacError, decision: RetryDecision): ApplicationFailure {
+  const info = failureInfo(error);
+  return ApplicationFailure.create({
+    message: info.message,
+    type: info.code,
+    nonRetryable: !decision.retry,
+    details: [info],
+    ...(decision.delayMs === undefined ? {} : { nextRetryDelay: decision.delayMs }),
+    ...(info.class === 'data' || info.class === 'refused' ? { category: ApplicationFailureCategory.BENIGN } : {}),
+  });
+}
+
+/** What a zombie is told: its generation is closed, or the ledger knows another claim. */
+export function fenced(run: RunRef): AlmanacError {
+  return new AlmanacError('run.fenced', `${run.pipeline}/${run.window} generation ${run.generation} is closed or was claimed by somebody else`, {
+    next: `almanac show ${run.pipeline}/${run.window}`,
+  });
+}

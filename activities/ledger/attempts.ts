@@ -1,0 +1,213 @@
+import type { FailureInfo } from '../../pipelines/failures';
+import type { AttemptState } from '../../pipelines/status';
+import type { RunRef, StageKind, StageOutput, VersionRef } from '../../pipelines/types';
+import type { ChildIdentity } from '../compute/engine';
+import { runKey, type Queryable } from './runs';
+
+export interface AttemptRow {
+  readonly stage: string;
+  readonly attempt: number;
+  readonly epoch: number;
+  readonly kind: StageKind;
+  readonly state: AttemptState;
+  readonly stageHash: string;
+  readonly worker: string | null;
+  readonly child: ChildIdentity | null;
+  readonly output: StageOutput | null;
+  readonly failure: FailureInfo | null;
+  readonly tainted: boolean;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+}
+
+export interface AttemptOrder {
+  readonly run: RunRef;
+  readonly claim: string;
+  readonly stage: string;
+  readonly kind: StageKind;
+  readonly epoch: number;
+  readonly stageHash: string;
+  /** `HOST:PID` of the worker. */
+  readonly worker: string;
+  readonly now: Date;
+}
+
+/** What an attempt needs to know before it begins, from one statement. */
+export interface OpenedAttempt {
+  readonly attempt: number;
+  readonly pins: Readonly<Record<string, VersionRef>>;
+  readonly bootstrap: boolean;
+  readonly origin: boolean;
+  /** Outputs that stand, by stage. */
+  readonly outputs: Readonly<Record<string, StageOutput>>;
+  /** Output of this very order when an earlier try finished and its completion was lost. */
+  readonly finished: { readonly attempt: number; readonly output: StageOutput } | undefined;
+  /** Tries of this order that ended for want of memory or disk. */
+  readonly resourceFailures: number;
+  /** When the first try of this order began: patience and platform retries count from here. */
+  readonly firstStartedAt: Date;
+}
+
+interface RawOpened {
+  attempt: number | null;
+  pins: Record<string, VersionRef>;
+  bootstrap: boolean;
+  origin: boolean;
+  outputs: Record<string, StageOutput> | null;
+  finished_attempt: number | null;
+  finished_output: StageOutput | null;
+  resource_failures: number;
+  first_started_at: Date | null;
+}
+
+/**
+ * Opens an attempt: marks the run running, declares older running attempts of the stage lost, and reads what the body
+ * needs. Undefined when the ledger does not know this claim as an open run: the caller is a zombie.
+ */
+export async function openAttempt(database: Queryable, order: AttemptOrder): Promise<OpenedAttempt | undefined> {
+  const { rows } = await database.query<RawOpened>({
+    name: 'open-attempt',
+    text: `with run as (
+        select * from almanac.run
+        where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and state in ('claimed', 'running', 'held')
+      ), begun as (
+        update almanac.run r set state = 'running', started_at = coalesce(r.started_at, $11), changed_at = $11, failure = null
+        from run where (r.pipeline, r.window_key, r.branch, r.generation) = (run.pipeline, run.window_key, run.branch, run.generation) and run.state <> 'running'
+      ), earlier as (
+        select a.* from almanac.attempt a, run
+        where (a.pipeline, a.window_key, a.branch, a.generation) = (run.pipeline, run.window_key, run.branch, run.generation)
+      ), mine as (
+        select * from earlier where stage = $6
+      ), finished as (
+        select attempt, output from mine where epoch = $8 and state = 'succeeded' and stage_hash = $9 order by attempt desc limit 1
+      ), fenced as (
+        update almanac.attempt a set state = 'lost', ended_at = $11 from mine
+        where (a.pipeline, a.window_key, a.branch, a.generation, a.stage, a.attempt) = ($1, $2, $3, $4, mine.stage, mine.attempt)
+          and mine.state = 'running' and not exists (select from finished)
+      ), opened as (
+        insert into almanac.attempt (pipeline, window_key, branch, generation, stage, attempt, epoch, kind, state, stage_hash, worker, started_at)
+        select $1, $2, $3, $4, $6, (select coalesce(max(attempt), 0) + 1 from mine), $8, $7, 'running', $9, $10, $11
+        from run where not exists (select from finished)
+        returning attempt
+      )
+      select (select attempt from opened) as attempt, run.pins, run.bootstrap, run.origin,
+        (select jsonb_object_agg(stage, output) from (
+           select distinct on (stage) stage, output from earlier where state in ('succeeded', 'skipped', 'carried') order by stage, attempt desc) s) as outputs,
+        (select attempt from finished) as finished_attempt, (select output from finished) as finished_output,
+        (select count(*)::int from mine where epoch = $8 and failure ->> 'class' = 'resource') as resource_failures,
+        (select min(started_at) from mine where epoch = $8) as first_started_at
+      from run`,
+    values: [...runKey(order.run), order.claim, order.stage, order.kind, order.epoch, order.stageHash, order.worker, order.now],
+  });
+  const row = rows[0];
+  if (row === undefined) return undefined;
+  return {
+    attempt: row.attempt ?? row.finished_attempt ?? 0,
+    pins: row.pins,
+    bootstrap: row.bootstrap,
+    origin: row.origin,
+    outputs: row.outputs ?? {},
+    finished: row.finished_output === null || row.finished_attempt === null ? undefined : { attempt: row.finished_attempt, output: row.finished_output },
+    resourceFailures: row.resource_failures,
+    firstStartedAt: row.first_started_at ?? order.now,
+  };
+}
+
+export interface AttemptEnd {
+  readonly run: RunRef;
+  readonly stage: string;
+  readonly attempt: number;
+  readonly state: 'succeeded' | 'failed' | 'cancelled';
+  readonly output?: StageOutput | undefined;
+  readonly failure?: FailureInfo | undefined;
+  readonly lines: readonly { readonly at: Date; readonly line: string }[];
+  readonly now: Date;
+}
+
+/** Closes an attempt with its output and log in one statement; false when it was declared lost meanwhile. */
+export async function closeAttempt(database: Queryable, end: AttemptEnd): Promise<boolean> {
+  const { rows } = await database.query<{ closed: boolean }>({
+    name: 'close-attempt',
+    text: `with closed as (
+        update almanac.attempt set state = $7, output = $8, failure = $9, ended_at = $10
+        where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6 and state = 'running'
+        returning 1
+      ), logged as (
+        insert into almanac.log_line (pipeline, window_key, branch, generation, stage, attempt, at, line)
+        select $1, $2, $3, $4, $5, $6, l.at, l.line from unnest($11::timestamptz[], $12::text[]) as l (at, line)
+      )
+      select exists (select from closed) as closed`,
+    values: [
+      ...runKey(end.run),
+      end.stage,
+      end.attempt,
+      end.state,
+      end.output === undefined ? null : JSON.stringify(end.output),
+      end.failure === undefined ? null : JSON.stringify(end.failure),
+      end.now,
+      end.lines.map(({ at }) => at),
+      end.lines.map(({ line }) => line),
+    ],
+  });
+  return rows[0]?.closed === true;
+}
+
+/** Notes which child computes an attempt, so that a cancel can prove it gone. */
+export async function recordChild(database: Queryable, run: RunRef, stage: string, attempt: number, child: ChildIdentity): Promise<void> {
+  await database.query(
+    'update almanac.attempt set child = $7 where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6',
+    [...runKey(run), stage, attempt, JSON.stringify(child)],
+  );
+}
+
+interface RawAttempt {
+  stage: string;
+  attempt: number;
+  epoch: number;
+  kind: StageKind;
+  state: AttemptState;
+  stage_hash: string;
+  worker: string | null;
+  child: ChildIdentity | null;
+  output: StageOutput | null;
+  failure: FailureInfo | null;
+  tainted: boolean;
+  started_at: Date;
+  ended_at: Date | null;
+}
+
+/** All attempts of a generation, by stage and number. */
+export async function listAttempts(database: Queryable, run: RunRef): Promise<AttemptRow[]> {
+  const { rows } = await database.query<RawAttempt>(
+    'select * from almanac.attempt where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 order by stage, attempt',
+    runKey(run),
+  );
+  return rows.map((row) => ({
+    stage: row.stage,
+    attempt: row.attempt,
+    epoch: row.epoch,
+    kind: row.kind,
+    state: row.state,
+    stageHash: row.stage_hash,
+    worker: row.worker,
+    child: row.child,
+    output: row.output,
+    failure: row.failure,
+    tainted: row.tainted,
+    startedAt: row.started_at.toISOString(),
+    endedAt: row.ended_at?.toISOString() ?? null,
+  }));
+}
+
+/** Writes an output that stands without an attempt: carried from an earlier generation, or named by `skip --use`. */
+export async function recordStanding(
+  database: Queryable,
+  run: RunRef,
+  row: { stage: string; attempt: number; epoch: number; kind: StageKind; stageHash: string; state: 'carried' | 'skipped'; output: StageOutput; tainted: boolean; now: Date },
+): Promise<void> {
+  await database.query(
+    `insert into almanac.attempt (pipeline, window_key, branch, generation, stage, attempt, epoch, kind, state, stage_hash, output, tainted, started_at, ended_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) on conflict do nothing`,
+    [...runKey(run), row.stage, row.attempt, row.epoch, row.kind, row.state, row.stageHash, JSON.stringify(row.output), row.tainted, row.now],
+  );
+}

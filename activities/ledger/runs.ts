@@ -1,0 +1,175 @@
+import type pg from 'pg';
+import type { FailureInfo } from '../../pipelines/failures';
+import type { Outcome } from '../../pipelines/frontier';
+import type { RunState } from '../../pipelines/status';
+import type { Plan, RunRef, VersionRef } from '../../pipelines/types';
+
+/** Anything that can run one statement: a pool or a client inside a transaction. */
+export type Queryable = Pick<pg.Pool, 'query'> | Pick<pg.PoolClient, 'query'>;
+
+/** One generation of a run as the ledger knows it; times are ISO instants. */
+export interface RunRow {
+  readonly run: RunRef;
+  readonly state: RunState;
+  readonly claim: string;
+  readonly planHash: string;
+  readonly pins: Readonly<Record<string, VersionRef>>;
+  readonly bootstrap: boolean;
+  readonly origin: boolean;
+  readonly matrix: Readonly<Record<string, unknown>>;
+  readonly verb: string;
+  readonly who: string;
+  readonly reason: string | null;
+  readonly failure: Readonly<Record<string, FailureInfo>> | null;
+  readonly proof: unknown;
+  readonly claimedAt: string;
+  readonly startedAt: string | null;
+  readonly changedAt: string;
+  readonly endedAt: string | null;
+  readonly historyPath: string | null;
+}
+
+interface RawRun {
+  pipeline: string;
+  window_key: string;
+  branch: string;
+  generation: number;
+  state: RunState;
+  claim: string;
+  plan_hash: string;
+  pins: Record<string, VersionRef>;
+  bootstrap: boolean;
+  origin: boolean;
+  matrix: Record<string, unknown>;
+  verb: string;
+  who: string;
+  reason: string | null;
+  failure: Record<string, FailureInfo> | null;
+  proof: unknown;
+  claimed_at: Date;
+  started_at: Date | null;
+  changed_at: Date;
+  ended_at: Date | null;
+  history_path: string | null;
+}
+
+function fromRaw(row: RawRun): RunRow {
+  return {
+    run: { pipeline: row.pipeline, window: row.window_key, branch: row.branch, generation: row.generation },
+    state: row.state,
+    claim: row.claim,
+    planHash: row.plan_hash,
+    pins: row.pins,
+    bootstrap: row.bootstrap,
+    origin: row.origin,
+    matrix: row.matrix,
+    verb: row.verb,
+    who: row.who,
+    reason: row.reason,
+    failure: row.failure,
+    proof: row.proof,
+    claimedAt: row.claimed_at.toISOString(),
+    startedAt: row.started_at?.toISOString() ?? null,
+    changedAt: row.changed_at.toISOString(),
+    endedAt: row.ended_at?.toISOString() ?? null,
+    historyPath: row.history_path,
+  };
+}
+
+/** The four values every ledger key starts with. */
+export function runKey(run: RunRef): [string, string, string, number] {
+  return [run.pipeline, run.window, run.branch, run.generation];
+}
+
+export async function storeTexts(database: Queryable, texts: ReadonlyMap<string, string>): Promise<void> {
+  if (texts.size === 0) return;
+  await database.query('insert into almanac.text (hash, body) select * from unnest($1::text[], $2::text[]) on conflict do nothing', [
+    [...texts.keys()],
+    [...texts.values()],
+  ]);
+}
+
+export async function storePlan(database: Queryable, plan: Plan): Promise<void> {
+  await database.query('insert into almanac.plan (hash, pipeline, body) values ($1, $2, $3) on conflict do nothing', [plan.hash, plan.pipeline, JSON.stringify(plan)]);
+}
+
+export interface RunClaim {
+  readonly run: RunRef;
+  readonly claim: string;
+  readonly planHash: string;
+  readonly pins: Readonly<Record<string, VersionRef>>;
+  readonly bootstrap: boolean;
+  readonly origin: boolean;
+  readonly matrix: Readonly<Record<string, unknown>>;
+  readonly verb: string;
+  readonly who: string;
+  readonly reason?: string | undefined;
+  readonly now: Date;
+}
+
+/** Claims a generation; false when somebody else has it. The one point where racing starters are told apart. */
+export async function claimRun(database: Queryable, claim: RunClaim): Promise<boolean> {
+  const result = await database.query(
+    `insert into almanac.run (pipeline, window_key, branch, generation, state, claim, plan_hash, pins, bootstrap, origin, matrix, verb, who, reason, claimed_at, changed_at)
+     values ($1, $2, $3, $4, 'claimed', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) on conflict do nothing`,
+    [...runKey(claim.run), claim.claim, claim.planHash, JSON.stringify(claim.pins), claim.bootstrap, claim.origin, JSON.stringify(claim.matrix), claim.verb, claim.who, claim.reason ?? null, claim.now],
+  );
+  return result.rowCount === 1;
+}
+
+export async function latestRun(database: Queryable, pipeline: string, window: string, branch: string): Promise<RunRow | undefined> {
+  const { rows } = await database.query<RawRun>(
+    'select * from almanac.run where pipeline = $1 and window_key = $2 and branch = $3 order by generation desc limit 1',
+    [pipeline, window, branch],
+  );
+  return rows[0] === undefined ? undefined : fromRaw(rows[0]);
+}
+
+export async function readRun(database: Queryable, run: RunRef): Promise<RunRow | undefined> {
+  const { rows } = await database.query<RawRun>(
+    'select * from almanac.run where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4',
+    runKey(run),
+  );
+  return rows[0] === undefined ? undefined : fromRaw(rows[0]);
+}
+
+export interface RunFilter {
+  readonly pipeline?: string | undefined;
+  readonly state?: RunState | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly limit: number;
+}
+
+/** The newest generation of every window that passes the filter, newest change first. */
+export async function listRuns(database: Queryable, filter: RunFilter): Promise<RunRow[]> {
+  const { rows } = await database.query<RawRun>(
+    `select r.* from almanac.run r
+     where ($1::text is null or pipeline = $1) and ($2::text is null or state = $2)
+       and ($3::text is null or window_key >= $3) and ($4::text is null or window_key <= $4)
+       and not exists (select from almanac.run n where n.pipeline = r.pipeline and n.window_key = r.window_key and n.branch = r.branch and n.generation > r.generation)
+     order by changed_at desc limit $5`,
+    [filter.pipeline ?? null, filter.state ?? null, filter.from ?? null, filter.to ?? null, filter.limit],
+  );
+  return rows.map(fromRaw);
+}
+
+/** Marks the hold with its failures, unless a verb already moved the run on. */
+export async function holdRun(database: Queryable, run: RunRef, claim: string, failures: Readonly<Record<string, FailureInfo>>, now: Date): Promise<void> {
+  await database.query(
+    `update almanac.run r set state = 'held', failure = $6, changed_at = $7
+     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and state in ('claimed', 'running', 'held')
+       and not exists (select from almanac.attempt a where (a.pipeline, a.window_key, a.branch, a.generation) = (r.pipeline, r.window_key, r.branch, r.generation)
+                       and a.state = 'running' and a.started_at > $7)`,
+    [...runKey(run), claim, JSON.stringify(failures), now],
+  );
+}
+
+/** Ends the run once, noting the execution whose history is to be exported; a second close, or one by another claim, changes nothing. */
+export async function endRun(database: Queryable, run: RunRef, claim: string, outcome: Outcome, proof: unknown, temporalRunId: string, now: Date): Promise<void> {
+  await database.query(
+    `update almanac.run set state = $6, proof = $7, changed_at = $8, ended_at = $8, temporal_run_id = $9, failure = case when $6 = 'succeeded' then null else failure end
+     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is null`,
+    [...runKey(run), claim, outcome, proof === undefined ? null : JSON.stringify(proof), now, temporalRunId],
+  );
+}

@@ -1,0 +1,207 @@
+import { CancelledFailure, Context } from '@temporalio/activity';
+import { AlmanacError, failureInfo } from '../pipelines/failures';
+import type { Plan, PlanStage, StageKind, StageOutput, VersionRef } from '../pipelines/types';
+import { parseWindow } from '../pipelines/window';
+import type { ChildIdentity, SessionLimits } from './compute/engine';
+import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
+import { closeAttempt, openAttempt, recordChild, type OpenedAttempt } from './ledger/attempts';
+import { recordVersion } from './storage/catalog';
+import type { StageBody, StageContext, StageServices } from './stage';
+import type { StageReceipt, StageTask } from './tasks';
+
+/** Told about every settled attempt; the workers' metrics listen. */
+export interface StageObserver {
+  settled(event: SettledAttempt): void;
+}
+
+export interface SettledAttempt {
+  readonly pipeline: string;
+  readonly stage: string;
+  readonly kind: StageKind;
+  readonly engine: string;
+  readonly outcome: 'succeeded' | 'failed' | 'cancelled' | 'adopted';
+  readonly seconds: number;
+  readonly output?: StageOutput | undefined;
+  readonly failureCode?: string | undefined;
+}
+
+export interface StageShell {
+  readonly services: StageServices;
+  readonly bodies: Readonly<Record<StageKind, StageBody>>;
+  /** `HOST:PID`, written on every attempt. */
+  readonly worker: string;
+  readonly limits: SessionLimits;
+  readonly observer: StageObserver;
+  plan(hash: string): Promise<Plan>;
+  point(name: string): Promise<void>;
+}
+
+/** Often enough that a cancel arrives within a second and a lost worker is seen within ten. */
+const HEARTBEAT_MS = 500;
+/** A second try after a resource failure gets this share of the memory and one thread. */
+const SMALLER_SHARE = 0.5;
+
+/** Runs one ordered stage: the part all kinds share. */
+export async function runStage(shell: StageShell, task: StageTask): Promise<StageReceipt> {
+  const { services } = shell;
+  const begun = services.clock.now();
+  const plan = await shell.plan(task.planHash);
+  const stage = plan.stages.find(({ id }) => id === task.stage);
+  if (stage === undefined) throw toApplicationFailure(new AlmanacError('internal', `plan ${plan.hash} has no stage ${task.stage}`, { next: 'almanac validate' }), { retry: false });
+  const opened = await open(shell, task, stage, begun);
+  const report = (outcome: SettledAttempt['outcome'], more: Pick<SettledAttempt, 'output' | 'failureCode'> = {}): void =>
+    shell.observer.settled({
+      pipeline: task.run.pipeline,
+      stage: stage.id,
+      kind: stage.kind,
+      engine: stage.spec.kind === 'compute' ? (stage.spec.engine ?? 'duckdb') : stage.kind === 'publish' ? 'postgres' : 'duckdb',
+      outcome,
+      seconds: (services.clock.now().getTime() - begun.getTime()) / 1000,
+      ...more,
+    });
+  if (opened.finished !== undefined) {
+    report('adopted', { output: opened.finished.output });
+    return receipt(opened.finished.attempt, opened.finished.output, true);
+  }
+
+  const lines: { at: Date; line: string }[] = [];
+  const stop = stopSignal(stage);
+  const end = (state: 'succeeded' | 'failed' | 'cancelled', more: { output?: StageOutput; failure?: ReturnType<typeof failureInfo> } = {}): Promise<boolean> =>
+    closeAttempt(services.database, { run: task.run, stage: stage.id, attempt: opened.attempt, state, lines, now: services.clock.now(), ...more });
+  try {
+    const context = stageContext(shell, task, plan, stage, opened, stop.signal, lines);
+    const output = await shell.bodies[stage.kind](context);
+    await shell.point(`${stage.id}:before-close`);
+    for (const version of output.versions) await recordVersion(services.database, await services.datasets.manifest(version));
+    await end('succeeded', { output });
+    await shell.point(`${stage.id}:after-close`);
+    report(output.adopted === true ? 'adopted' : 'succeeded', { output });
+    return receipt(opened.attempt, output, output.adopted === true);
+  } catch (thrown) {
+    const now = services.clock.now();
+    if (stop.reason() === 'cancelled') {
+      await end('cancelled');
+      report('cancelled');
+      throw new CancelledFailure('stopped on request');
+    }
+    const error = stop.reason() === 'timeout' ? stageTimeout(stage, thrown) : stop.reason() === 'lost' ? workerLost(thrown) : toAlmanacError(thrown);
+    const failure = failureInfo(error);
+    lines.push({ at: now, line: `${failure.code}: ${failure.message}` });
+    await end('failed', { failure });
+    report('failed', { failureCode: failure.code });
+    throw toApplicationFailure(error, decideRetry(failure, { ...opened, patienceSeconds: task.patienceSeconds }, now));
+  } finally {
+    stop.release();
+  }
+}
+
+async function open(shell: StageShell, task: StageTask, stage: PlanStage, now: Date): Promise<OpenedAttempt> {
+  let opened: OpenedAttempt | undefined;
+  try {
+    opened = await openAttempt(shell.services.database, {
+      run: task.run,
+      claim: task.claim,
+      stage: stage.id,
+      kind: stage.kind,
+      epoch: task.epoch,
+      stageHash: stage.hash,
+      worker: shell.worker,
+      now,
+    });
+  } catch (error) {
+    // Nothing is on record yet; the retry policy bounds how long we go on.
+    throw toApplicationFailure(toAlmanacError(error), { retry: true });
+  }
+  if (opened !== undefined) return opened;
+  throw toApplicationFailure(fenced(task.run), { retry: false });
+}
+
+function stageContext(
+  shell: StageShell,
+  task: StageTask,
+  plan: Plan,
+  stage: PlanStage,
+  opened: OpenedAttempt,
+  signal: AbortSignal,
+  lines: { at: Date; line: string }[],
+): StageContext {
+  const { services } = shell;
+  const inputs: Record<string, VersionRef> = {};
+  for (const output of Object.values(opened.outputs)) for (const version of output.versions) inputs[version.dataset] = version;
+  for (const [dataset, version] of Object.entries(opened.pins)) inputs[`previous:${dataset}`] = version;
+  const limits =
+    opened.resourceFailures === 0 ? shell.limits : { memoryBytes: Math.floor(shell.limits.memoryBytes * SMALLER_SHARE), threads: 1 };
+  return {
+    ...services,
+    run: task.run,
+    plan,
+    stage,
+    window: parseWindow(plan.window, task.run.window),
+    attempt: opened.attempt,
+    inputs,
+    outputs: opened.outputs,
+    bootstrap: opened.bootstrap,
+    limits,
+    signal,
+    computing(child: ChildIdentity) {
+      Context.current().heartbeat({ attempt: opened.attempt, child });
+      recordChild(services.database, task.run, stage.id, opened.attempt, child).catch((error: unknown) => {
+        lines.push({ at: services.clock.now(), line: `the child's identity could not be recorded: ${String(error)}` });
+      });
+    },
+    log(line: string) {
+      lines.push({ at: services.clock.now(), line });
+    },
+    point: (name) => shell.point(`${stage.id}:${name}`),
+  };
+}
+
+interface StopSignal {
+  readonly signal: AbortSignal;
+  /** Why the signal fired; undefined while it has not. */
+  reason(): 'cancelled' | 'timeout' | 'lost' | undefined;
+  release(): void;
+}
+
+/** Joins the operator's cancel, the stage's timeout and the loss of the order into one signal; heartbeats meanwhile. */
+function stopSignal(stage: PlanStage): StopSignal {
+  const activity = Context.current();
+  const controller = new AbortController();
+  let reason: 'cancelled' | 'timeout' | 'lost' | undefined;
+  const stop = (why: NonNullable<typeof reason>): void => {
+    reason ??= why;
+    controller.abort();
+  };
+  const cancelled = (): void => {
+    const cause: unknown = activity.cancellationSignal.reason;
+    stop(cause instanceof CancelledFailure && cause.message !== 'CANCELLED' ? 'lost' : 'cancelled');
+  };
+  if (activity.cancellationSignal.aborted) cancelled();
+  activity.cancellationSignal.addEventListener('abort', cancelled);
+  const timeout = setTimeout(() => stop('timeout'), stage.timeoutSeconds * 1000);
+  const beat = setInterval(() => activity.heartbeat(), HEARTBEAT_MS);
+  return {
+    signal: controller.signal,
+    reason: () => reason,
+    release() {
+      clearTimeout(timeout);
+      clearInterval(beat);
+      activity.cancellationSignal.removeEventListener('abort', cancelled);
+    },
+  };
+}
+
+function stageTimeout(stage: PlanStage, cause: unknown): AlmanacError {
+  return new AlmanacError('stage.timeout', `stage ${stage.id} was stopped after its ${stage.timeoutSeconds} s`, {
+    next: 'raise timeoutSeconds or see almanac logs, then almanac retry',
+    cause,
+  });
+}
+
+function workerLost(cause: unknown): AlmanacError {
+  return new AlmanacError('service.unavailable', 'the worker is shutting down or lost its order', { next: 'nothing: another worker takes over', cause });
+}
+
+function receipt(attempt: number, output: StageOutput, adopted: boolean): StageReceipt {
+  return { attempt, adopted, rows: output.rowsOut, digests: output.versions.map(({ dataset, digest }) => `${dataset}=${digest}`) };
+}

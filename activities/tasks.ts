@@ -1,0 +1,48 @@
+import type { FailureInfo } from '../pipelines/failures';
+import type { Outcome } from '../pipelines/frontier';
+import type { RunRef } from '../pipelines/types';
+
+/** One order of the workflow: run this stage of this run under this plan. */
+export interface StageTask {
+  readonly run: RunRef;
+  readonly claim: string;
+  readonly planHash: string;
+  readonly stage: string;
+  readonly epoch: number;
+  readonly patienceSeconds: number;
+}
+
+/** What a finished stage returns into history: enough to read it, nothing to decide by. */
+export interface StageReceipt {
+  readonly attempt: number;
+  readonly adopted: boolean;
+  readonly rows: number;
+  readonly digests: readonly string[];
+}
+
+export interface RunTask {
+  readonly run: RunRef;
+  readonly claim: string;
+  readonly planHash: string;
+}
+
+export interface HoldTask extends RunTask {
+  /** Failures by stage; `accept` stands for the acceptance. */
+  readonly failures: Readonly<Record<string, FailureInfo>>;
+}
+
+export interface CloseTask extends RunTask {
+  readonly outcome: Outcome;
+}
+
+/** Activities on the stage queue. */
+export interface StageActivities {
+  runStage(task: StageTask): Promise<StageReceipt>;
+  acceptWindow(task: RunTask): Promise<{ readonly sequence: number }>;
+}
+
+/** Short activities on the control queue. */
+export interface ControlActivities {
+  recordHold(task: HoldTask): Promise<void>;
+  closeRun(task: CloseTask): Promise<void>;
+}

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import type pg from 'pg';
+import { createDatasetStore } from '../activities/storage/datasets';
+import type { DatasetStore } from '../activities/storage/dataset-store';
+import { createLocalStore } from '../activities/storage/local-store';
+import type { ObjectStore } from '../activities/storage/object-store';
+import { systemClock, type Clock } from '../lib/clock';
+import { readConfig, type Config } from '../lib/config';
+import { migrate } from '../lib/migrate';
+import { connect } from '../lib/postgres';
+import { connectClient } from '../lib/temporal';
+import { loadProject, type Project } from './project';
+import { stackEnvironment } from './stack/environment';
+
+/** What every verb works with; services are opened on first use. */
+export interface OperatorSession {
+  readonly config: Config;
+  readonly database: pg.Pool;
+  readonly store: ObjectStore;
+  readonly datasets: DatasetStore;
+  readonly clock: Clock;
+  project(): Promise<Project>;
+  temporal(): Promise<Client>;
+  close(): Promise<void>;
+}
+
+/** Opens a session on the project's stack: the embedded one that runs, or the external services the environment names. */
+export async function openSession(projectDirectory: string): Promise<OperatorSession> {
+  const config = readConfig(process.env, projectDirectory);
+  const addresses = await stackEnvironment(config);
+  const database = connect(addresses.databaseUrl);
+  await migrate(database);
+  const store = createLocalStore(config.data);
+  let client: Promise<Client> | undefined;
+  let project: Promise<Project> | undefined;
+  return {
+    config,
+    database,
+    store,
+    datasets: createDatasetStore(store, systemClock),
+    clock: systemClock,
+    project: () => (project ??= loadProject(projectDirectory)),
+    temporal: () => (client ??= connectClient(config, addresses.temporalAddress)),
+    async close() {
+      await Promise.all([database.end(), client?.then((opened) => opened.connection.close())]);
+    },
+  };
+}
+
+/** SHA-256 in hex, the hash of plans and texts. */
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,80 @@
+import { gzipSync } from 'node:zlib';
+import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import type pg from 'pg';
+import { runKey } from '../activities/ledger/runs';
+import type { ObjectStore } from '../activities/storage/object-store';
+import type { Logger } from '../lib/log';
+import { formatRun } from '../pipelines/run-id';
+import type { RunRef } from '../pipelines/types';
+
+const EVERY_MS = 1000;
+const BATCH = 50;
+/** What `history_path` says when the server had forgotten the execution. */
+export const FORGOTTEN = 'forgotten';
+
+interface Unexported {
+  pipeline: string;
+  window_key: string;
+  branch: string;
+  generation: number;
+  temporal_run_id: string | null;
+}
+
+/** Copies the histories of closed runs into the store, since the server forgets them; runs until `signal` aborts. */
+export async function exportHistories(client: Client, database: pg.Pool, store: ObjectStore, log: Logger, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await exportBatch(client, database, store);
+    } catch (error) {
+      log.warn({ error: String(error) }, 'histories could not be exported; next look in a second');
+    }
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, EVERY_MS);
+      function done(): void {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      }
+      signal.addEventListener('abort', done);
+    });
+  }
+}
+
+/** Exports at most one batch; returns how many runs it settled. */
+export async function exportBatch(client: Client, database: pg.Pool, store: ObjectStore): Promise<number> {
+  const { rows } = await database.query<Unexported>(
+    `select pipeline, window_key, branch, generation, temporal_run_id from almanac.run
+     where ended_at is not null and history_path is null and temporal_run_id is not null order by ended_at limit $1`,
+    [BATCH],
+  );
+  let settled = 0;
+  for (const row of rows) {
+    const run: RunRef = { pipeline: row.pipeline, window: row.window_key, branch: row.branch, generation: row.generation };
+    const path = await exportOne(client, store, run, row.temporal_run_id ?? '');
+    if (path === undefined) continue;
+    await database.query(
+      'update almanac.run set history_path = $5 where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4',
+      [...runKey(run), path],
+    );
+    settled += 1;
+  }
+  return settled;
+}
+
+/** The path the history is at; undefined while the execution has not closed yet. */
+async function exportOne(client: Client, store: ObjectStore, run: RunRef, runId: string): Promise<string | undefined> {
+  const handle = client.workflow.getHandle(formatRun(run), runId);
+  try {
+    const description = await handle.describe();
+    if (description.status.name === 'RUNNING') return undefined;
+    const history = await handle.fetchHistory();
+    const path = `histories/${run.pipeline}/${run.branch}/${run.window}/${String(run.generation).padStart(6, '0')}.json.gz`;
+    await store.putIfAbsent(path, gzipSync(historyToJSON(history)));
+    return path;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return FORGOTTEN;
+    throw error;
+  }
+}

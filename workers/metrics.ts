@@ -1,0 +1,78 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { SettledAttempt, StageObserver } from '../activities/run-stage';
+
+/** Stage durations reach from milliseconds (adopted) to hours (backfills). */
+const DURATION_BUCKETS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600];
+
+/** The per-stage metrics of one worker process; names and labels are a contract with dashboards. */
+export class StageMetrics implements StageObserver {
+  readonly registry = new Registry();
+
+  private readonly duration = new Histogram({
+    name: 'almanac_stage_duration_seconds',
+    help: 'Wall-clock seconds of one attempt of a stage',
+    labelNames: ['pipeline', 'stage', 'kind', 'engine', 'outcome'],
+    buckets: DURATION_BUCKETS,
+    registers: [this.registry],
+  });
+  private readonly attempts = this.counter('almanac_stage_attempts_total', 'Attempts settled', ['pipeline', 'stage', 'kind', 'outcome']);
+  private readonly failures = this.counter('almanac_stage_failures_total', 'Failed attempts by failure code', ['pipeline', 'stage', 'code']);
+  private readonly rows = this.counter('almanac_stage_rows_total', 'Rows read and written by stages', ['pipeline', 'stage', 'direction']);
+  private readonly bytes = this.counter('almanac_stage_bytes_total', 'Bytes read and written by stages', ['pipeline', 'stage', 'direction']);
+  private readonly cpu = this.counter('almanac_stage_cpu_seconds_total', 'CPU seconds of compute children', ['pipeline', 'stage']);
+  private readonly memory = this.gauge('almanac_stage_peak_memory_bytes', 'Peak resident memory of the last attempt', ['pipeline', 'stage']);
+  private readonly quarantined = this.counter('almanac_quarantined_rows_total', 'Rows put into quarantine', ['pipeline', 'stage', 'reason']);
+  private readonly verdicts = this.counter('almanac_gate_verdicts_total', 'Verdicts of check stages', ['pipeline', 'stage', 'status']);
+  private readonly publication = this.gauge('almanac_publication', 'Id of the publication that last went live', ['pipeline']);
+  private readonly published = this.gauge('almanac_published_timestamp_seconds', 'When a publication last went live, unix seconds', ['pipeline']);
+  private readonly flip = new Histogram({
+    name: 'almanac_flip_seconds',
+    help: 'Seconds of the transaction that moves the pointer',
+    labelNames: ['pipeline'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
+    registers: [this.registry],
+  });
+  private readonly lockWait = new Histogram({
+    name: 'almanac_attach_lock_wait_seconds',
+    help: 'Seconds spent waiting for the lock that attaches a partition',
+    labelNames: ['pipeline'],
+    buckets: [0.001, 0.01, 0.1, 0.5, 1, 5, 30],
+    registers: [this.registry],
+  });
+
+  settled(event: SettledAttempt): void {
+    const { pipeline, stage, kind, engine, outcome, output } = event;
+    this.duration.observe({ pipeline, stage, kind, engine, outcome }, event.seconds);
+    this.attempts.inc({ pipeline, stage, kind, outcome });
+    if (event.failureCode !== undefined) this.failures.inc({ pipeline, stage, code: event.failureCode });
+    if (output === undefined || outcome === 'adopted') return;
+    this.rows.inc({ pipeline, stage, direction: 'in' }, output.rowsIn);
+    this.rows.inc({ pipeline, stage, direction: 'out' }, output.rowsOut);
+    this.bytes.inc({ pipeline, stage, direction: 'in' }, output.bytesIn);
+    this.bytes.inc({ pipeline, stage, direction: 'out' }, output.bytesOut);
+    if (output.cpuSeconds !== undefined) this.cpu.inc({ pipeline, stage }, output.cpuSeconds);
+    if (output.peakMemoryBytes !== undefined) this.memory.set({ pipeline, stage }, output.peakMemoryBytes);
+    for (const [reason, count] of Object.entries(output.quarantined ?? {})) this.quarantined.inc({ pipeline, stage, reason }, count);
+    if (output.gate !== undefined) this.verdicts.inc({ pipeline, stage, status: output.gate.status });
+    if (output.publication !== undefined) {
+      this.publication.set({ pipeline }, output.publication);
+      this.published.setToCurrentTime({ pipeline });
+    }
+  }
+
+  flipped(pipeline: string, seconds: number): void {
+    this.flip.observe({ pipeline }, seconds);
+  }
+
+  waitedForLock(pipeline: string, seconds: number): void {
+    this.lockWait.observe({ pipeline }, seconds);
+  }
+
+  private counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  private gauge<L extends string>(name: string, help: string, labelNames: L[]): Gauge<L> {
+    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+  }
+}

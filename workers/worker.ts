@@ -1,0 +1,103 @@
+import os from 'node:os';
+import path from 'node:path';
+import type pg from 'pg';
+import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import { acceptWindow } from '../activities/accept-window';
+import { computeStage } from '../activities/compute/compute-stage';
+import { createDuckDbEngine } from '../activities/compute/duckdb-engine';
+import { ingestStage } from '../activities/compute/ingest-stage';
+import { createControlActivities } from '../activities/control';
+import { planReader, textReader } from '../activities/ledger/plans';
+import { createPublishStage } from '../activities/publish/publish-stage';
+import { checkStage } from '../activities/quality/check-stage';
+import { runStage, type StageShell } from '../activities/run-stage';
+import { createDatasetStore } from '../activities/storage/datasets';
+import { createLocalStore } from '../activities/storage/local-store';
+import type { StageActivities } from '../activities/tasks';
+import { systemClock } from '../lib/clock';
+import type { Config } from '../lib/config';
+import { dataConverter } from '../lib/payload-converter';
+import { faultPoints } from './fault-points';
+import type { StageMetrics } from './metrics';
+
+/** The queues of one stack: workflows and short activities on one, stages on the other. */
+export function queues(prefix: string): { readonly control: string; readonly stages: string } {
+  return { control: `${prefix}-control`, stages: `${prefix}-live` };
+}
+
+export interface WorkerResources {
+  readonly config: Config;
+  readonly connection: NativeConnection;
+  readonly database: pg.Pool;
+}
+
+/** Heartbeats throttled by default would make a cancel take 4 to 20 s to arrive. */
+const HEARTBEAT_THROTTLE = '500 ms';
+
+function common({ config, connection }: WorkerResources): Omit<WorkerOptions, 'taskQueue'> {
+  return {
+    connection,
+    namespace: config.temporal.namespace,
+    dataConverter,
+    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+    defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+    identity: `${os.hostname()}:${process.pid}`,
+  };
+}
+
+/** Workflows and short activities. */
+export async function createControlWorker(resources: WorkerResources, bundle: { code: string }): Promise<Worker> {
+  const { config, database } = resources;
+  const store = createLocalStore(config.data);
+  const datasets = createDatasetStore(store, systemClock);
+  return Worker.create({
+    ...common(resources),
+    taskQueue: queues(config.queue).control,
+    workflowBundle: bundle,
+    activities: createControlActivities({ database, datasets, clock: systemClock }),
+    maxCachedWorkflows: 500,
+  });
+}
+
+export interface ComputeWorker {
+  readonly worker: Worker;
+  /** Ends the children; call it after the worker stopped. */
+  close(): Promise<void>;
+}
+
+/** Stages: ingest, compute, check, publish, and the acceptance between. */
+export async function createComputeWorker(resources: WorkerResources, metrics: StageMetrics): Promise<ComputeWorker> {
+  const { config, database } = resources;
+  const store = createLocalStore(config.data);
+  const engine = createDuckDbEngine({ scratch: path.join(config.home, 'spill'), maxChildren: config.worker.places });
+  const services = { store, datasets: createDatasetStore(store, systemClock), engine, database, clock: systemClock, text: textReader(database) };
+  const shell: StageShell = {
+    services,
+    bodies: {
+      ingest: ingestStage,
+      compute: computeStage,
+      check: checkStage,
+      publish: createPublishStage({
+        flipped: (pipeline, seconds) => metrics.flipped(pipeline, seconds),
+        waitedForLock: (pipeline, seconds) => metrics.waitedForLock(pipeline, seconds),
+      }),
+    },
+    worker: `${os.hostname()}:${process.pid}`,
+    limits: { memoryBytes: config.worker.memoryBytes, threads: config.worker.threads },
+    observer: metrics,
+    plan: planReader(database),
+    point: faultPoints(process.env),
+  };
+  const activities: StageActivities = {
+    runStage: (task) => runStage(shell, task),
+    acceptWindow: (task) => acceptWindow(shell, task),
+  };
+  const worker = await Worker.create({
+    ...common(resources),
+    taskQueue: queues(config.queue).stages,
+    activities: { ...activities },
+    maxConcurrentActivityTaskExecutions: config.worker.places,
+    shutdownGraceTime: '2 seconds',
+  });
+  return { worker, close: () => engine.close() };
+}

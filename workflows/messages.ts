@@ -1,0 +1,51 @@
+import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type { FrontierState, Outcome } from '../pipelines/frontier';
+import type { RunRef, StageOutline } from '../pipelines/types';
+
+/** Input of `runPipeline`; the plan itself is in the control schema under its hash. */
+export interface RunInput {
+  readonly run: RunRef;
+  /** Token of the ledger row that claimed this generation. */
+  readonly claim: string;
+  readonly planHash: string;
+  readonly outline: readonly StageOutline[];
+  /** Stages whose outputs an earlier generation left usable. */
+  readonly carried: readonly string[];
+  /** How long a stage may wait for its landing window, in seconds; 0 refuses at once. */
+  readonly patienceSeconds: number;
+  /** Task queue of stages; control activities use the workflow's own. */
+  readonly stageQueue: string;
+}
+
+export interface RunResult {
+  readonly outcome: Outcome;
+}
+
+export interface Asked {
+  readonly who: string;
+  readonly reason: string;
+}
+
+export interface RetryRequest extends Asked {
+  readonly stage: string;
+  /** The epoch of the stage the operator saw; another one means somebody was faster. */
+  readonly expectedEpoch: number;
+  /** Stages to run again, the retried one among them. */
+  readonly reset: readonly string[];
+  /** The plan to go on with when the latest code was asked for. */
+  readonly plan?: { readonly hash: string; readonly outline: readonly StageOutline[] };
+}
+
+export interface SkipRequest extends Asked {
+  readonly stage: string;
+  readonly expectedEpoch: number;
+}
+
+/** What an accepted verb answers: the state it led to. */
+export type VerbAnswer = Pick<FrontierState, 'held' | 'closed'>;
+
+export const retryUpdate = defineUpdate<VerbAnswer, [RetryRequest]>('retry');
+export const skipUpdate = defineUpdate<VerbAnswer, [SkipRequest]>('skip');
+export const abandonUpdate = defineUpdate<VerbAnswer, [Asked]>('abandon');
+export const cancelUpdate = defineUpdate<VerbAnswer, [Asked]>('cancel');
+export const stateQuery = defineQuery<FrontierState>('state');

@@ -1,0 +1,214 @@
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  isCancellation,
+  log,
+  proxyActivities,
+  setHandler,
+  TimeoutFailure,
+} from '@temporalio/workflow';
+import type { ControlActivities, StageActivities } from '../activities/tasks';
+import type { FailureInfo } from '../pipelines/failures';
+import { adoptOutline, initialState, step, type FrontierCommand, type FrontierEvent, type FrontierState, type Outcome } from '../pipelines/frontier';
+import { abandonUpdate, cancelUpdate, retryUpdate, skipUpdate, stateQuery, type Asked, type RunInput, type RunResult, type VerbAnswer } from './messages';
+
+/** Platform failures are retried for this long, not N times. */
+const PLATFORM_RETRY_SECONDS = 1800;
+/** Room for a stage to report its own timeout before the server does it less precisely. */
+const TIMEOUT_GRACE_SECONDS = 60;
+
+const control = proxyActivities<ControlActivities>({
+  startToCloseTimeout: '30 seconds',
+  heartbeatTimeout: '5 seconds',
+  retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 seconds' },
+});
+
+/** One pipeline for one window: executes the frontier's commands, feeds events and verbs back. */
+export async function runPipeline(input: RunInput): Promise<RunResult> {
+  const runner = new Runner(input);
+  setHandler(stateQuery, () => runner.state);
+  setHandler(
+    retryUpdate,
+    (request) => {
+      if (request.plan !== undefined) runner.adoptPlan(request.plan);
+      return runner.dispatch({ type: 'retry', reset: request.reset });
+    },
+    { validator: (request) => runner.expect(request.stage, request.expectedEpoch) },
+  );
+  setHandler(skipUpdate, (request) => runner.dispatch({ type: 'skip', stage: request.stage }), {
+    validator: (request) => runner.expect(request.stage, request.expectedEpoch),
+  });
+  setHandler(abandonUpdate, (asked) => runner.end('abandon', asked), { validator: (_asked) => runner.expectOpen() });
+  setHandler(cancelUpdate, (asked) => runner.end('cancel', asked), { validator: (_asked) => runner.expectOpen() });
+  return runner.run();
+}
+
+class Runner {
+  state: FrontierState;
+  private outline: RunInput['outline'];
+  private planHash: string;
+  private outcome: Outcome | undefined;
+  private readonly stages = new CancellationScope();
+  private readonly pending = new Set<Promise<void>>();
+
+  constructor(private readonly input: RunInput) {
+    this.outline = input.outline;
+    this.planHash = input.planHash;
+    this.state = initialState(input.outline, input.carried);
+  }
+
+  async run(): Promise<RunResult> {
+    this.dispatch({ type: 'begin' });
+    try {
+      await condition(() => this.outcome !== undefined);
+    } catch (error) {
+      if (!isCancellation(error)) throw error;
+      // Cancelled from outside Almanac (the Temporal UI): the same path as the verb.
+      await CancellationScope.nonCancellable(async () => {
+        this.dispatch({ type: 'cancel' });
+        await condition(() => this.outcome !== undefined);
+      });
+    }
+    const outcome = this.outcome as Outcome;
+    await CancellationScope.nonCancellable(async () => {
+      await Promise.all(this.pending);
+      await control.closeRun({ ...this.task(), outcome });
+      await condition(allHandlersFinished);
+    });
+    return { outcome };
+  }
+
+  dispatch(event: FrontierEvent): VerbAnswer {
+    const { state, commands } = step(this.outline, this.state, event);
+    this.state = state;
+    for (const command of commands) this.execute(command);
+    return { held: this.state.held, closed: this.state.closed };
+  }
+
+  end(verb: 'abandon' | 'cancel', asked: Asked): VerbAnswer {
+    log.info(verb, { who: asked.who, reason: asked.reason });
+    return this.dispatch({ type: verb });
+  }
+
+  adoptPlan(plan: { readonly hash: string; readonly outline: RunInput['outline'] }): void {
+    this.planHash = plan.hash;
+    this.outline = plan.outline;
+    this.state = adoptOutline(this.state, plan.outline);
+  }
+
+  /** Refuses a verb whose sender saw an older state; `accept` stands for the acceptance. */
+  expect(stage: string, epoch: number): void {
+    this.expectOpen();
+    const current = stage === 'accept' ? this.state.acceptanceEpoch : this.state.stages[stage]?.epoch;
+    const status = stage === 'accept' ? this.state.acceptance : this.state.stages[stage]?.status;
+    if (current === epoch && status !== 'running') return;
+    throw ApplicationFailure.nonRetryable(`stage ${stage} is at order ${current ?? 'none'} (${status ?? 'unknown'}), not ${epoch}`, 'run.stale');
+  }
+
+  expectOpen(): void {
+    if (this.state.ending !== undefined) throw ApplicationFailure.nonRetryable(`the run is already ${this.state.ending}`, 'run.stale');
+  }
+
+  private execute(command: FrontierCommand): void {
+    switch (command.type) {
+      case 'start':
+        this.track(this.startStage(command.stage, command.epoch));
+        return;
+      case 'accept':
+        this.track(this.accept(command.epoch));
+        return;
+      case 'hold':
+        this.track(this.recordHold());
+        return;
+      case 'stop-running':
+        this.stages.cancel();
+        return;
+      case 'close':
+        this.outcome = command.outcome;
+        return;
+    }
+  }
+
+  private track(work: Promise<void>): void {
+    const tracked: Promise<void> = work.finally(() => this.pending.delete(tracked));
+    this.pending.add(tracked);
+  }
+
+  private async startStage(stage: string, epoch: number): Promise<void> {
+    const timeoutSeconds = this.outline.find(({ id }) => id === stage)?.timeoutSeconds ?? 0;
+    const { runStage } = proxyActivities<StageActivities>({
+      taskQueue: this.input.stageQueue,
+      startToCloseTimeout: (Math.max(timeoutSeconds, this.input.patienceSeconds) + TIMEOUT_GRACE_SECONDS) * 1000,
+      scheduleToCloseTimeout: (timeoutSeconds + this.input.patienceSeconds + PLATFORM_RETRY_SECONDS) * 1000,
+      heartbeatTimeout: '10 seconds',
+      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+      retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+    });
+    try {
+      await this.stages.run(() => runStage({ ...this.task(), stage, epoch, patienceSeconds: this.input.patienceSeconds }));
+      this.dispatch({ type: 'stage-done', stage, epoch });
+    } catch (error) {
+      const failure = toFailureInfo(error, stage);
+      // The ledger knows another claim than ours: this execution has no business here and leaves nothing behind.
+      if (failure.code === 'run.fenced') this.dispatch({ type: 'abandon' });
+      this.dispatch({ type: 'stage-failed', stage, epoch, failure });
+    }
+  }
+
+  private async accept(epoch: number): Promise<void> {
+    const { acceptWindow } = proxyActivities<StageActivities>({
+      taskQueue: this.input.stageQueue,
+      startToCloseTimeout: '60 seconds',
+      scheduleToCloseTimeout: PLATFORM_RETRY_SECONDS * 1000,
+      heartbeatTimeout: '10 seconds',
+      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+      retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 seconds' },
+    });
+    try {
+      await this.stages.run(() => acceptWindow(this.task()));
+      this.dispatch({ type: 'accepted', epoch });
+    } catch (error) {
+      this.dispatch({ type: 'accept-failed', epoch, failure: toFailureInfo(error, 'accept') });
+    }
+  }
+
+  private async recordHold(): Promise<void> {
+    const failures: Record<string, FailureInfo> = {};
+    for (const [stage, { failure }] of Object.entries(this.state.stages)) if (failure !== undefined) failures[stage] = failure;
+    if (this.state.acceptanceFailure !== undefined) failures.accept = this.state.acceptanceFailure;
+    log.info('held', { stages: Object.keys(failures) });
+    await CancellationScope.nonCancellable(() => control.recordHold({ ...this.task(), failures }));
+  }
+
+  private task(): { run: RunInput['run']; claim: string; planHash: string } {
+    return { run: this.input.run, claim: this.input.claim, planHash: this.planHash };
+  }
+}
+
+/** What the activity said, when it could say it; else what Temporal saw. */
+function toFailureInfo(error: unknown, stage: string): FailureInfo {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof ApplicationFailure) {
+    const info = cause.details?.[0] as FailureInfo | undefined;
+    if (info?.code !== undefined) return info;
+    return { code: 'internal', class: 'platform', message: cause.message, next: 'almanac retry', details: {} };
+  }
+  if (cause instanceof TimeoutFailure) {
+    return {
+      code: 'stage.unreachable',
+      class: 'platform',
+      message: `stage ${stage}: no worker finished it in ${PLATFORM_RETRY_SECONDS / 60} minutes of retries (${cause.timeoutType})`,
+      next: 'almanac status, then almanac retry',
+      details: {},
+    };
+  }
+  if (cause instanceof CancelledFailure || isCancellation(error)) {
+    return { code: 'stage.cancelled', class: 'refused', message: `stage ${stage} was cancelled`, next: 'almanac retry', details: {} };
+  }
+  return { code: 'internal', class: 'platform', message: String(error), next: 'almanac retry', details: {} };
+}
