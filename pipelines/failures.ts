@@ -34,14 +34,23 @@ export interface CodeEntry {
 
 /** Keep sorted by code. */
 export const CODES = {
+  'accept.conflict': { class: 'refused', when: 'Another acceptance of the same window came first.', next: 'Look at what is current with `almanac dataset versions`; run the window again if its data should win.' },
   'chain.gap': { class: 'refused', when: 'The window before this one has no accepted set, so its state does not exist.', next: 'Run the window it names, or `--bootstrap` this one.' },
   'config.invalid': { class: 'user', when: 'An environment variable or option has a value Almanac cannot use.', next: 'Correct the variable the message names.' },
   'config.unknown': { class: 'user', when: 'An `ALMANAC_*` variable does not exist.', next: 'Use the nearest name, which the message gives, or unset it.' },
+  'dataset.unknown': { class: 'missing', when: 'No dataset of that name exists.', next: 'Use one of the names `almanac dataset list` shows.' },
+  'dataset.version-missing': { class: 'missing', when: 'A version of a dataset is not in the store: it never was, or retention collected it.', next: '`almanac dataset versions DATASET` lists those there are; a rebuilt window brings its version back.' },
   'internal': { class: 'platform', when: 'Almanac met a state it does not know.', next: 'Retry; if it stays, report it with the log of the run.' },
+  'landing.changed': { class: 'platform', when: 'Landing files changed while they were read.', next: 'Nothing: the stage reads them again. If it stays, stop whoever keeps writing to the folder.' },
+  'landing.columns': { class: 'data', when: 'A landing or reference file lacks a declared column.', next: 'Mend the file’s header, or the dataset’s columns; then retry the stage.' },
+  'landing.missing': { class: 'data', when: 'The landing data of the window are not there or not complete yet.', next: 'Put the files into the folder the message names, then retry the stage.' },
+  'landing.unreadable': { class: 'data', when: 'A landing or reference file cannot be read: truncated, corrupt, or of an unknown kind.', next: 'Replace the file the message names, then retry the stage.' },
   'payload.too-large': { class: 'user', when: 'A workflow payload would exceed 64 KiB.', next: 'Shorten the field the message names.' },
   'pipeline.invalid': { class: 'user', when: 'A declaration is inconsistent: a cycle, a missing dataset, a policy that would deadlock.', next: 'Correct the place the message names, then `almanac validate`.' },
   'pipeline.unknown': { class: 'missing', when: 'The project has no pipeline of that name.', next: 'Use one of the names the message lists.' },
   'project.invalid': { class: 'user', when: 'The project directory has no usable almanac.config.ts.', next: 'Pass `--project DIR`, or mend the file at the place the message names.' },
+  'reference.duplicate': { class: 'data', when: 'A reference file has one id twice.', next: 'Remove one of the rows the message names, then retry the stage.' },
+  'reference.missing': { class: 'data', when: 'A reference file is not there.', next: 'Put the file where the message says, then retry the stage.' },
   'run.fenced': { class: 'refused', when: 'A newer generation or an operator’s cancel took over; a late attempt is refused.', next: 'Nothing: the newer generation goes on. `almanac show RUN` shows it.' },
   'run.stale': { class: 'refused', when: 'The run is not in the state the verb was meant for: somebody was faster.', next: 'Look again with `almanac show RUN` and repeat the verb if it still makes sense.' },
   'run.unknown': { class: 'missing', when: 'No such run in the ledger.', next: 'Use one of those `almanac runs` lists.' },
@@ -51,6 +60,7 @@ export const CODES = {
   'stage.timeout': { class: 'timeout', when: 'One attempt of a stage took longer than its declared timeout.', next: 'Raise `timeoutSeconds`, or find out with `almanac logs RUN STAGE` what it waited for; then retry.' },
   'stage.unreachable': { class: 'platform', when: 'No worker could finish the stage in 30 minutes of retries.', next: '`almanac status` shows the workers; mend them, then retry.' },
   'store.full': { class: 'resource', when: 'The disk of the object store or of the database is full.', next: 'Free room (`almanac dataset gc`), then retry.' },
+  'store.path': { class: 'user', when: 'A path leaves the object store.', next: 'Use a plain relative path below the data root.' },
   'window.invalid': { class: 'user', when: 'A window key is not of the pipeline’s kind.', next: 'Use a key like the one the message shows.' },
   'window.open': { class: 'refused', when: 'The window is not over yet, so its data are not complete.', next: 'Run it after the instant the message names.' },
 } as const satisfies Record<string, CodeEntry>;

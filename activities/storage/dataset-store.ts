@@ -18,11 +18,15 @@ export interface CandidateInput {
   readonly buckets?: { readonly by: string; readonly count: number };
   readonly files: readonly ScratchFile[];
   readonly quarantine?: { readonly rows: Readonly<Record<string, number>>; readonly files: readonly ScratchFile[] };
+  readonly pii?: readonly string[];
   readonly rowsIn: number;
   readonly minKey?: readonly unknown[];
   readonly maxKey?: readonly unknown[];
   readonly provenance: Provenance;
 }
+
+/** What a run asks to make current; the store adds the rest. */
+export type Acceptance = Omit<AcceptedSet, 'format' | 'sequence' | 'since' | 'revoked' | 'nothing' | 'at'>;
 
 /** Versions, candidates and accepted sets over an object store; the catalog in the control schema is a read model of it. */
 export interface DatasetStore {
@@ -36,10 +40,12 @@ export interface DatasetStore {
   /** Windows with an accepted set, ascending. */
   acceptedWindows(pipeline: string, branch: string): Promise<string[]>;
   /**
-   * Makes `next` current iff the current sequence is still `expected` (0 for none) and the run's generation is not
-   * revoked; throws `accept.conflict` or `run.fenced`. The same run accepting the same versions again is a no-op.
+   * Makes `next` current iff no other set was accepted since `expected` (the sequence last seen, 0 for none) and the
+   * run's generation is neither revoked nor older than the one accepted; throws `accept.conflict`, `run.fenced` or, for a
+   * set that names a version that is not in the store, `dataset.version-missing`. The same run accepting the same versions
+   * again is a no-op.
    */
-  accept(next: Omit<AcceptedSet, 'format' | 'sequence' | 'revoked' | 'at'>, expected: number): Promise<AcceptedSet>;
+  accept(next: Acceptance, expected: number): Promise<AcceptedSet>;
   /** Forbids a generation's late acceptance; the current versions stay. */
   revoke(run: RunRef): Promise<void>;
 }

@@ -38,6 +38,8 @@ export interface Manifest {
   readonly provenance: Provenance;
   /** Quarantined rows by reason and the files that hold them, for ingest. */
   readonly quarantine?: { readonly rows: Readonly<Record<string, number>>; readonly files: readonly DataFile[] };
+  /** Columns never shown unmasked; the raw text of quarantined rows is masked with them. */
+  readonly pii?: readonly string[];
   readonly rowsIn: number;
   readonly writtenAt: string;
 }
@@ -49,6 +51,8 @@ export interface AcceptedSet {
   readonly branch: string;
   readonly window: string;
   readonly sequence: number;
+  /** Sequence of the entry that set these versions; revocations after it keep it. */
+  readonly since: number;
   readonly run: RunRef;
   readonly versions: readonly VersionRef[];
   /** Check stage → worst status, as judged before acceptance. */
@@ -58,5 +62,7 @@ export interface AcceptedSet {
   readonly tainted?: true;
   /** Generations that may no longer accept this window: their late commit is refused. */
   readonly revoked: readonly number[];
+  /** Set while only revocations were written and no run was accepted yet. */
+  readonly nothing?: true;
   readonly at: string;
 }

@@ -1,19 +1,23 @@
-/**
- * The object store behind every version: local files now, S3 later. Paths are relative to the root, `/`-separated, and
- * never leave it. Objects are immutable: there is no overwrite, only put-if-absent and delete.
- */
+import type { Readable } from 'node:stream';
+
 export interface ObjectInfo {
   readonly path: string;
   readonly bytes: number;
   readonly modifiedAt: Date;
 }
 
+/**
+ * The object store behind every version: local files now, S3 later. Paths are relative to the root, `/`-separated, and
+ * never leave it. Objects are immutable: there is no overwrite, only put-if-absent and delete.
+ */
 export interface ObjectStore {
   /** Writes a small object durably (temp, fsync, link, fsync of the folder); false when the path is taken. */
   putIfAbsent(path: string, body: string | Buffer): Promise<boolean>;
   /** Moves a local file into the store durably; false when the path is taken. */
   adoptFile(localFile: string, path: string): Promise<boolean>;
   get(path: string): Promise<Buffer | undefined>;
+  /** The bytes of an object as a stream, for objects too big to hold. */
+  read(path: string): Promise<Readable>;
   /** All objects below a prefix, sorted by path. */
   list(prefix: string): Promise<ObjectInfo[]>;
   delete(path: string): Promise<void>;

@@ -1,0 +1,112 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { pipeline as stream } from 'node:stream/promises';
+import type { Clock } from '../../lib/clock';
+import { AlmanacError } from '../../pipelines/failures';
+import type { RunRef, VersionRef } from '../../pipelines/types';
+import { createAcceptedSets } from './accepted-sets';
+import type { CandidateInput, DatasetStore, ScratchFile } from './dataset-store';
+import type { DataFile, Manifest } from './manifest';
+import type { ObjectStore } from './object-store';
+import { dataPath, manifestPath, quarantinePath } from './store-paths';
+
+/** Tells kill tests which durable step comes next; does nothing otherwise. */
+export type StorePoint = (name: string) => Promise<void>;
+
+type VersionName = Pick<VersionRef, 'dataset' | 'window' | 'version'>;
+
+/**
+ * Versions, candidates and accepted sets over an object store. A commit moves the data files in under a name of its own
+ * and only then puts the manifest, so a version is whole or is not there; files of a killed or losing commit are litter.
+ */
+export function createDatasetStore(store: ObjectStore, clock: Clock, point: StorePoint = () => Promise.resolve()): DatasetStore {
+  async function read(ref: VersionName): Promise<Manifest | undefined> {
+    const body = await store.get(manifestPath(ref));
+    return body && (JSON.parse(body.toString('utf8')) as Manifest);
+  }
+
+  async function manifest(ref: VersionName): Promise<Manifest> {
+    const found = await read(ref);
+    if (found) return found;
+    throw new AlmanacError('dataset.version-missing', `The store has no version ${ref.version} of ${ref.dataset} for the window ${ref.window}.`, {
+      next: `\`almanac dataset versions ${ref.dataset}\` lists those there are; running the window ${ref.window} again writes a new one.`,
+      details: { ...ref },
+    });
+  }
+
+  async function moveIn(files: readonly ScratchFile[], pathOf: (index: number) => string): Promise<DataFile[]> {
+    const moved: DataFile[] = [];
+    for (const [index, { file, rows, bucket }] of files.entries()) {
+      const path = pathOf(index);
+      const { sha256, bytes } = await hashFile(file);
+      await point(`commit.file-${index}`);
+      if (!(await store.adoptFile(file, path))) throw new Error(`the path ${path} is taken although its name is random`);
+      moved.push({ path, rows, bytes, sha256, ...(bucket === undefined ? {} : { bucket }) });
+    }
+    return moved;
+  }
+
+  async function commit(candidate: CandidateInput): Promise<Manifest> {
+    const { dataset, window, key, quarantine } = candidate;
+    const earlier = await read({ dataset, window, version: key });
+    if (earlier) return earlier;
+    const name = `${key}-${randomBytes(6).toString('hex')}`;
+    const files = await moveIn(candidate.files, (index) => dataPath(dataset, window, `${name}-${index}`));
+    const quarantined = await moveIn(quarantine?.files ?? [], (index) => quarantinePath(dataset, window, `${name}-${index}`));
+    const written: Manifest = {
+      format: 1,
+      dataset,
+      window,
+      version: key,
+      digest: candidate.digest,
+      columns: candidate.columns,
+      ...(candidate.buckets ? { buckets: candidate.buckets } : {}),
+      files,
+      rows: total(files, 'rows'),
+      bytes: total(files, 'bytes'),
+      ...(candidate.minKey ? { minKey: candidate.minKey } : {}),
+      ...(candidate.maxKey ? { maxKey: candidate.maxKey } : {}),
+      provenance: candidate.provenance,
+      ...(quarantine ? { quarantine: { rows: quarantine.rows, files: quarantined } } : {}),
+      ...(candidate.pii ? { pii: candidate.pii } : {}),
+      rowsIn: candidate.rowsIn,
+      writtenAt: clock.now().toISOString(),
+    };
+    await point('commit.manifest');
+    if (await store.putIfAbsent(manifestPath(written), `${JSON.stringify(written, undefined, 2)}\n`)) return written;
+    const winner = await manifest(written);
+    await point('commit.lost');
+    for (const file of [...files, ...quarantined]) await store.delete(file.path);
+    return winner;
+  }
+
+  const sets = createAcceptedSets(store, clock, point);
+  return {
+    find: (dataset, window, key) => read({ dataset, window, version: key }),
+    commit,
+    manifest,
+    accepted: sets.accepted,
+    acceptedWindows: sets.acceptedWindows,
+    async accept(next, expected) {
+      for (const version of next.versions) await manifest(version);
+      return sets.accept(next, expected);
+    },
+    revoke: (run: RunRef) => sets.revoke(run),
+  };
+}
+
+async function hashFile(file: string): Promise<{ sha256: string; bytes: number }> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  await stream(createReadStream(file), async (chunks: AsyncIterable<Buffer>) => {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      bytes += chunk.length;
+    }
+  });
+  return { sha256: hash.digest('hex'), bytes };
+}
+
+function total(files: readonly DataFile[], what: 'rows' | 'bytes'): number {
+  return files.reduce((sum, file) => sum + file[what], 0);
+}

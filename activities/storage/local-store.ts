@@ -1,0 +1,181 @@
+import { createReadStream } from 'node:fs';
+import { link, lstat, mkdir, mkdtemp, open, readdir, readFile, realpath, rm, rmdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { AlmanacError } from '../../pipelines/failures';
+import type { ObjectInfo, ObjectStore } from './object-store';
+
+const SCRATCH = 'scratch';
+
+/**
+ * Objects as files under `root`. A write is: temporary file in scratch, fsync, link(2) to its name (which fails when the
+ * name is taken), fsync of the folder; a killed writer leaves litter in scratch and nothing else. Throws AlmanacError
+ * `store.path` for a path that leaves the root, also through a symbolic link.
+ */
+export function createLocalStore(root: string): ObjectStore {
+  const base = path.resolve(root);
+  let created: Promise<string> | undefined;
+
+  /** The root with links resolved: what every other path is compared with. */
+  function realRoot(): Promise<string> {
+    created ??= mkdir(base, { recursive: true }).then(() => realpath(base));
+    return created;
+  }
+
+  function absolute(objectPath: string): string {
+    const segments = objectPath.split('/');
+    if (objectPath === '' || objectPath.includes('\0') || objectPath.includes('\\') || segments.some((s) => s === '' || s === '.' || s === '..')) {
+      throw outside(objectPath);
+    }
+    return path.join(base, ...segments);
+  }
+
+  /** Refuses a path whose existing part leads out of the root. */
+  async function confined(objectPath: string): Promise<string> {
+    const file = absolute(objectPath);
+    const inside = await realRoot();
+    for (let existing = file; ; existing = path.dirname(existing)) {
+      const real = await realpath(existing).catch(absent);
+      if (real === undefined) continue;
+      if (real !== inside && !real.startsWith(inside + path.sep)) throw outside(objectPath);
+      return file;
+    }
+  }
+
+  async function folderOf(file: string): Promise<string> {
+    const folder = path.dirname(file);
+    const first = await mkdir(folder, { recursive: true });
+    // Each new folder is durable only when its parent is.
+    for (let made = folder; first !== undefined && made.length >= first.length; made = path.dirname(made)) await syncFolder(path.dirname(made));
+    return folder;
+  }
+
+  /** Names a durable file; false when the name is taken. */
+  async function name(temporary: string, file: string): Promise<boolean> {
+    for (;;) {
+      const folder = await folderOf(file);
+      try {
+        await link(temporary, file);
+      } catch (error) {
+        if (codeOf(error) === 'EEXIST') return false;
+        // A sweep removed the empty folder in between.
+        if (codeOf(error) === 'ENOENT' && (await exists(temporary))) continue;
+        throw error;
+      }
+      await syncFolder(folder);
+      return true;
+    }
+  }
+
+  async function walk(folder: string, prefix: string, found: ObjectInfo[]): Promise<void> {
+    const entries = await readdir(folder, { withFileTypes: true }).catch(absent);
+    for (const entry of entries ?? []) {
+      const objectPath = `${prefix}${entry.name}`;
+      const file = path.join(folder, entry.name);
+      if (entry.isSymbolicLink()) await confined(objectPath);
+      const info = await stat(file).catch(absent);
+      if (info?.isDirectory()) await walk(file, `${objectPath}/`, found);
+      else if (info?.isFile()) found.push({ path: objectPath, bytes: info.size, modifiedAt: info.mtime });
+    }
+  }
+
+  return {
+    async putIfAbsent(objectPath, body) {
+      const file = await confined(objectPath);
+      if (await exists(file)) return false;
+      const scratch = path.join(base, SCRATCH);
+      await mkdir(scratch, { recursive: true });
+      const temporary = path.join(scratch, `put-${randomBytes(8).toString('hex')}`);
+      try {
+        const handle = await open(temporary, 'wx');
+        try {
+          await handle.writeFile(body);
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
+        return await name(temporary, file);
+      } finally {
+        await rm(temporary, { force: true });
+      }
+    },
+
+    async adoptFile(localFile, objectPath) {
+      const file = await confined(objectPath);
+      const handle = await open(localFile, 'r+');
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      const named = await name(localFile, file);
+      if (named) await rm(localFile, { force: true });
+      return named;
+    },
+
+    async get(objectPath) {
+      return readFile(await confined(objectPath)).catch(absent);
+    },
+
+    async read(objectPath) {
+      return createReadStream(await confined(objectPath));
+    },
+
+    async list(prefix) {
+      const folder = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
+      const found: ObjectInfo[] = [];
+      await walk(await confined(folder), `${folder}/`, found);
+      return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+    },
+
+    async delete(objectPath) {
+      const file = await confined(objectPath);
+      const info = await lstat(file).catch(absent);
+      if (info?.isDirectory()) throw outside(objectPath);
+      await rm(file, { force: true });
+      // Empty folders go too; one that is in use again is not empty, and a writer that lost its folder makes it anew.
+      for (let folder = path.dirname(file); path.dirname(folder) !== base && folder !== base; folder = path.dirname(folder)) {
+        if (!(await rmdir(folder).then(() => true, () => false))) break;
+      }
+    },
+
+    readable: (objectPath) => absolute(objectPath),
+
+    async scratch() {
+      const parent = path.join(await realRoot(), SCRATCH);
+      await mkdir(parent, { recursive: true });
+      return mkdtemp(path.join(parent, 'stage-'));
+    },
+  };
+}
+
+async function exists(file: string): Promise<boolean> {
+  return (await lstat(file).catch(absent)) !== undefined;
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Turns "there is no such file" into undefined; every other error stands. */
+function absent(error: unknown): undefined {
+  const code = codeOf(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+  throw error;
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+function outside(objectPath: string): AlmanacError {
+  return new AlmanacError('store.path', `The path ${JSON.stringify(objectPath)} leaves the object store.`, {
+    next: 'Use a plain relative path without "..", and no symbolic link to a place outside the data root.',
+    details: { path: objectPath },
+  });
+}

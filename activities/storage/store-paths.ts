@@ -1,0 +1,70 @@
+/** Where things lie in the object store (docs/architecture.md, "Object store layout"). The only place that spells it. */
+import { AlmanacError } from '../../pipelines/failures';
+import type { VersionRef } from '../../pipelines/types';
+
+const SEQUENCE_DIGITS = 6;
+
+export const DATASETS = 'datasets/';
+export const ACCEPTED = 'accepted/';
+export const QUARANTINE = 'quarantine/';
+export const SCRATCH = 'scratch/';
+
+export function landingFolder(source: string, day: string): string {
+  return `${landingSource(source)}dt=${segment(day)}/`;
+}
+
+export function landingSource(source: string): string {
+  return `landing/${segment(source)}/`;
+}
+
+export function referencePath(file: string): string {
+  return `reference/${segment(file)}`;
+}
+
+export function manifestPath(ref: Pick<VersionRef, 'dataset' | 'window' | 'version'>): string {
+  return `${DATASETS}${segment(ref.dataset)}/${segment(ref.window)}/${segment(ref.version)}.json`;
+}
+
+export function dataPath(dataset: string, window: string, name: string): string {
+  return `${DATASETS}${segment(dataset)}/${segment(window)}/data/${segment(name)}.parquet`;
+}
+
+export function quarantinePath(dataset: string, window: string, name: string): string {
+  return `${QUARANTINE}${segment(dataset)}/${segment(window)}/${segment(name)}.parquet`;
+}
+
+export function acceptedChain(pipeline: string, branch: string): string {
+  return `${ACCEPTED}${segment(pipeline)}/${segment(branch)}/`;
+}
+
+export function acceptedFolder(pipeline: string, branch: string, window: string): string {
+  return `${acceptedChain(pipeline, branch)}${segment(window)}/`;
+}
+
+export function acceptedPath(pipeline: string, branch: string, window: string, sequence: number): string {
+  return `${acceptedFolder(pipeline, branch, window)}${String(sequence).padStart(SEQUENCE_DIGITS, '0')}.json`;
+}
+
+/** The parts of `datasets/DATASET/WINDOW/VERSION.json`; undefined for every other path. */
+export function parseManifestPath(objectPath: string): Pick<VersionRef, 'dataset' | 'window' | 'version'> | undefined {
+  const [, dataset, window, version] = /^datasets\/([^/]+)\/([^/]+)\/([^/]+)\.json$/.exec(objectPath) ?? [];
+  return dataset !== undefined && window !== undefined && version !== undefined ? { dataset, window, version } : undefined;
+}
+
+/** The parts of `accepted/PIPELINE/BRANCH/WINDOW/NNNNNN.json`; undefined for every other path. */
+export function parseAcceptedPath(objectPath: string): { pipeline: string; branch: string; window: string; sequence: number } | undefined {
+  const [, pipeline, branch, window, digits] = /^accepted\/([^/]+)\/([^/]+)\/([^/]+)\/(\d{6,})\.json$/.exec(objectPath) ?? [];
+  if (pipeline === undefined || branch === undefined || window === undefined) return undefined;
+  return { pipeline, branch, window, sequence: Number(digits) };
+}
+
+/** Names become single path segments; anything else would reach beyond its folder. */
+function segment(name: string): string {
+  if (!/^[\p{L}\p{N}_][\p{L}\p{N}_.~=-]*$/u.test(name)) {
+    throw new AlmanacError('store.path', `${JSON.stringify(name)} cannot be a name in the object store.`, {
+      next: 'Use letters, digits, ".", "-" and "_", beginning with a letter, a digit or "_".',
+      details: { name },
+    });
+  }
+  return name;
+}
