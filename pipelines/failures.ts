@@ -61,6 +61,10 @@ export const CODES = {
   'stage.unreachable': { class: 'platform', when: 'No worker could finish the stage in 30 minutes of retries.', next: '`almanac status` shows the workers; mend them, then retry.' },
   'store.full': { class: 'resource', when: 'The disk of the object store or of the database is full.', next: 'Free room (`almanac dataset gc`), then retry.' },
   'store.path': { class: 'user', when: 'A path leaves the object store.', next: 'Use a plain relative path below the data root.' },
+  'stack.busy': { class: 'refused', when: 'Another command is starting or stopping the same stack.', next: 'Wait for the process the message names, then repeat.' },
+  'stack.down': { class: 'missing', when: 'No stack of this home is running.', next: '`almanac up --detach`' },
+  'stack.failed': { class: 'platform', when: 'A process of the stack did not start or does not stay up.', next: 'Read the log the message names; `almanac doctor` checks the usual causes.' },
+  'stack.unreachable': { class: 'platform', when: 'A service does not answer.', next: '`almanac status`' },
   'window.invalid': { class: 'user', when: 'A window key is not of the pipeline’s kind.', next: 'Use a key like the one the message shows.' },
   'window.open': { class: 'refused', when: 'The window is not over yet, so its data are not complete.', next: 'Run it after the instant the message names.' },
 } as const satisfies Record<string, CodeEntry>;

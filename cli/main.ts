@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { renderError, reportOf, toAlmanacError, type ErrorReport } from './error-report';
+import { exitCodeOf, USAGE_EXIT_CODE } from './exit-codes';
+import { createIo, type CliIo, type CliStreams } from './io';
+
+/** Each adds its verbs to the program. They import what is heavy inside their actions, so that `--help` starts at once. */
+const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [];
+
+/** Handles of a service may outlive its session by a moment; a command must not. */
+const LINGER_MS = 2000;
+
+export function createProgram(io: CliIo, streams: CliStreams): Command {
+  const program = new Command('almanac')
+    .description('Dated, stateful data pipelines: run them, see them, mend them.')
+    .option('--json', 'print the result as JSON on stdout')
+    .option('--project <dir>', 'the project: a directory with an almanac.config.ts (default: the one you stand in)')
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', '\nExamples:\n  almanac up --detach\n  almanac demo\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac status --json')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => streams.stdout.write(text), writeErr: () => undefined });
+  for (const register of COMMANDS) register(program, io);
+  return program;
+}
+
+/** Runs one command line (`argv` without node and script); returns the exit code, never throws. */
+export async function runCli(argv: readonly string[], streams: CliStreams): Promise<number> {
+  // Known before parsing: a command line that does not parse is reported in the form it asked for.
+  const json = argv.includes('--json');
+  const projectDirectory = (): string => {
+    const { project } = program.opts<{ project?: string }>();
+    return project === undefined ? nearestProject(process.cwd()) : path.resolve(project);
+  };
+  const io = createIo({
+    streams,
+    json: () => json,
+    projectDirectory,
+    openSession: async (directory) => (await import('../operator/session.js')).openSession(directory),
+  });
+  const program = createProgram(io, streams);
+  const report = (problem: ErrorReport): void => {
+    if (json) streams.stdout.write(`${JSON.stringify({ error: problem }, undefined, 2)}\n`);
+    else streams.stderr.write(renderError(problem));
+  };
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    await io.close();
+    return io.exitCode;
+  } catch (error) {
+    await io.close().catch(() => undefined);
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      report(usageReport(error, argv, program));
+      return USAGE_EXIT_CODE;
+    }
+    const known = toAlmanacError(error, path.resolve(projectDirectory(), process.env.ALMANAC_HOME || '.almanac', 'logs'));
+    report(reportOf(known));
+    return exitCodeOf(known);
+  }
+}
+
+/** The process's own entry: a closed pipe (`| head`) ends it quietly, a forgotten handle does not keep it. */
+export async function main(): Promise<void> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  process.exitCode = await runCli(process.argv.slice(2), process);
+  setTimeout(() => process.exit(), LINGER_MS).unref();
+}
+
+function usageReport(error: CommanderError, argv: readonly string[], program: Command): ErrorReport {
+  // Without a verb commander asks for its help and says so by this code only.
+  const message = error.code === 'commander.help' ? 'a verb is missing' : error.message.replace(/^error: /, '');
+  return { code: 'usage', class: 'user', message, next: `${helpCommand(argv, program)} --help`, details: {} };
+}
+
+/** The longest prefix of the line that names a command. */
+function helpCommand(argv: readonly string[], program: Command): string {
+  let command = program;
+  const words = ['almanac'];
+  for (const word of argv.filter((argument) => !argument.startsWith('-'))) {
+    const found = command.commands.find((candidate) => candidate.name() === word || candidate.aliases().includes(word));
+    if (!found) break;
+    command = found;
+    words.push(word);
+  }
+  return words.join(' ');
+}
+
+/** The nearest directory at or above `from` that declares a project; `from` itself when there is none. */
+function nearestProject(from: string): string {
+  for (let directory = from; ; directory = path.dirname(directory)) {
+    if (existsSync(path.join(directory, 'almanac.config.ts'))) return directory;
+    if (path.dirname(directory) === directory) return from;
+  }
+}

@@ -1,0 +1,213 @@
+import os from 'node:os';
+import path from 'node:path';
+import { loadClientConfigProfile, type ClientConfigProfile } from '@temporalio/envconfig';
+import { z } from 'zod';
+import { AlmanacError } from '../pipelines/failures';
+import { nearest } from './nearest';
+
+/** Where a service listens; `port` 0 lets the kernel choose. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface TemporalConfig {
+  readonly namespace: string;
+  /** Connection of an external cluster; undefined means the embedded server. Holds secrets: never log it. */
+  readonly external?: ClientConfigProfile & { readonly address: string };
+}
+
+export interface WorkerConfig {
+  /** Stages a compute worker runs at a time. */
+  readonly places: number;
+  /** Memory limit of one DuckDB session in bytes. */
+  readonly memoryBytes: number;
+  /** Threads of one DuckDB session. */
+  readonly threads: number;
+}
+
+export interface Config {
+  /** Absolute directory of all embedded state. */
+  readonly home: string;
+  /** Absolute root of the object store. */
+  readonly data: string;
+  /** Set when an external Postgres is used. Holds secrets: print it through `maskUrl`. */
+  readonly databaseUrl?: string;
+  readonly temporal: TemporalConfig;
+  /** Prefix of the task queues; stacks that share a Temporal namespace need different ones. */
+  readonly queue: string;
+  readonly worker: WorkerConfig;
+  /** Where a worker serves /metrics; undefined: nowhere. */
+  readonly metrics?: ListenAddress;
+  /** Where a worker serves the Temporal SDK's own metrics; undefined: nowhere. */
+  readonly sdkMetrics?: ListenAddress;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** Who is recorded with an operator's verbs. */
+  readonly actor: string;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
+
+const bytes = z.string().transform((text, context) => {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMG]?i?B)$/i.exec(text);
+  const size = match ? Number(match[1]) * (UNITS[(match[2] ?? '').toUpperCase()] ?? NaN) : NaN;
+  if (Number.isFinite(size) && size >= 64e6) return Math.floor(size);
+  context.addIssue('expected a size of at least 64MB, like 512MB or 2GiB');
+  return z.NEVER;
+});
+
+const listenAddress = z.string().transform((text, context): ListenAddress => {
+  const match = /^(.+):(\d{1,5})$/.exec(text);
+  if (match && Number(match[2]) < 65536) return { host: match[1] ?? '', port: Number(match[2]) };
+  context.addIssue('expected HOST:PORT, like 127.0.0.1:9464');
+  return z.NEVER;
+});
+
+const wholeNumber = (maximum: number) =>
+  z
+    .string()
+    .regex(/^[1-9]\d*$/, `expected a whole number from 1 to ${maximum}`)
+    .transform(Number)
+    .pipe(z.number().max(maximum, `expected a whole number from 1 to ${maximum}`));
+
+/** Every variable Almanac reads; the keys are the list of known names. */
+const VARIABLES = {
+  ALMANAC_HOME: z.string(),
+  ALMANAC_DATA: z.string(),
+  ALMANAC_QUEUE: z.string().regex(/^[0-9A-Za-z-]{1,100}$/, 'expected letters, digits and dashes'),
+  ALMANAC_PLACES: wholeNumber(256),
+  ALMANAC_MEMORY: bytes,
+  ALMANAC_THREADS: wholeNumber(256),
+  ALMANAC_METRICS: listenAddress,
+  ALMANAC_SDK_METRICS: listenAddress,
+  ALMANAC_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
+  ALMANAC_ACTOR: z.string().max(200, 'expected at most 200 characters'),
+};
+
+/** The names of all `ALMANAC_*` variables, for `doctor` and the docs. */
+export const VARIABLE_NAMES: readonly string[] = Object.keys(VARIABLES);
+
+/** The project's own tests pass addresses in variables of this prefix; everything else ignores them. */
+const TEST_PREFIX = 'ALMANAC_TEST_';
+
+const FLAGS = ['1', 'true', '0', 'false'];
+
+/**
+ * Reads the whole configuration from environment variables; relative paths are taken from `base`. An empty variable counts
+ * as unset. Throws AlmanacError `config.unknown` (an `ALMANAC_*` name that does not exist) and `config.invalid`.
+ */
+export function readConfig(environment: Environment, base: string): Config {
+  const env = Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => Boolean(entry[1])));
+  refuseUnknown(env);
+  const parsed = z.object(VARIABLES).partial().safeParse(env);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw invalid(String(issue?.path[0]), issue?.message ?? 'not usable', env[String(issue?.path[0])]);
+  }
+  const given = parsed.data;
+  const home = path.resolve(base, given.ALMANAC_HOME ?? '.almanac');
+  const places = given.ALMANAC_PLACES ?? Math.max(2, os.availableParallelism());
+  return {
+    home,
+    data: given.ALMANAC_DATA ? path.resolve(base, given.ALMANAC_DATA) : path.join(home, 'data'),
+    ...optional('databaseUrl', readDatabaseUrl(env)),
+    temporal: readTemporal(env),
+    queue: given.ALMANAC_QUEUE ?? 'almanac',
+    worker: {
+      places,
+      memoryBytes: given.ALMANAC_MEMORY ?? Math.max(256e6, Math.floor((usableMemory() * 0.6) / places)),
+      threads: given.ALMANAC_THREADS ?? os.availableParallelism(),
+    },
+    ...optional('metrics', given.ALMANAC_METRICS),
+    ...optional('sdkMetrics', given.ALMANAC_SDK_METRICS),
+    logLevel: given.ALMANAC_LOG_LEVEL ?? 'info',
+    actor: given.ALMANAC_ACTOR ?? userName(),
+  };
+}
+
+/** A connection string fit for a screen: the password, and parameters that may hold one, replaced. */
+export function maskUrl(url: string): string {
+  try {
+    const parsed = new URL(url);
+    if (parsed.password) parsed.password = '***';
+    for (const name of parsed.searchParams.keys()) if (/pass|secret|token|key/i.test(name)) parsed.searchParams.set(name, '***');
+    return parsed.href;
+  } catch {
+    return '***';
+  }
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
+  return value === undefined ? {} : ({ [key]: value } as Record<K, V>);
+}
+
+function refuseUnknown(env: Readonly<Record<string, string>>): void {
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('ALMANAC_') || name.startsWith(TEST_PREFIX) || name in VARIABLES) continue;
+    const suggestion = nearest(name, VARIABLE_NAMES);
+    throw new AlmanacError('config.unknown', `the environment variable ${name} does not exist`, {
+      next: suggestion ? `did you mean ${suggestion}? Rename it, or: unset ${name}` : `unset ${name}`,
+      details: { variable: name, known: VARIABLE_NAMES },
+    });
+  }
+}
+
+function readDatabaseUrl(env: Readonly<Record<string, string>>): string | undefined {
+  const url = env.DATABASE_URL;
+  if (url === undefined) return undefined;
+  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) {
+    throw invalid('DATABASE_URL', 'expected postgres://USER:PASSWORD@HOST:PORT/DATABASE');
+  }
+  return url;
+}
+
+/** The file of the Temporal CLI is read only when it is asked for: a cluster someone configured for other work is not ours to use. */
+function readTemporal(env: Readonly<Record<string, string>>): TemporalConfig {
+  for (const name of ['TEMPORAL_TLS', 'TEMPORAL_TLS_DISABLE_HOST_VERIFICATION']) {
+    const value = env[name];
+    if (value !== undefined && !FLAGS.includes(value)) throw invalid(name, `expected one of ${FLAGS.join(', ')}`, value);
+  }
+  if (env.TEMPORAL_TLS_DISABLE_HOST_VERIFICATION === '1' || env.TEMPORAL_TLS_DISABLE_HOST_VERIFICATION === 'true') {
+    throw invalid('TEMPORAL_TLS_DISABLE_HOST_VERIFICATION', 'not supported; name the authority in TEMPORAL_TLS_SERVER_CA_CERT_PATH instead');
+  }
+  let profile: ClientConfigProfile;
+  try {
+    profile = loadClientConfigProfile({ overrideEnvVars: env, disableFile: !(env.TEMPORAL_CONFIG_FILE ?? env.TEMPORAL_PROFILE) });
+  } catch (error) {
+    throw invalid('TEMPORAL_CONFIG_FILE', error instanceof Error ? error.message : String(error));
+  }
+  const namespace = profile.namespace ?? 'default';
+  const { address } = profile;
+  if (address !== undefined) {
+    if (!/^[^\s/:]+:\d+$|^\[[0-9a-f:]+\]:\d+$/i.test(address)) throw invalid('TEMPORAL_ADDRESS', 'expected HOST:PORT', address);
+    return { namespace, external: { ...profile, address } };
+  }
+  if (profile.apiKey !== undefined) throw invalid('TEMPORAL_API_KEY', 'an API key needs the address of its cluster in TEMPORAL_ADDRESS');
+  return { namespace };
+}
+
+/** `value` is left out for variables that may hold secrets. */
+function invalid(variable: string, problem: string, value?: string): AlmanacError {
+  const shown = value === undefined ? '' : ` is ${JSON.stringify(value)}`;
+  return new AlmanacError('config.invalid', `${variable}${shown}: ${problem}`, {
+    next: `correct ${variable}, or: unset ${variable}`,
+    details: { variable },
+  });
+}
+
+/** Bytes this process may use: the container's limit when there is one. */
+function usableMemory(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 && constrained < os.totalmem() ? constrained : os.totalmem();
+}
+
+function userName(): string {
+  try {
+    return os.userInfo().username;
+  } catch {
+    // A container's uid need not have an entry in the password file.
+    return `uid ${process.getuid?.() ?? 'unknown'}`;
+  }
+}

@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { maskUrl, readConfig, VARIABLE_NAMES } from '../../../lib/config';
+import { AlmanacError } from '../../../pipelines/failures';
+
+function refusal(environment: Record<string, string>): AlmanacError {
+  try {
+    readConfig(environment, '/project');
+  } catch (error) {
+    if (error instanceof AlmanacError) return error;
+    throw error;
+  }
+  throw new Error('was accepted');
+}
+
+test('without variables everything embedded lives below .almanac of the project', () => {
+  const config = readConfig({}, '/project');
+  expect(config.home).toBe('/project/.almanac');
+  expect(config.data).toBe('/project/.almanac/data');
+  expect(config.databaseUrl).toBeUndefined();
+  expect(config.temporal).toEqual({ namespace: 'default' });
+});
+
+test('relative directories are taken from the project, and an empty variable counts as unset', () => {
+  const config = readConfig({ ALMANAC_HOME: 'state', ALMANAC_DATA: '/lake', DATABASE_URL: '', TEMPORAL_ADDRESS: '' }, '/project');
+  expect([config.home, config.data, config.databaseUrl, config.temporal.external]).toEqual(['/project/state', '/lake', undefined, undefined]);
+});
+
+test.each([
+  ['ALMANAC_HOEM', 'ALMANAC_HOME'],
+  ['ALMANAC_TREADS', 'ALMANAC_THREADS'],
+  ['ALMANAC_MEMROY', 'ALMANAC_MEMORY'],
+  ['ALMANAC_LOGLEVEL', 'ALMANAC_LOG_LEVEL'],
+])('%s is refused with the nearest name %s', (wrong, right) => {
+  const error = refusal({ [wrong]: 'x' });
+  expect(error.code).toBe('config.unknown');
+  expect(error.message).toContain(wrong);
+  expect(error.next).toContain(right);
+});
+
+test('any name that is not in the list is refused, and the known ones are not', () => {
+  fc.assert(
+    fc.property(fc.stringMatching(/^[A-Z_]{1,12}$/), (suffix) => {
+      const name = `ALMANAC_${suffix}`;
+      fc.pre(!VARIABLE_NAMES.includes(name) && !name.startsWith('ALMANAC_TEST_'));
+      expect(refusal({ [name]: '1' }).code).toBe('config.unknown');
+    }),
+  );
+});
+
+test.each([
+  ['ALMANAC_MEMORY', 'lots'],
+  ['ALMANAC_MEMORY', '1MB'],
+  ['ALMANAC_THREADS', '0'],
+  ['ALMANAC_THREADS', '2.5'],
+  ['ALMANAC_PLACES', '257'],
+  ['ALMANAC_METRICS', '9464'],
+  ['ALMANAC_QUEUE', 'a b'],
+  ['ALMANAC_LOG_LEVEL', 'loud'],
+  ['TEMPORAL_ADDRESS', 'http://cluster'],
+  ['TEMPORAL_TLS', 'yes'],
+  ['DATABASE_URL', 'mysql://u:secret@h/d'],
+])('%s=%s is refused by its name', (name, value) => {
+  const error = refusal({ [name]: value });
+  expect(error.code).toBe('config.invalid');
+  expect(error.message).toContain(name);
+  expect(error.message).not.toContain('secret');
+});
+
+test.each([
+  ['512MB', 512e6],
+  ['1.5GB', 1.5e9],
+  ['2GiB', 2 ** 31],
+])('a memory limit of %s is %d bytes', (text, expected) => {
+  expect(readConfig({ ALMANAC_MEMORY: text }, '/').worker.memoryBytes).toBe(expected);
+});
+
+test('an external cluster comes with its TLS and key', () => {
+  const { temporal } = readConfig(
+    { TEMPORAL_ADDRESS: 'cluster.example:7233', TEMPORAL_NAMESPACE: 'prod', TEMPORAL_API_KEY: 'k', TEMPORAL_TLS_SERVER_NAME: 'inner' },
+    '/',
+  );
+  expect(temporal.namespace).toBe('prod');
+  expect(temporal.external).toMatchObject({ address: 'cluster.example:7233', apiKey: 'k', tls: { serverName: 'inner' } });
+});
+
+test('a key without the address of its cluster would go to the embedded server, so it is refused', () => {
+  expect(refusal({ TEMPORAL_API_KEY: 'topsecret' }).message).not.toContain('topsecret');
+});
+
+test('a password is not shown, neither in the authority nor in a parameter', () => {
+  expect(maskUrl('postgres://u:pa55@h:5432/d?sslpassword=pa55')).not.toContain('pa55');
+  expect(maskUrl('not a url with pa55')).not.toContain('pa55');
+});
