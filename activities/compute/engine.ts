@@ -21,19 +21,28 @@ export interface ChildIdentity {
   readonly startTicks: string;
 }
 
+/** Where a statement comes from, for its errors. */
+export interface StatementLabel {
+  /** The file or step, as the author knows it. */
+  readonly name: string;
+  /** How many lines of the statement come before line 1 of that file. Default 0. */
+  readonly linesBefore?: number;
+}
+
 export interface EngineSession {
   readonly child: ChildIdentity;
   /** Runs statements that return nothing of interest. */
-  exec(sql: string): Promise<void>;
+  exec(sql: string, label?: StatementLabel): Promise<void>;
   /** Rows as JSON values: bigint and decimal as strings, timestamps as ISO strings in UTC, at most `limit` (default 10 000) rows. */
-  rows<T extends Record<string, unknown>>(sql: string, limit?: number): Promise<T[]>;
+  rows<T extends Record<string, unknown>>(sql: string, limit?: number, label?: StatementLabel): Promise<T[]>;
   usage(): Promise<SessionUsage>;
 }
 
 export interface Engine {
   /**
-   * Leases a child, runs `body`, returns the child to the warm pool. When `signal` aborts, the running query is
-   * interrupted, and after 5 s the child is killed. Throws AlmanacError `engine.sql` (user), `engine.memory` or
+   * Leases a child, runs `body`, returns the child to the warm pool. Nothing of a lease is left for the next one. When
+   * `signal` aborts, the running query is interrupted, after 5 s the child is killed, and the session throws the
+   * signal's reason once the child is idle or dead. Throws AlmanacError `engine.sql` (user), `engine.memory` or
    * `engine.disk` (resource), `engine.lost` (platform).
    */
   session<T>(limits: SessionLimits, signal: AbortSignal, body: (session: EngineSession) => Promise<T>): Promise<T>;

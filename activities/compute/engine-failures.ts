@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs';
+import { AlmanacError } from '../../pipelines/failures';
+import { ChildEnded, StatementFailed, type ChildEnd } from './child';
+import type { SessionLimits, StatementLabel } from './engine';
+
+const DISK_FULL = /no space left on device|max_temp_directory_size|disk quota exceeded|could not write all bytes/i;
+const OUT_OF_MEMORY = /^Out of Memory Error|failed to allocate|could not allocate|bad_alloc|heap out of memory/i;
+/** The instance or the machine failed, not the statement: a fresh child may succeed. */
+const BROKEN = /^(FATAL|INTERNAL) Error|input\/output error|stale file handle|too many open files/i;
+
+/** What was true when a failure happened. */
+export interface FailureScene {
+  readonly limits: SessionLimits;
+  readonly label?: StatementLabel;
+  /** True when the kernel has killed a process for memory since the session began. */
+  readonly kernelKilled: boolean;
+}
+
+/** Maps what a child answered, or that it ended, to a failure with a code; anything else is returned as it is. */
+export function engineFailure(error: unknown, scene: FailureScene): unknown {
+  if (error instanceof StatementFailed) return statementFailure(error, scene);
+  if (error instanceof ChildEnded) return endFailure(error.end, scene);
+  return error;
+}
+
+function statementFailure(error: StatementFailed, { limits, label }: FailureScene): AlmanacError {
+  const { text, line } = locate(error.message, label);
+  const place = label ? `${label.name}${line === undefined ? '' : ` line ${line}`}: ` : '';
+  const details = { ...(label && { statement: label.name }), ...(line !== undefined && { line }), duckdb: text };
+  // The temp directory's limit is reported as an Out of Memory Error, so disk goes first.
+  if (DISK_FULL.test(error.message)) {
+    return new AlmanacError('engine.disk', `${place}the disk is full: ${firstLine(text)}`, { next: 'Free space on the disk of ALMANAC_HOME (`almanac dataset gc`), then retry the stage.', details });
+  }
+  if (OUT_OF_MEMORY.test(error.message)) return memoryFailure(`${place}${firstLine(text)}`, limits, details);
+  if (BROKEN.test(error.message)) {
+    return new AlmanacError('engine.lost', `${place}DuckDB failed: ${firstLine(text)}`, { next: 'Retry the stage; if it stays, look at the disk and the log of the worker.', details });
+  }
+  const next = label ? `Correct ${label.name}${line === undefined ? '' : ` at line ${line}`}, then retry the stage.` : 'Correct the SQL the message shows, then retry the stage.';
+  return new AlmanacError('engine.sql', `${place}${text}`, { next, details });
+}
+
+function endFailure(end: ChildEnd, { limits, label, kernelKilled }: FailureScene): AlmanacError {
+  const how = end.signal ? `by ${end.signal}` : `with exit code ${end.exitCode}`;
+  const place = label ? `${label.name}: ` : '';
+  const stderr = end.stderr.trim();
+  const details = { ...(label && { statement: label.name }), ...(stderr && { stderr }) };
+  if (!end.killed && ((end.signal === 'SIGKILL' && kernelKilled) || OUT_OF_MEMORY.test(stderr))) {
+    return memoryFailure(`${place}the system killed the DuckDB process for memory`, limits, details);
+  }
+  return new AlmanacError('engine.lost', `${place}the DuckDB process ended ${how} before it answered`, { next: 'Retry the stage; nothing was written.', details });
+}
+
+function memoryFailure(message: string, limits: SessionLimits, details: Record<string, unknown>): AlmanacError {
+  const mebibytes = Math.round(limits.memoryBytes / 2 ** 20);
+  return new AlmanacError('engine.memory', `${message} (limit ${mebibytes} MiB, ${limits.threads} threads)`, {
+    next: 'Raise ALMANAC_MEMORY, or declare the stage `each: \'bucket\'` over more buckets; then retry it.',
+    details: { ...details, memoryBytes: limits.memoryBytes, threads: limits.threads },
+  });
+}
+
+/** DuckDB counts lines of what it was sent; authors count those of their file. */
+function locate(message: string, label: StatementLabel | undefined): { text: string; line?: number } {
+  const text = message.replace(/\s*Possible solutions:[\s\S]*$/, '').trim();
+  const found = /^LINE (\d+):/m.exec(text);
+  if (!found) return { text };
+  const line = Math.max(1, Number(found[1]) - (label?.linesBefore ?? 0));
+  return { text: text.replace(found[0], `LINE ${line}:`), line };
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? '';
+}
+
+/** Processes the kernel has killed for memory since boot; 0 where the system does not say. */
+export function kernelMemoryKills(): number {
+  try {
+    return Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
