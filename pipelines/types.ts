@@ -90,20 +90,20 @@ export interface Band {
   readonly max?: number;
 }
 
-/** What a check measures. `rows-where` counts rows for which the SQL predicate is true. */
-export type Metric =
+/** What a check measures. `rows-where` counts rows for which the SQL predicate is true. `D`, `S`: names of datasets and stages. */
+export type Metric<D extends string = string, S extends string = string> =
   | { readonly metric: 'rows' }
   | { readonly metric: 'null-count'; readonly column: string }
   | { readonly metric: 'duplicate-keys'; readonly key: readonly string[] }
   | { readonly metric: 'rows-where'; readonly predicate: string }
-  | { readonly metric: 'missing-references'; readonly column: string; readonly in: { readonly dataset: string; readonly column: string } }
-  | { readonly metric: 'quarantine-ratio'; readonly stage: string; readonly reasons: readonly string[] };
+  | { readonly metric: 'missing-references'; readonly column: string; readonly in: { readonly dataset: D; readonly column: string } }
+  | { readonly metric: 'quarantine-ratio'; readonly stage: S; readonly reasons: readonly string[] };
 
 /** A check: a metric of one dataset and the bands it is held to. Names follow deequ where one fits. */
-export interface CheckDeclaration {
+export interface CheckDeclaration<D extends string = string, S extends string = string> {
   readonly id: string;
-  readonly dataset: string;
-  readonly measure: Metric;
+  readonly dataset: D;
+  readonly measure: Metric<D, S>;
   /** `ratio` divides by the dataset's rows before the bands apply; 0 rows give 0. */
   readonly as?: 'count' | 'ratio';
   readonly warn?: Band | 'drift';
@@ -115,8 +115,8 @@ export interface CheckDeclaration {
   readonly why: string;
 }
 
-export interface SuiteSpec {
-  readonly checks: readonly CheckDeclaration[];
+export interface SuiteSpec<D extends string = string, S extends string = string> {
+  readonly checks: readonly CheckDeclaration<D, S>[];
 }
 
 /** Daily windows; `timezone` gives local days of 23 to 25 hours. Default UTC. */
@@ -188,6 +188,8 @@ export interface PlanStage extends StageOutline {
   /** Hash of the text `spec.sql` names, stored in the control schema. */
   readonly sqlHash?: string;
   readonly bootstrapHash?: string;
+  /** Names of the params its texts use; a change of another param leaves its hash alone. */
+  readonly params?: readonly string[];
 }
 
 /** What a run will do, independent of its window; stored by hash. */

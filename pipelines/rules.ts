@@ -1,0 +1,279 @@
+/** The rules a declaration keeps beyond what its types can say; {@link definePipeline} and the project apply them. */
+import { cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
+import type { CheckSpec, ComputeSpec, DatasetSpec, IngestSpec, PipelineSpec, PublishSpec, StageSpec } from './types';
+import { isTimezone } from './window';
+
+export const MAX_BUCKETS = 256;
+/** Placeholders every text may use beside the pipeline's params. */
+export const BUILT_IN_PLACEHOLDERS: readonly string[] = ['as_of', 'window_end', 'window_start'];
+
+const NAME = /^[a-z][a-z0-9_-]*$/;
+const STAGE = /^[a-z][a-zA-Z0-9_-]*$/;
+const IDENTIFIER = /^[a-z][a-z0-9_]*$/;
+const SQL_FILE = /^[A-Za-z0-9_-][A-Za-z0-9._-]*\.sql$/;
+const LOCAL_TIME = /^([01]\d|2[0-3]):[0-5]\d$/;
+/** Postgres cuts identifiers at 63 bytes; partitions of a live table are named after it. */
+const MAX_NAME = 48;
+
+/** A place in the declaration, such as `stages.judge.suite`, and what is wrong there. */
+export interface Problem {
+  readonly place: string;
+  readonly message: string;
+}
+
+/** Everything wrong with a declaration, in its order; empty when it can run. The cron text is checked by {@link definePipeline}. */
+export function problemsOf(spec: PipelineSpec): Problem[] {
+  return [
+    ...nameProblems(spec),
+    ...policyProblems(spec),
+    ...Object.entries(spec.datasets).flatMap(([name, dataset]) => datasetProblems(`datasets.${name}`, dataset)),
+    ...Object.entries(spec.stages).flatMap(([id, stage]) => stageProblems(spec, id, stage)),
+    ...graphProblems(spec),
+  ];
+}
+
+function nameProblems(spec: PipelineSpec): Problem[] {
+  const problems: Problem[] = [];
+  const name = (place: string, value: string, form: RegExp): void => {
+    if (!form.test(value) || value.length > MAX_NAME) {
+      problems.push({ place, message: `"${value}" does not match ${form.source} or is longer than ${MAX_NAME} characters` });
+    }
+  };
+  name('id', spec.id, NAME);
+  for (const dataset of Object.keys(spec.datasets)) name(`datasets.${dataset}`, dataset, NAME);
+  for (const param of Object.keys(spec.params ?? {})) {
+    name(`params.${param}`, param, IDENTIFIER);
+    if (BUILT_IN_PLACEHOLDERS.includes(param)) problems.push({ place: `params.${param}`, message: `$${param} is given by Almanac itself` });
+  }
+  for (const [id, stage] of Object.entries(spec.stages)) {
+    name(`stages.${id}`, id, STAGE);
+    if (stage.kind === 'compute')
+      for (const alias of Object.keys(stage.reads ?? {})) name(`stages.${id}.reads.${alias}`, alias, IDENTIFIER);
+    if (stage.kind === 'publish') for (const table of Object.keys(stage.tables)) name(`stages.${id}.tables.${table}`, table, IDENTIFIER);
+  }
+  if (spec.owner.trim() === '') problems.push({ place: 'owner', message: 'names nobody' });
+  if (Object.keys(spec.stages).length === 0) problems.push({ place: 'stages', message: 'there is none' });
+  return problems;
+}
+
+function policyProblems({ window, chain, schedule, deadline }: PipelineSpec): Problem[] {
+  const problems: Problem[] = [];
+  if (!isTimezone(window.timezone)) problems.push({ place: 'window.timezone', message: `"${window.timezone}" is not an IANA time zone` });
+  if (schedule !== undefined) {
+    if (!isTimezone(schedule.timezone)) {
+      problems.push({ place: 'schedule.timezone', message: `"${schedule.timezone}" is not an IANA time zone` });
+    }
+    if (chain === 'ordered') {
+      const allowed = { catchUp: 'all', overlap: 'queue', gap: 'shift' } as const;
+      for (const policy of ['catchUp', 'overlap', 'gap'] as const) {
+        if (schedule[policy] !== allowed[policy]) {
+          problems.push({
+            place: `schedule.${policy}`,
+            message: `'${schedule[policy]}' would leave a hole in an ordered chain, which needs '${allowed[policy]}'`,
+          });
+        }
+      }
+    }
+  }
+  if (deadline !== undefined) {
+    if (!LOCAL_TIME.test(deadline.published)) {
+      problems.push({ place: 'deadline.published', message: `"${deadline.published}" is not a local time such as 06:00` });
+    }
+    if (schedule === undefined)
+      problems.push({ place: 'deadline', message: 'a deadline is a local time of the schedule, and there is no schedule' });
+  }
+  return problems;
+}
+
+function datasetProblems(place: string, dataset: DatasetSpec): Problem[] {
+  const problems: Problem[] = [];
+  const columns = Object.keys(dataset.columns);
+  if (columns.length === 0) problems.push({ place: `${place}.columns`, message: 'there is none' });
+  for (const column of columns) {
+    if (!IDENTIFIER.test(column)) problems.push({ place: `${place}.columns`, message: `"${column}" does not match ${IDENTIFIER.source}` });
+  }
+  problems.push(
+    ...unknownColumns(`${place}.key`, dataset, dataset.key ?? []),
+    ...unknownColumns(`${place}.pii`, dataset, dataset.pii ?? []),
+  );
+  if (dataset.buckets !== undefined) {
+    const { by, count } = dataset.buckets;
+    problems.push(...unknownColumns(`${place}.buckets.by`, dataset, [by]));
+    if (!Number.isInteger(count) || count < 1 || count > MAX_BUCKETS) {
+      problems.push({ place: `${place}.buckets.count`, message: `${count} is not a whole number from 1 to ${MAX_BUCKETS}` });
+    }
+  }
+  return problems;
+}
+
+function unknownColumns(place: string, dataset: DatasetSpec | undefined, columns: readonly string[]): Problem[] {
+  if (dataset === undefined) return [];
+  return columns
+    .filter((column) => !Object.hasOwn(dataset.columns, column))
+    .map((column) => ({ place, message: `there is no column "${column}" among ${Object.keys(dataset.columns).join(', ')}` }));
+}
+
+function stageProblems(spec: PipelineSpec, id: string, stage: StageSpec): Problem[] {
+  const place = `stages.${id}`;
+  const problems: Problem[] = [];
+  for (const need of stage.needs ?? []) problems.push(...unknownStage(spec, `${place}.needs`, need));
+  const { timeoutSeconds } = stage;
+  if (timeoutSeconds !== undefined && !(Number.isInteger(timeoutSeconds) && timeoutSeconds > 0)) {
+    problems.push({ place: `${place}.timeoutSeconds`, message: `${timeoutSeconds} is not a whole number of seconds above 0` });
+  }
+  const written = writtenBy(stage);
+  if (written !== undefined) problems.push(...undeclared(spec, `${place}.writes`, written));
+  for (const dataset of datasetsOf(stage)) problems.push(...unwritten(spec, place, dataset));
+  switch (stage.kind) {
+    case 'ingest':
+      return [...problems, ...ingestProblems(spec, place, stage)];
+    case 'compute':
+      return [...problems, ...computeProblems(spec, place, stage)];
+    case 'check':
+      return [...problems, ...checkProblems(spec, place, stage)];
+    case 'publish':
+      return [...problems, ...publishProblems(spec, place, stage)];
+  }
+}
+
+function ingestProblems(spec: PipelineSpec, place: string, stage: IngestSpec): Problem[] {
+  const problems: Problem[] = [];
+  if ((stage.landing === undefined) === (stage.reference === undefined)) {
+    problems.push({ place, message: 'an ingest names either `landing` or `reference`' });
+  }
+  for (const source of [stage.landing, stage.reference]) {
+    if (source !== undefined && !/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(source)) {
+      problems.push({ place, message: `"${source}" is not a plain name below the landing or reference folder` });
+    }
+  }
+  if (stage.eventTime !== undefined) {
+    const dataset = spec.datasets[stage.writes];
+    problems.push(...unknownColumns(`${place}.eventTime`, dataset, [stage.eventTime]));
+    const type = dataset?.columns[stage.eventTime];
+    if (type !== undefined && type !== 'timestamp')
+      problems.push({ place: `${place}.eventTime`, message: `"${stage.eventTime}" is ${type}, not timestamp` });
+  }
+  return problems;
+}
+
+function computeProblems(spec: PipelineSpec, place: string, stage: ComputeSpec): Problem[] {
+  const problems: Problem[] = [];
+  if (stage.engine === 'none') {
+    for (const member of ['sql', 'bootstrap', 'writes', 'each'] as const) {
+      if (stage[member] !== undefined) problems.push({ place: `${place}.${member}`, message: "engine 'none' computes and writes nothing" });
+    }
+  } else {
+    for (const member of ['sql', 'writes'] as const) {
+      if (stage[member] === undefined) problems.push({ place: `${place}.${member}`, message: 'is missing' });
+    }
+  }
+  for (const file of [stage.sql, stage.bootstrap]) {
+    if (file !== undefined && !SQL_FILE.test(file))
+      problems.push({ place, message: `"${file}" is not the name of a .sql file under sql/` });
+  }
+  for (const [alias, read] of Object.entries(stage.reads ?? {})) {
+    if (typeof read === 'string') continue;
+    problems.push(...unwritten(spec, `${place}.reads.${alias}`, read.previous));
+    if (spec.chain !== 'ordered') {
+      problems.push({ place: `${place}.reads.${alias}`, message: `previous('${read.previous}') needs chain: 'ordered'` });
+    }
+  }
+  return stage.each === 'bucket' ? [...problems, ...bucketProblems(spec, place, stage)] : problems;
+}
+
+function bucketProblems(spec: PipelineSpec, place: string, stage: ComputeSpec): Problem[] {
+  const reads = Object.values(stage.reads ?? {}).map((read) => (typeof read === 'string' ? read : read.previous));
+  const bucketed = reads.filter((dataset) => spec.datasets[dataset]?.buckets !== undefined);
+  if (bucketed.length === 0) return [{ place: `${place}.each`, message: "'bucket' needs a read of a dataset with `buckets`" }];
+  if (stage.writes !== undefined && spec.datasets[stage.writes]?.buckets !== undefined) bucketed.push(stage.writes);
+  const kinds = new Map(bucketed.map((dataset) => [bucketText(spec.datasets[dataset]), dataset]));
+  if (kinds.size < 2) return [];
+  const shown = [...kinds].map(([text, dataset]) => `${dataset} has ${text}`).join(', ');
+  return [{ place: `${place}.each`, message: `buckets do not match: ${shown}` }];
+}
+
+function bucketText(dataset: DatasetSpec | undefined): string {
+  return dataset?.buckets === undefined ? 'none' : `${dataset.buckets.count} by ${dataset.buckets.by}`;
+}
+
+function checkProblems(spec: PipelineSpec, place: string, stage: CheckSpec): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Set<string>();
+  for (const check of stage.suite.checks) {
+    const at = `${place}.suite.${check.id}`;
+    if (!STAGE.test(check.id)) problems.push({ place: at, message: `the id does not match ${STAGE.source}` });
+    if (seen.has(check.id)) problems.push({ place: at, message: 'two checks have this id' });
+    seen.add(check.id);
+    const dataset = spec.datasets[check.dataset];
+    problems.push(...unknownColumns(at, dataset, check.sample ?? []));
+    const { measure } = check;
+    if (measure.metric === 'null-count') problems.push(...unknownColumns(at, dataset, [measure.column]));
+    if (measure.metric === 'duplicate-keys') problems.push(...unknownColumns(at, dataset, measure.key));
+    if (measure.metric === 'missing-references') {
+      problems.push(
+        ...unknownColumns(at, dataset, [measure.column]),
+        ...unknownColumns(at, spec.datasets[measure.in.dataset], [measure.in.column]),
+      );
+    }
+    if (measure.metric === 'quarantine-ratio') {
+      const ingest = spec.stages[measure.stage];
+      if (ingest === undefined) problems.push(...unknownStage(spec, at, measure.stage));
+      else if (ingest.kind !== 'ingest')
+        problems.push({ place: at, message: `"${measure.stage}" is no ingest stage and has no quarantine` });
+    }
+  }
+  if (stage.suite.checks.length === 0) problems.push({ place: `${place}.suite`, message: 'a gate without checks judges nothing' });
+  return problems;
+}
+
+function publishProblems(spec: PipelineSpec, place: string, stage: PublishSpec): Problem[] {
+  const problems: Problem[] = [];
+  if (Object.keys(stage.tables).length === 0) problems.push({ place: `${place}.tables`, message: 'there is none' });
+  for (const [table, { from, key, indexes }] of Object.entries(stage.tables)) {
+    const at = `${place}.tables.${table}`;
+    const dataset = spec.datasets[from];
+    if (key.length === 0) problems.push({ place: `${at}.key`, message: 'a live table needs a key' });
+    problems.push(...unknownColumns(`${at}.key`, dataset, key));
+    for (const index of indexes ?? []) problems.push(...unknownColumns(`${at}.indexes`, dataset, index));
+  }
+  return problems;
+}
+
+function graphProblems(spec: PipelineSpec): Problem[] {
+  const problems: Problem[] = [];
+  const writers = writersOf(spec.stages);
+  for (const [id, stage] of Object.entries(spec.stages)) {
+    const dataset = writtenBy(stage);
+    const first = dataset === undefined ? undefined : writers.get(dataset);
+    if (first !== undefined && first !== id) {
+      problems.push({ place: `stages.${id}.writes`, message: `"${dataset}" is written by "${first}" already; a dataset has one writer` });
+    }
+    for (const need of stage.needs ?? []) {
+      // Publish stages start when all others are done and the window is accepted.
+      if (stage.kind !== 'publish' && spec.stages[need]?.kind === 'publish') {
+        problems.push({ place: `stages.${id}.needs`, message: `"${need}" publishes, and only another publish stage can come after that` });
+      }
+    }
+  }
+  const cycle = cyclePath(graphOf(spec.stages));
+  if (cycle !== undefined) problems.push({ place: 'stages', message: `the stages need each other in a circle: ${cycle.join(' → ')}` });
+  return problems;
+}
+
+function unknownStage(spec: PipelineSpec, place: string, id: string): Problem[] {
+  if (Object.hasOwn(spec.stages, id)) return [];
+  return [{ place, message: `there is no stage "${id}" among ${Object.keys(spec.stages).join(', ')}` }];
+}
+
+function undeclared(spec: PipelineSpec, place: string, dataset: string): Problem[] {
+  if (Object.hasOwn(spec.datasets, dataset)) return [];
+  return [{ place, message: `the dataset "${dataset}" is not declared among ${Object.keys(spec.datasets).join(', ')}` }];
+}
+
+function unwritten(spec: PipelineSpec, place: string, dataset: string): Problem[] {
+  const problems = undeclared(spec, place, dataset);
+  if (problems.length === 0 && !writersOf(spec.stages).has(dataset)) {
+    problems.push({ place, message: `no stage writes the dataset "${dataset}"` });
+  }
+  return problems;
+}

@@ -1,0 +1,230 @@
+/**
+ * What must not compile, checked by `tsc --noEmit`: an unused `@ts-expect-error` is an error, so each line below proves
+ * that the compiler refuses exactly that place.
+ */
+import { check, compute, daily, definePipeline, ingest, previous, publish, suite } from '../../pipelines/define';
+import type { DatasetSpec, ScheduleSpec, StageSpec, SuiteSpec } from '../../pipelines/define';
+
+const base = { id: 'sample', owner: 'team', window: daily(), chain: 'ordered' } as const;
+const datasets = {
+  events: { columns: { user_id: 'text', ts: 'timestamp' } },
+  state: { kind: 'state', columns: { user_id: 'text' }, key: ['user_id'] },
+  users: { columns: { user_id: 'text' }, key: ['user_id'] },
+} as const;
+const events = ingest({ landing: 'events', writes: 'events', eventTime: 'ts' });
+const users = ingest({ reference: 'users.csv', writes: 'users' });
+const state = compute({ reads: { added: 'events', before: previous('state') }, sql: 'state.sql', writes: 'state' });
+
+// All of it right: compiles.
+definePipeline({
+  ...base,
+  schedule: { cron: '0 2 * * *', timezone: 'UTC', gap: 'shift', fold: 'first', catchUp: 'all', overlap: 'queue' },
+  datasets,
+  stages: {
+    events,
+    users,
+    state,
+    judge: check({
+      needs: ['state'],
+      suite: {
+        checks: [
+          { id: 'rows', dataset: 'state', measure: { metric: 'rows' }, fail: { min: 1 }, why: 'Nobody is left.' },
+          {
+            id: 'known',
+            dataset: 'state',
+            measure: { metric: 'missing-references', column: 'user_id', in: { dataset: 'users', column: 'user_id' } },
+            fail: { max: 0 },
+            why: 'A user is unknown.',
+          },
+          { id: 'late', dataset: 'events', measure: { metric: 'quarantine-ratio', stage: 'events', reasons: ['late'] }, why: 'Late rows.' },
+        ],
+      },
+    }),
+    publish: publish({ needs: ['judge'], mode: 'newest', tables: { live_state: { from: 'state', key: ['user_id'] } } }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error `needs` names a stage that is not a sibling
+    state: compute({ needs: ['evnets'], reads: { added: 'events' }, sql: 'state.sql', writes: 'state' }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error one of two needs does not exist
+    join: compute({ needs: ['events', 'state'], engine: 'none' }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error a publish stage needs a stage that is not there
+    publish: publish({ needs: ['judge'], mode: 'newest', tables: { live: { from: 'events', key: ['user_id'] } } }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    // @ts-expect-error writes an undeclared dataset
+    events: ingest({ landing: 'events', writes: 'event' }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error reads an undeclared dataset
+    state: compute({ reads: { added: 'event' }, sql: 'state.sql', writes: 'state' }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error reads the previous version of an undeclared dataset
+    state: compute({ reads: { added: 'events', before: previous('sate') }, sql: 'state.sql', writes: 'state' }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error computes into an undeclared dataset
+    state: compute({ reads: { added: 'events' }, sql: 'state.sql', writes: 'sate' }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error publishes an undeclared dataset beside a declared one
+    publish: publish({
+      mode: 'newest',
+      tables: { live: { from: 'event', key: ['user_id'] }, other: { from: 'events', key: ['user_id'] } },
+    }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error a check of an undeclared dataset
+    judge: check({ suite: { checks: [{ id: 'rows', dataset: 'event', measure: { metric: 'rows' }, why: 'None.' }] } }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error references an undeclared dataset
+    judge: check({
+      suite: {
+        checks: [
+          {
+            id: 'known',
+            dataset: 'events',
+            measure: { metric: 'missing-references', column: 'user_id', in: { dataset: 'user', column: 'user_id' } },
+            why: 'Unknown.',
+          },
+        ],
+      },
+    }),
+  },
+});
+
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error judges the quarantine of a stage that is not there
+    judge: check({
+      suite: {
+        checks: [
+          { id: 'late', dataset: 'events', measure: { metric: 'quarantine-ratio', stage: 'event', reasons: ['late'] }, why: 'Late.' },
+        ],
+      },
+    }),
+  },
+});
+
+const apart = suite({ checks: [{ id: 'rows', dataset: 'sate', measure: { metric: 'rows' }, why: 'None.' }] });
+definePipeline({
+  ...base,
+  datasets,
+  stages: {
+    events,
+    // @ts-expect-error a suite declared apart keeps the names it uses
+    judge: check({ suite: apart }),
+  },
+});
+
+// Misspelt members and values of every constructor.
+// @ts-expect-error `read` is no member of a compute stage
+compute({ read: { added: 'events' }, sql: 'state.sql', writes: 'state' });
+// @ts-expect-error `land` is no member of an ingest stage
+ingest({ land: 'events', writes: 'events' });
+// @ts-expect-error `latest` is no mode
+publish({ mode: 'latest', tables: { live: { from: 'events', key: ['user_id'] } } });
+// @ts-expect-error a live table without a key
+publish({ mode: 'newest', tables: { live: { from: 'events' } } });
+// @ts-expect-error a check without its reason
+check({ suite: { checks: [{ id: 'rows', dataset: 'events', measure: { metric: 'rows' } }] } });
+// @ts-expect-error `rowz` is no metric
+check({ suite: { checks: [{ id: 'rows', dataset: 'events', measure: { metric: 'rowz' }, why: 'None.' }] } });
+
+// An ordered chain allows one value of each policy; an independent one allows all.
+const schedule = { cron: '0 2 * * *', timezone: 'UTC', gap: 'shift', fold: 'first', catchUp: 'all', overlap: 'queue' } as const;
+// @ts-expect-error catchUp: 'latest' leaves windows out
+definePipeline({ ...base, schedule: { ...schedule, catchUp: 'latest' }, datasets, stages: { events } });
+// @ts-expect-error overlap: 'skip' leaves windows out
+definePipeline({ ...base, schedule: { ...schedule, overlap: 'skip' }, datasets, stages: { events } });
+// @ts-expect-error gap: 'skip' leaves windows out
+definePipeline({ ...base, schedule: { ...schedule, gap: 'skip' }, datasets, stages: { events } });
+definePipeline({
+  ...base,
+  chain: 'independent',
+  schedule: { ...schedule, catchUp: 'latest', overlap: 'skip', gap: 'skip' },
+  datasets,
+  stages: { events },
+});
+
+// @ts-expect-error a column type no engine knows
+definePipeline({ ...base, datasets: { events: { columns: { user_id: 'varchar' } } }, stages: { events } });
+
+// Declarations computed at run time keep compiling: their names are checked when they are defined.
+export function computed(
+  names: Readonly<Record<string, DatasetSpec>>,
+  stages: Readonly<Record<string, StageSpec>>,
+  wide: SuiteSpec,
+  firing: ScheduleSpec,
+): void {
+  definePipeline({ ...base, datasets: names, stages });
+  definePipeline({ ...base, datasets, stages: { events, judge: check({ suite: wide }) } });
+  definePipeline({ ...base, chain: 'independent', schedule: firing, datasets, stages: { events } });
+}
