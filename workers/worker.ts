@@ -17,13 +17,9 @@ import type { StageActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
 import { dataConverter } from '../lib/payload-converter';
+import { queueNames } from '../lib/queues';
 import { faultPoints } from './fault-points';
 import type { StageMetrics } from './metrics';
-
-/** The queues of one stack: workflows and short activities on one, stages on the other. */
-export function queues(prefix: string): { readonly control: string; readonly stages: string } {
-  return { control: `${prefix}-control`, stages: `${prefix}-live` };
-}
 
 export interface WorkerResources {
   readonly config: Config;
@@ -52,7 +48,7 @@ export async function createControlWorker(resources: WorkerResources, bundle: { 
   const datasets = createDatasetStore(store, systemClock);
   return Worker.create({
     ...common(resources),
-    taskQueue: queues(config.queue).control,
+    taskQueue: queueNames(config).control,
     workflowBundle: bundle,
     activities: createControlActivities({ database, datasets, clock: systemClock }),
     maxCachedWorkflows: 500,
@@ -94,7 +90,7 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
   };
   const worker = await Worker.create({
     ...common(resources),
-    taskQueue: queues(config.queue).stages,
+    taskQueue: queueNames(config).stages,
     activities: { ...activities },
     maxConcurrentActivityTaskExecutions: config.worker.places,
     shutdownGraceTime: '2 seconds',

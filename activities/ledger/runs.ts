@@ -173,3 +173,12 @@ export async function endRun(database: Queryable, run: RunRef, claim: string, ou
     [...runKey(run), claim, outcome, proof === undefined ? null : JSON.stringify(proof), now, temporalRunId],
   );
 }
+
+/** After an accepted verb: the hold that was seen is over. A hold recorded since stays. */
+export async function wakeRun(database: Queryable, seen: RunRow, now: Date): Promise<void> {
+  await database.query("update almanac.run set state = 'running', failure = null, changed_at = $3 where claim = $1 and state = 'held' and changed_at = $2", [
+    seen.claim,
+    seen.changedAt,
+    now,
+  ]);
+}

@@ -1,0 +1,60 @@
+import type { Command } from 'commander';
+import { AlmanacError } from '../../pipelines/failures';
+import { parseRun } from '../../pipelines/run-id';
+import { RUN_STATES, type RunState } from '../../pipelines/status';
+import type { CliIo } from '../io';
+import { renderRun, renderRuns } from '../render-run';
+
+export function registerInspectCommands(program: Command, io: CliIo): void {
+  program
+    .command('runs')
+    .description('the newest generation of each window, last change first')
+    .option('--pipeline <id>')
+    .option('--state <state>', Object.keys(RUN_STATES).join(' | '))
+    .option('--from <window>')
+    .option('--to <window>')
+    .option('--limit <n>', 'at most this many', '50')
+    .addHelpText('after', '\nExamples:\n  almanac runs --state held\n  almanac runs --pipeline audience-index --from 2011-11-01')
+    .action(async (options: { pipeline?: string; state?: string; from?: string; to?: string; limit: string }) => {
+      const { runs } = await import('../../operator/runs/inspect.js');
+      const rows = await runs(await io.session(), { ...options, state: runState(options.state), limit: limit(options.limit) });
+      io.print(rows, () => renderRuns(rows));
+    });
+  program
+    .command('show <run>')
+    .description('stages, attempts, pins, verbs and what it waits for')
+    .addHelpText('after', '\nExamples:\n  almanac show audience-index/2011-11-01\n  almanac show audience-index/2011-11-01#1   an earlier generation')
+    .action(async (run: string) => {
+      const { showRun } = await import('../../operator/runs/inspect.js');
+      const view = await showRun(await io.session(), parseRun(run));
+      io.print(view, () => renderRun(view));
+    });
+  program
+    .command('why <run>')
+    .description('one line: what it waits for, since when, the next command')
+    .addHelpText('after', '\nExample:\n  almanac why audience-index/2011-11-01')
+    .action(async (run: string) => {
+      const { whyRun } = await import('../../operator/runs/inspect.js');
+      const answer = await whyRun(await io.session(), parseRun(run));
+      io.print(answer, () => `${run} (${answer.state}) waits for ${answer.waitsFor}, since ${answer.since}${answer.next === null ? '' : `; next: ${answer.next}`}`);
+    });
+  program
+    .command('logs <run> [stage]')
+    .description('log lines of a run or of one stage')
+    .addHelpText('after', '\nExample:\n  almanac logs audience-index/2011-11-01 publish')
+    .action(async (run: string, stage: string | undefined) => {
+      const { runLogs } = await import('../../operator/runs/inspect.js');
+      const lines = await runLogs(await io.session(), parseRun(run), stage);
+      io.print(lines, () => lines.map((line) => `${line.at} ${line.stage}#${line.attempt} ${line.line}`).join('\n'));
+    });
+}
+
+function runState(text: string | undefined): RunState | undefined {
+  if (text === undefined || text in RUN_STATES) return text as RunState | undefined;
+  throw new AlmanacError('run.usage', `no run is ever ${JSON.stringify(text)}`, { next: `use one of: ${Object.keys(RUN_STATES).join(', ')}` });
+}
+
+function limit(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new AlmanacError('run.usage', `--limit ${JSON.stringify(text)} is not a number from 1 to 999999`, { next: 'write it like --limit 50' });
+}

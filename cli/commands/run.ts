@@ -1,0 +1,80 @@
+import { Option, type Command } from 'commander';
+import type { RunRow } from '../../activities/ledger/runs';
+import { AlmanacError, FAILURE_CLASSES } from '../../pipelines/failures';
+import { formatRun } from '../../pipelines/run-id';
+import type { ParamValue } from '../../pipelines/types';
+import type { CliIo } from '../io';
+import { renderSettledRun } from '../render-run';
+
+interface RunOptions {
+  readonly window: string;
+  readonly wait?: boolean;
+  readonly again?: boolean;
+  readonly bootstrap?: boolean;
+  readonly patience?: string;
+  readonly param: readonly string[];
+  readonly reason?: string;
+}
+
+export function registerRunCommand(program: Command, io: CliIo): void {
+  program
+    .command('run <pipeline>')
+    .description('run one window; running it again attaches, retries after a platform failure, or says it is accepted')
+    .requiredOption('--window <key>', 'the window, like 2011-11-01')
+    .option('--wait', 'return at the end or at a hold')
+    .option('--again', 'make a new generation of a window that is done or closed')
+    .option('--bootstrap', 'compute state from all landing data instead of the window before')
+    .option('--patience <seconds>', 'wait this long for landing data that are not there yet')
+    .addOption(new Option('--param <k=v>', 'override a parameter').argParser(collect).default([] as string[]))
+    .option('--reason <text>', 'recorded with the run')
+    .addHelpText('after', '\nExamples:\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac run audience-index --window 2011-10-31 --bootstrap --wait')
+    .action(async (pipeline: string, options: RunOptions) => {
+      const { startRun } = await import('../../operator/runs/start.js');
+      const { waitForRun } = await import('../../operator/runs/wait.js');
+      const session = await io.session();
+      const answer = await startRun(session, {
+        pipeline,
+        window: options.window,
+        again: options.again,
+        bootstrap: options.bootstrap,
+        patienceSeconds: patience(options.patience),
+        params: Object.fromEntries(options.param.map(parseParam)),
+        reason: options.reason,
+      });
+      const name = formatRun(answer.run);
+      if (answer.origin && answer.did === 'started') io.warn(`${name} is the origin of its chain`);
+      if (options.wait !== true || answer.did === 'accepted') {
+        io.print(answer, () => (answer.did === 'accepted' ? `${name} is accepted already (generation ${answer.run.generation}); nothing to do` : `${name} generation ${answer.run.generation}: ${answer.did}`));
+        return;
+      }
+      const row = await waitForRun(session.database, answer.run);
+      io.print({ ...answer, state: row.state, failure: row.failure }, () => renderSettledRun(row));
+      io.exitWith(settledExitCode(row));
+    });
+}
+
+/** 0 for success; the class of the failure that holds the run; `refused` for a run somebody ended. */
+export function settledExitCode(row: RunRow): number {
+  if (row.state === 'succeeded') return 0;
+  const failure = row.state === 'held' ? Object.values(row.failure ?? {})[0] : undefined;
+  return FAILURE_CLASSES[failure?.class ?? 'refused'].exitCode;
+}
+
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value];
+}
+
+function parseParam(text: string): [string, ParamValue] {
+  const [, name, value] = /^([a-z][a-z0-9_]*)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined) {
+    throw new AlmanacError('run.usage', `--param ${JSON.stringify(text)} is not NAME=VALUE`, { next: 'write it like --param threshold=0.5' });
+  }
+  if (value === 'true' || value === 'false') return [name, value === 'true'];
+  return [name, /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value];
+}
+
+function patience(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,7}$/.test(text)) throw new AlmanacError('run.usage', `--patience ${JSON.stringify(text)} is not a number of seconds`, { next: 'write it like --patience 3600' });
+  return Number(text);
+}

@@ -1,0 +1,56 @@
+import type { RunRow } from '../activities/ledger/runs';
+import type { RunView } from '../operator/runs/inspect';
+import { formatRun } from '../pipelines/run-id';
+import { renderBytes, renderSeconds, renderTable } from './render';
+
+/** How a run that ended or holds is told in a few lines. */
+export function renderSettledRun(row: RunRow): string {
+  const name = formatRun(row.run);
+  const end = row.endedAt ?? row.changedAt;
+  const lines = [`${name} generation ${row.run.generation}: ${row.state} after ${renderSeconds((Date.parse(end) - Date.parse(row.claimedAt)) / 1000)}`];
+  for (const [stage, failure] of Object.entries(row.failure ?? {})) {
+    lines.push(`  stage ${stage} failed with ${failure.code}: ${failure.message}`, `  next: ${failure.next}`);
+  }
+  return lines.join('\n');
+}
+
+export function renderRuns(rows: readonly RunRow[]): string {
+  if (rows.length === 0) return 'no runs; start one with almanac run PIPELINE --window KEY';
+  return renderTable(rows, [
+    { title: 'RUN', value: ({ run }) => formatRun(run) },
+    { title: 'GEN', value: ({ run }) => run.generation, align: 'right' },
+    { title: 'STATE', value: ({ state }) => state },
+    { title: 'CHANGED', value: ({ changedAt }) => changedAt },
+    { title: 'WHAT', value: ({ failure, origin }) => Object.entries(failure ?? {}).map(([stage, { code }]) => `${stage}: ${code}`).join(', ') || (origin ? 'origin' : '') },
+  ]);
+}
+
+export function renderRun(view: RunView): string {
+  const { row, plan, attempts } = view;
+  const stages = plan.stages.map(({ id, kind }) => ({ id, kind, last: attempts.filter(({ stage }) => stage === id).at(-1) }));
+  const table = renderTable(stages, [
+    { title: 'STAGE', value: ({ id }) => id },
+    { title: 'KIND', value: ({ kind }) => kind },
+    { title: 'STATE', value: ({ last }) => last?.state ?? 'waiting' },
+    { title: 'ATTEMPT', value: ({ last }) => last?.attempt, align: 'right' },
+    { title: 'SECONDS', value: ({ last }) => (last?.endedAt == null ? undefined : ((Date.parse(last.endedAt) - Date.parse(last.startedAt)) / 1000).toFixed(2)), align: 'right' },
+    { title: 'ROWS IN', value: ({ last }) => last?.output?.rowsIn, align: 'right' },
+    { title: 'ROWS OUT', value: ({ last }) => last?.output?.rowsOut, align: 'right' },
+    { title: 'BYTES OUT', value: ({ last }) => (last?.output == null ? undefined : renderBytes(last.output.bytesOut)), align: 'right' },
+    { title: 'WHAT', value: ({ last }) => last?.failure?.code ?? last?.output?.gate?.status ?? (last?.output?.publication === undefined ? undefined : `publication ${last.output.publication}`) },
+  ]);
+  const head = `${formatRun(row.run)} generation ${row.run.generation}: ${row.state}${row.origin ? ', origin of its chain' : ''}${row.bootstrap ? ', bootstrapped' : ''}`;
+  const verbs = view.actions.map(({ at, who, verb, stage, reason }) => `  ${at} ${who}: ${verb}${stage === null ? '' : ` ${stage}`}${reason === null ? '' : ` (${reason})`}`);
+  const pins = Object.values(row.pins).map(({ dataset, window, version, digest }) => `  ${dataset}@${window}#${version} ${digest}`);
+  return [
+    head,
+    `plan ${plan.hash.slice(0, 12)}, claimed ${row.claimedAt}, ended ${row.endedAt ?? '-'}`,
+    '',
+    table,
+    ...(pins.length === 0 ? [] : ['', 'pinned:', ...pins]),
+    ...(verbs.length === 0 ? [] : ['', 'verbs:', ...verbs]),
+    '',
+    `waits for ${view.why.waitsFor} (since ${view.why.since})`,
+    ...(view.why.next === null ? [] : [`next: ${view.why.next}`]),
+  ].join('\n');
+}

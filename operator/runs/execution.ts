@@ -1,0 +1,86 @@
+import { ServiceError, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { RunRow } from '../../activities/ledger/runs';
+import { AlmanacError } from '../../pipelines/failures';
+import { outline } from '../../pipelines/plan';
+import { formatRun } from '../../pipelines/run-id';
+import type { Plan } from '../../pipelines/types';
+import type { RunInput } from '../../workflows/messages';
+
+/** How long a closed generation may take to leave the server after the ledger closed it. */
+const CLOSING_DEADLINE_MS = 15_000;
+/** A verb waits this long for a control worker to answer. */
+const ANSWER_DEADLINE_MS = 20_000;
+
+export interface ExecutionQueues {
+  readonly control: string;
+  readonly stages: string;
+}
+
+/** Starts the execution of a claimed generation; starting it twice is the same as once. */
+export async function startExecution(
+  client: Client,
+  queues: ExecutionQueues,
+  row: Pick<RunRow, 'run' | 'claim' | 'planHash'>,
+  plan: Plan,
+  carried: readonly string[],
+  patienceSeconds: number,
+): Promise<void> {
+  const input: RunInput = {
+    run: row.run,
+    claim: row.claim,
+    planHash: row.planHash,
+    outline: outline(plan),
+    carried,
+    patienceSeconds,
+    stageQueue: queues.stages,
+  };
+  const workflowId = formatRun(row.run);
+  const deadline = Date.now() + CLOSING_DEADLINE_MS;
+  for (;;) {
+    try {
+      await client.workflow.start('runPipeline', {
+        workflowId,
+        taskQueue: queues.control,
+        args: [input],
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        workflowIdConflictPolicy: 'FAIL',
+        memo: { generation: row.run.generation, claim: row.claim },
+      });
+      return;
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw unavailable(error);
+      const open = await client.workflow.getHandle(workflowId).describe();
+      if (open.memo?.claim === row.claim) return;
+      // The generation before has its last word in the ledger and is about to leave the server.
+      if (Date.now() > deadline) {
+        throw new AlmanacError('run.stale', `${workflowId} still has an open execution that the ledger does not know`, { next: `almanac show ${workflowId}` });
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/** Sends one verb to an open run; a refusal of the workflow is `run.stale`. */
+export async function sendVerb<A>(client: Client, row: RunRow, update: string, request: A): Promise<void> {
+  const name = formatRun(row.run);
+  const stale = (why: string, cause: unknown): AlmanacError =>
+    new AlmanacError('run.stale', `${name}: ${why}`, { next: `almanac show ${name}`, cause });
+  try {
+    const handle = client.workflow.getHandle(name);
+    await client.connection.withDeadline(Date.now() + ANSWER_DEADLINE_MS, () => handle.executeUpdate(update, { args: [request] }));
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw stale('it closed meanwhile', error);
+    if (error instanceof WorkflowUpdateFailedError) {
+      const { cause } = error;
+      throw stale(cause instanceof ApplicationFailure ? cause.message : 'the run refused the verb', error);
+    }
+    throw unavailable(error);
+  }
+}
+
+export function unavailable(error: unknown): AlmanacError {
+  if (error instanceof AlmanacError) return error;
+  const reason = error instanceof ServiceError && error.cause instanceof Error ? error.cause.message : error instanceof Error ? error.message : String(error);
+  return new AlmanacError('service.unavailable', `Temporal did not answer: ${reason}`, { next: 'almanac status', cause: error });
+}

@@ -1,0 +1,234 @@
+import { randomUUID } from 'node:crypto';
+import { standingOutputs } from '../../activities/accept-window';
+import { landingOf } from '../../activities/compute/landing';
+import { listAttempts, recordStanding, type AttemptRow } from '../../activities/ledger/attempts';
+import { planReader } from '../../activities/ledger/plans';
+import { claimRun, latestRun, storePlan, storeTexts, wakeRun, type RunRow } from '../../activities/ledger/runs';
+import { queueNames } from '../../lib/queues';
+import { transaction } from '../../lib/postgres';
+import { AlmanacError } from '../../pipelines/failures';
+import type { FrontierState } from '../../pipelines/frontier';
+import { outline } from '../../pipelines/plan';
+import { planRetry, type RetryPlan } from '../../pipelines/retry-plan';
+import { formatRun, type RunAddress } from '../../pipelines/run-id';
+import { RUN_STATES } from '../../pipelines/status';
+import type { LandingFile, Plan, RunRef, VersionRef } from '../../pipelines/types';
+import { parseWindow } from '../../pipelines/window';
+import type { RetryRequest } from '../../workflows/messages';
+import type { OperatorSession } from '../session';
+import { recordAction } from './actions';
+import { previousReads, startOfChain } from './chain';
+import { sendVerb, startExecution, unavailable } from './execution';
+
+export interface RetryVerb {
+  readonly address: RunAddress;
+  /** Default: the one failed stage. `accept` retries a failed acceptance. */
+  readonly stage?: string | undefined;
+  readonly reason: string;
+  /** `latest` lists landing again; `pinned` keeps what was read. Default `latest`. */
+  readonly inputs?: 'latest' | 'pinned' | undefined;
+  /** Default: `latest` after a failure of class `user`, else `same`. */
+  readonly code?: 'same' | 'latest' | undefined;
+  readonly downstream?: 'incomplete' | 'all' | undefined;
+  /** Refuses unless the stage is at this epoch; default: as seen by this call. */
+  readonly expectedEpoch?: number | undefined;
+}
+
+/** A file that differs from what ingest read. */
+export interface InputChange {
+  readonly stage: string;
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly changed: readonly string[];
+}
+
+export interface RetryAnswer {
+  readonly run: RunRef;
+  readonly stage: string | null;
+  readonly plan: RetryPlan;
+  readonly inputs: 'latest' | 'pinned';
+  readonly code: 'same' | 'latest';
+  readonly changes: readonly InputChange[];
+  /** Stages the latest code would change while `code` is `same`. */
+  readonly codeDiffers: readonly string[];
+}
+
+/** Runs a failed, changed or named stage again and all that follows from it; open runs get an Update, closed ones a new generation. */
+export async function retryRun(session: OperatorSession, verb: RetryVerb): Promise<RetryAnswer> {
+  const { database, datasets } = session;
+  const name = formatRun(verb.address);
+  const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
+  if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
+  const frozen = await planReader(database)(row.planHash);
+  const attempts = await listAttempts(database, row.run);
+  const open = RUN_STATES[row.state].open;
+  const state = open ? await queryState(session, row) : undefined;
+  const stage = verb.stage ?? failedStage(row, attempts, state);
+  if (stage !== undefined && stage !== 'accept' && !frozen.stages.some(({ id }) => id === stage)) {
+    throw new AlmanacError('run.usage', `${name} has no stage ${stage}`, { next: `use one of: ${frozen.stages.map(({ id }) => id).join(', ')}` });
+  }
+  const failureClass = attempts.filter((attempt) => attempt.stage === stage).at(-1)?.failure?.class;
+  const code = verb.code ?? (failureClass === 'user' ? 'latest' : 'same');
+  const inputs = verb.inputs ?? 'latest';
+  const project = (await session.project()).pipeline(row.run.pipeline);
+  const latestPlan = project.plan(frozen.params);
+  const plan = code === 'latest' ? latestPlan : frozen;
+  const standing = Object.fromEntries(
+    Object.entries(standingOutputs(attempts)).map(([id, { attempt }]) => [id, attempts.find((a) => a.stage === id && a.attempt === attempt)?.stageHash ?? '']),
+  );
+  const changes = inputs === 'latest' ? await inputChanges(session, row, plan, attempts) : [];
+  const pins = open || inputs === 'pinned' ? row.pins : (await startOfChain(datasets, plan, row.run.branch, row.run.window, row.bootstrap)).pins;
+  const changedInputs = [...changes.map((change) => change.stage), ...readersOfChangedPins(plan, row.pins, pins)];
+  const retry = planRetry({ plan, standing, stage, changedInputs, downstream: verb.downstream ?? 'incomplete' });
+  const answer = (run: RunRef): RetryAnswer => ({
+    run,
+    stage: stage ?? null,
+    plan: retry,
+    inputs,
+    code,
+    changes,
+    codeDiffers: code === 'same' ? frozen.stages.filter(({ id, hash }) => latestPlan.stages.find((l) => l.id === id)?.hash !== hash).map(({ id }) => id) : [],
+  });
+  if (retry.reset.length === 0 && stage !== 'accept') {
+    throw new AlmanacError('run.usage', `${name} has nothing to retry: every stage is done and no input changed`, {
+      next: `name a stage with --stage, or almanac run ${row.run.pipeline} --window ${row.run.window} --again`,
+    });
+  }
+  await storeTexts(database, project.texts);
+  await storePlan(database, plan);
+  if (state !== undefined) {
+    await retryOpen(session, row, state, plan, retry, stage, verb);
+    await recordAction(database, { run: row.run, verb: 'retry', who: session.config.actor, stage, reason: verb.reason, detail: { ...answer(row.run) }, now: session.clock.now() });
+    return answer(row.run);
+  }
+  const next: RunRef = { ...row.run, generation: row.run.generation + 1 };
+  await retryClosed(session, row, next, plan, pins, retry, attempts, stage, verb, answer(next));
+  return answer(next);
+}
+
+async function queryState(session: OperatorSession, row: RunRow): Promise<FrontierState> {
+  try {
+    const client = await session.temporal();
+    return await client.workflow.getHandle(formatRun(row.run)).query<FrontierState>('state');
+  } catch (error) {
+    throw unavailable(error);
+  }
+}
+
+function failedStage(row: RunRow, attempts: readonly AttemptRow[], state: FrontierState | undefined): string | undefined {
+  const names =
+    state === undefined
+      ? [...new Set(attempts.map(({ stage }) => stage))].filter((id) => attempts.filter(({ stage }) => stage === id).at(-1)?.state === 'failed')
+      : [
+          ...Object.keys(state.stages).filter((id) => state.stages[id]?.status === 'failed'),
+          ...(state.acceptance === 'failed' ? ['accept'] : []),
+        ];
+  if (names.length > 1) {
+    throw new AlmanacError('run.usage', `${formatRun(row.run)} has ${names.length} failed stages: ${names.join(', ')}`, { next: 'name one with --stage' });
+  }
+  if (names.length === 0 && state !== undefined && !state.held) {
+    throw new AlmanacError('run.stale', `${formatRun(row.run)} is running; nothing of it failed`, { next: `almanac why ${formatRun(row.run)}` });
+  }
+  return names[0];
+}
+
+/** Lists landing and references again and compares them with what each ingest stage read. */
+async function inputChanges(session: OperatorSession, row: RunRow, plan: Plan, attempts: readonly AttemptRow[]): Promise<InputChange[]> {
+  const outputs = standingOutputs(attempts);
+  const window = parseWindow(plan.window, row.run.window);
+  const changes: InputChange[] = [];
+  for (const { id, spec } of plan.stages) {
+    const version = outputs[id]?.output.versions[0];
+    if (spec.kind !== 'ingest' || version === undefined) continue;
+    const read = (await session.datasets.manifest(version)).provenance.landing ?? [];
+    const change = compareLanding(id, read, await landingOf(session.store, spec, window, row.bootstrap));
+    if (change !== undefined) changes.push(change);
+  }
+  return changes;
+}
+
+/** Undefined when nothing differs. */
+export function compareLanding(stage: string, read: readonly LandingFile[], now: readonly LandingFile[]): InputChange | undefined {
+  const before = new Map(read.map((file) => [file.path, file.sha256]));
+  const after = new Map(now.map((file) => [file.path, file.sha256]));
+  const change: InputChange = {
+    stage,
+    added: [...after.keys()].filter((path) => !before.has(path)),
+    removed: [...before.keys()].filter((path) => !after.has(path)),
+    changed: [...after.keys()].filter((path) => before.has(path) && before.get(path) !== after.get(path)),
+  };
+  return change.added.length + change.removed.length + change.changed.length === 0 ? undefined : change;
+}
+
+function readersOfChangedPins(plan: Plan, before: Readonly<Record<string, VersionRef>>, after: Readonly<Record<string, VersionRef>>): string[] {
+  const moved = previousReads(plan).filter((dataset) => before[dataset]?.digest !== after[dataset]?.digest);
+  return plan.stages
+    .filter(({ spec }) => spec.kind === 'compute' && Object.values(spec.reads ?? {}).some((read) => typeof read !== 'string' && moved.includes(read.previous)))
+    .map(({ id }) => id);
+}
+
+async function retryOpen(session: OperatorSession, row: RunRow, state: FrontierState, plan: Plan, retry: RetryPlan, stage: string | undefined, verb: RetryVerb): Promise<void> {
+  const target = stage ?? retry.reset[0] ?? 'accept';
+  const seen = target === 'accept' ? state.acceptanceEpoch : (state.stages[target]?.epoch ?? 0);
+  // Stages that merely wait for others are started by the frontier when their time comes.
+  const reset = retry.reset.filter((id) => state.stages[id]?.status === 'failed' || state.stages[id]?.status === 'done');
+  const request: RetryRequest = {
+    who: session.config.actor,
+    reason: verb.reason,
+    stage: target,
+    expectedEpoch: verb.expectedEpoch ?? seen,
+    reset,
+    ...(plan.hash === row.planHash ? {} : { plan: { hash: plan.hash, outline: outline(plan) } }),
+  };
+  await sendVerb(await session.temporal(), row, 'retry', request);
+  await wakeRun(session.database, row, session.clock.now());
+  if (plan.hash !== row.planHash) {
+    await session.database.query('update almanac.run set plan_hash = $2 where claim = $1', [row.claim, plan.hash]);
+  }
+}
+
+async function retryClosed(
+  session: OperatorSession,
+  row: RunRow,
+  run: RunRef,
+  plan: Plan,
+  pins: Readonly<Record<string, VersionRef>>,
+  retry: RetryPlan,
+  attempts: readonly AttemptRow[],
+  stage: string | undefined,
+  verb: RetryVerb,
+  answer: RetryAnswer,
+): Promise<void> {
+  const { database, clock, config } = session;
+  const claim = randomUUID();
+  const standing = standingOutputs(attempts);
+  const now = clock.now();
+  const won = await transaction(database, async (client) => {
+    const claimed = await claimRun(client, {
+      run,
+      claim,
+      planHash: plan.hash,
+      pins,
+      bootstrap: row.bootstrap,
+      origin: row.origin,
+      matrix: { code: answer.code, inputs: answer.inputs, params: plan.params, carried: retry.kept },
+      verb: 'retry',
+      who: config.actor,
+      reason: verb.reason,
+      now,
+    });
+    if (!claimed) return false;
+    for (const id of retry.kept) {
+      const kept = standing[id];
+      const planned = plan.stages.find((candidate) => candidate.id === id);
+      if (kept === undefined || planned === undefined) continue;
+      await recordStanding(client, run, { stage: id, attempt: 0, epoch: 0, kind: planned.kind, stageHash: planned.hash, state: 'carried', output: kept.output, tainted: kept.tainted, now });
+    }
+    await recordAction(client, { run, verb: 'retry', who: config.actor, stage, reason: verb.reason, detail: { ...answer }, now });
+    return true;
+  });
+  if (!won) {
+    throw new AlmanacError('run.stale', `generation ${run.generation} of ${formatRun(run)} was claimed by somebody faster`, { next: `almanac show ${formatRun(run)}` });
+  }
+  await startExecution(await session.temporal(), queueNames(config), { run, claim, planHash: plan.hash }, plan, retry.kept, 0);
+}

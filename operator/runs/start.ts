@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import { claimRun, latestRun, readRun, storePlan, storeTexts, type RunRow } from '../../activities/ledger/runs';
+import { planReader } from '../../activities/ledger/plans';
+import { transaction } from '../../lib/postgres';
+import { AlmanacError } from '../../pipelines/failures';
+import { formatRun, MAIN_BRANCH } from '../../pipelines/run-id';
+import { RUN_STATES } from '../../pipelines/status';
+import type { ParamValue, Plan, RunRef } from '../../pipelines/types';
+import { isOver, parseWindow } from '../../pipelines/window';
+import { queueNames } from '../../lib/queues';
+import type { OperatorSession } from '../session';
+import { recordAction } from './actions';
+import { startOfChain } from './chain';
+import { startExecution } from './execution';
+import { retryRun } from './retry';
+
+export interface RunRequest {
+  readonly pipeline: string;
+  readonly window: string;
+  /** Computes state from all landing data instead of the window before. */
+  readonly bootstrap?: boolean | undefined;
+  /** Makes a new generation of an accepted or closed window. */
+  readonly again?: boolean | undefined;
+  readonly params?: Readonly<Record<string, ParamValue>> | undefined;
+  /** Seconds to wait for landing data that are not there yet. Default 0: refused at once. */
+  readonly patienceSeconds?: number | undefined;
+  readonly reason?: string | undefined;
+}
+
+export interface RunAnswer {
+  readonly run: RunRef;
+  /** What this call did; `accepted` means there was nothing to do. */
+  readonly did: 'started' | 'attached' | 'retried' | 'accepted';
+  readonly origin: boolean;
+}
+
+/** The idempotent `run`: accepted → says so; open → attaches; held by the platform → retries; else the failure itself. */
+export async function startRun(session: OperatorSession, request: RunRequest): Promise<RunAnswer> {
+  const { database, clock, config } = session;
+  const pipeline = (await session.project()).pipeline(request.pipeline);
+  const window = parseWindow(pipeline.spec.window, request.window);
+  if (!isOver(window, clock.now())) {
+    throw new AlmanacError('window.open', `${request.pipeline}/${window.key} ends at ${window.end}; its data are not complete`, {
+      next: `run it after ${window.end}`,
+    });
+  }
+  const latest = await latestRun(database, request.pipeline, window.key, MAIN_BRANCH);
+  if (latest !== undefined) {
+    const settled = await settle(session, latest, request);
+    if (settled !== undefined) return settled;
+  }
+  const plan = pipeline.plan(request.params);
+  const run: RunRef = { pipeline: request.pipeline, window: window.key, branch: MAIN_BRANCH, generation: (latest?.run.generation ?? 0) + 1 };
+  const { pins, origin } = await startOfChain(session.datasets, plan, MAIN_BRANCH, window.key, request.bootstrap === true);
+  const claim = randomUUID();
+  const verb = latest === undefined ? 'run' : 'run --again';
+  const won = await transaction(database, async (client) => {
+    await storeTexts(client, pipeline.texts);
+    await storePlan(client, plan);
+    const claimed = await claimRun(client, {
+      run,
+      claim,
+      planHash: plan.hash,
+      pins,
+      bootstrap: request.bootstrap === true,
+      origin,
+      matrix: { code: 'latest', inputs: 'latest', params: request.params ?? {}, patienceSeconds: request.patienceSeconds ?? 0 },
+      verb,
+      who: config.actor,
+      reason: request.reason,
+      now: clock.now(),
+    });
+    if (claimed) await recordAction(client, { run, verb, who: config.actor, reason: request.reason, detail: { planHash: plan.hash, origin }, now: clock.now() });
+    return claimed;
+  });
+  if (!won) {
+    const other = await readRun(database, run);
+    if (other === undefined) throw new AlmanacError('internal', `the claim of ${formatRun(run)} was lost`, { next: 'almanac run again' });
+    return attach(session, other, plan, request);
+  }
+  await startExecution(await session.temporal(), queueNames(config), { run, claim, planHash: plan.hash }, plan, [], request.patienceSeconds ?? 0);
+  return { run, did: 'started', origin };
+}
+
+/** What an earlier generation already answers; undefined when a new one is to be made. */
+async function settle(session: OperatorSession, latest: RunRow, request: RunRequest): Promise<RunAnswer | undefined> {
+  const name = formatRun(latest.run);
+  if (RUN_STATES[latest.state].open) {
+    if (request.again === true) {
+      throw new AlmanacError('run.stale', `${name} is ${latest.state}; a new generation needs the open one to end`, {
+        next: `almanac cancel ${name} --reason …, or leave --again out to attach`,
+      });
+    }
+    return attach(session, latest, await planReader(session.database)(latest.planHash), request);
+  }
+  if (request.again === true) return undefined;
+  if (latest.state === 'succeeded') return { run: latest.run, did: 'accepted', origin: latest.origin };
+  throw new AlmanacError('run.closed', `${name} ended as ${latest.state}`, {
+    next: `almanac retry ${name} --reason … goes on where it stopped; almanac run ${latest.run.pipeline} --window ${latest.run.window} --again starts over`,
+  });
+}
+
+async function attach(session: OperatorSession, row: RunRow, plan: Plan, request: RunRequest): Promise<RunAnswer> {
+  if (row.state === 'claimed') {
+    // The claimer may have died between the claim and the start; starting twice is the same as once.
+    const carried = Array.isArray(row.matrix.carried) ? (row.matrix.carried as string[]) : [];
+    await startExecution(await session.temporal(), queueNames(session.config), row, plan, carried, request.patienceSeconds ?? 0);
+  }
+  if (row.state !== 'held') return { run: row.run, did: 'attached', origin: row.origin };
+  const [stage, failure] = Object.entries(row.failure ?? {})[0] ?? ['', undefined];
+  if (failure === undefined) return { run: row.run, did: 'attached', origin: row.origin };
+  if (failure.class === 'platform') {
+    await retryRun(session, { address: row.run, stage, reason: 'run again after a platform failure', inputs: 'pinned' });
+    return { run: row.run, did: 'retried', origin: row.origin };
+  }
+  throw new AlmanacError(failure.code, `${formatRun(row.run)} is held at stage ${stage}: ${failure.message}`, {
+    next: `mend it, then: almanac retry ${formatRun(row.run)} --stage ${stage} --reason …`,
+    details: failure.details,
+  });
+}

@@ -1,0 +1,52 @@
+import { latestRun, readRun, type RunRow } from '../../activities/ledger/runs';
+import type { AttemptProof } from '../../activities/control';
+import { AlmanacError } from '../../pipelines/failures';
+import { formatRun, type RunAddress } from '../../pipelines/run-id';
+import { RUN_STATES, type RunState } from '../../pipelines/status';
+import type { RunRef } from '../../pipelines/types';
+import type { OperatorSession } from '../session';
+import { recordAction } from './actions';
+import { sendVerb } from './execution';
+import { pollRun } from './wait';
+
+export interface StopVerb {
+  readonly address: RunAddress;
+  readonly verb: 'cancel' | 'abandon';
+  readonly reason: string;
+}
+
+export interface StopAnswer {
+  readonly run: RunRef;
+  readonly state: RunState;
+  /** How every begun attempt is known to do no more harm. */
+  readonly proof: readonly AttemptProof[];
+}
+
+/** The longest an orderly stop takes: a lost worker is noticed after 10 s, its child gets 5 s. */
+const STOP_DEADLINE_MS = 60_000;
+
+/** Ends an open run and waits for the proof; a run that is closed the same way already answers with its proof. */
+export async function stopRun(session: OperatorSession, verb: StopVerb): Promise<StopAnswer> {
+  const { database } = session;
+  const name = formatRun(verb.address);
+  const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
+  if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
+  const wanted: RunState = verb.verb === 'cancel' ? 'cancelled' : 'abandoned';
+  if (!RUN_STATES[row.state].open) {
+    if (row.state === wanted) return answer(row);
+    throw new AlmanacError('run.stale', `${name} already ended as ${row.state}; there is nothing to ${verb.verb}`, { next: `almanac show ${name}` });
+  }
+  await sendVerb(await session.temporal(), row, verb.verb, { who: session.config.actor, reason: verb.reason });
+  await recordAction(database, { run: row.run, verb: verb.verb, who: session.config.actor, reason: verb.reason, detail: {}, now: session.clock.now() });
+  const closed = await pollRun(database, row.run, ({ endedAt }) => endedAt !== null, STOP_DEADLINE_MS);
+  if (closed === undefined) {
+    throw new AlmanacError('service.unavailable', `${name} was told to stop and has not reported it within ${STOP_DEADLINE_MS / 1000} s`, {
+      next: `almanac status, then almanac show ${name}`,
+    });
+  }
+  return answer((await readRun(database, closed.run)) ?? closed);
+}
+
+function answer(row: RunRow): StopAnswer {
+  return { run: row.run, state: row.state, proof: (row.proof as AttemptProof[] | null) ?? [] };
+}

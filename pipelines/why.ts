@@ -1,0 +1,82 @@
+/** Pure: one line on what a run waits for, since when, and the next command. */
+import type { FailureInfo } from './failures';
+import type { AttemptState, RunState } from './status';
+import type { StageOutline } from './types';
+
+export interface WhyRun {
+  /** As people type it. */
+  readonly name: string;
+  readonly pipeline: string;
+  readonly window: string;
+  readonly state: RunState;
+  readonly failure: Readonly<Record<string, FailureInfo>> | null;
+  /** ISO instants. */
+  readonly claimedAt: string;
+  readonly changedAt: string;
+  readonly endedAt: string | null;
+}
+
+export interface WhyAttempt {
+  readonly stage: string;
+  readonly attempt: number;
+  readonly state: AttemptState;
+  readonly worker: string | null;
+  readonly failure: FailureInfo | null;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  readonly publication?: number | undefined;
+}
+
+export interface Why {
+  readonly waitsFor: string;
+  readonly since: string;
+  readonly next: string | null;
+}
+
+export function why(run: WhyRun, stages: readonly StageOutline[], attempts: readonly WhyAttempt[]): Why {
+  const newest = new Map<string, WhyAttempt>();
+  for (const attempt of attempts) if ((newest.get(attempt.stage)?.attempt ?? -1) < attempt.attempt) newest.set(attempt.stage, attempt);
+  switch (run.state) {
+    case 'claimed':
+      return { waitsFor: 'a control worker to take it', since: run.claimedAt, next: `almanac run ${run.pipeline} --window ${run.window}` };
+    case 'held':
+      return whyHeld(run);
+    case 'running':
+      return whyRunning(run, stages, newest);
+    case 'succeeded': {
+      const publication = [...newest.values()].find((attempt) => attempt.publication !== undefined)?.publication;
+      return { waitsFor: `nothing: it succeeded${publication === undefined ? '' : ` and is publication ${publication}`}`, since: run.endedAt ?? run.changedAt, next: null };
+    }
+    case 'abandoned':
+    case 'cancelled':
+    case 'lost':
+      return { waitsFor: `nothing: it was ${run.state}`, since: run.endedAt ?? run.changedAt, next: `almanac retry ${run.name} --reason …` };
+  }
+}
+
+function whyHeld(run: WhyRun): Why {
+  const failures = Object.entries(run.failure ?? {});
+  const [stage, failure] = failures[0] ?? ['', undefined];
+  const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
+  return {
+    waitsFor: failure === undefined ? 'an operator' : `an operator: stage ${stage}${others} failed with ${failure.code}: ${failure.message}`,
+    since: run.changedAt,
+    next: `almanac retry ${run.name}${stage === '' ? '' : ` --stage ${stage}`} --reason …`,
+  };
+}
+
+function whyRunning(run: WhyRun, stages: readonly StageOutline[], newest: ReadonlyMap<string, WhyAttempt>): Why {
+  const current = [...newest.values()].filter(({ state }) => state === 'running');
+  const first = current[0];
+  if (first !== undefined) {
+    const names = current.map(({ stage, attempt }) => (attempt === 1 ? stage : `${stage} (attempt ${attempt})`)).join(', ');
+    return { waitsFor: `stage ${names} on ${first.worker ?? 'a worker'}`, since: first.startedAt, next: `almanac logs ${run.name} ${first.stage}` };
+  }
+  const retrying = [...newest.values()].find(({ state }) => state === 'failed' || state === 'lost');
+  if (retrying !== undefined) {
+    const reason = retrying.failure === null ? 'its worker was lost' : `${retrying.failure.code}: ${retrying.failure.message}`;
+    return { waitsFor: `the next try of stage ${retrying.stage} (${reason})`, since: retrying.endedAt ?? retrying.startedAt, next: 'almanac status' };
+  }
+  const ready = stages.filter(({ id, needs }) => !newest.has(id) && needs.every((need) => newest.has(need))).map(({ id }) => id);
+  return { waitsFor: ready.length === 0 ? 'its acceptance' : `a place for stage ${ready.join(', ')}`, since: run.changedAt, next: 'almanac status' };
+}
