@@ -1,0 +1,108 @@
+import fc from 'fast-check';
+import { audienceIndex, byKey, membershipsAt, named, type AudienceEvent, type AudienceRow, type Membership } from '../../../support/audience-reference';
+import { AudienceSql } from '../../../support/audience-sql';
+import { randomLanding, type LandedDay, type RandomLanding } from '../../../support/random-landing';
+
+/** Set ALMANAC_TEST_SEED to repeat a run; the seed is in the failure. */
+const SEED = Number(process.env['ALMANAC_TEST_SEED'] ?? Date.now() % 1_000_000);
+
+describe('70 days of random landing data', () => {
+  it('give the state and the report of the reference every day, in buckets or not, and the state of the bootstrap', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), fc.integer({ min: 2, max: 5 }), async (seed, buckets) => {
+        const landing = randomLanding(seed, 70);
+        const whole = await AudienceSql.open(1);
+        const bucketed = await AudienceSql.open(buckets);
+        const scan = await AudienceSql.open(1);
+        try {
+          for (const sql of [whole, bucketed, scan]) {
+            await sql.reference('segments', landing.segments);
+            await sql.reference('pixels', landing.pixels);
+          }
+          const adds: AudienceEvent[] = [];
+          const fires: AudienceEvent[] = [];
+          for (const day of landing.days) {
+            adds.push(...day.adds.accepted);
+            fires.push(...day.fires.accepted);
+            const expected = expectation(landing, day, adds, fires);
+            for (const sql of [whole, bucketed, scan]) {
+              await sql.land('adds', day.date, day.adds.accepted);
+              await sql.land('fires', day.date, day.fires.accepted);
+              if (sql === scan) await sql.bootstrap(day.date);
+              else await sql.update(day.date);
+              expect(memberText(await sql.memberships())).toBe(expected.memberships);
+              expect(memberText(await sql.visits())).toBe(expected.visits);
+              if (sql === scan) continue;
+              await sql.report(day.date);
+              expectRows(await sql.rows(), expected.rows, day.date);
+              expect(sorted(await sql.names('audience_segments'))).toEqual(sorted(expected.segments));
+              expect(sorted(await sql.names('audience_pixels'))).toEqual(sorted(expected.pixels));
+            }
+          }
+        } finally {
+          for (const sql of [whole, bucketed, scan]) sql.close();
+        }
+      }),
+      { seed: SEED, numRuns: 2, endOnFailure: true },
+    );
+  }, 180_000);
+
+  it('hold what the rules are about', () => {
+    const landing = randomLanding(SEED, 70);
+    const events = landing.days.flatMap((day) => day.adds.accepted);
+    const distances = [...byKey(events).values()].flatMap(({ instants }) => instants.slice(1).map((at, n) => at - (instants[n] ?? 0)));
+    const month = 30 * 86_400_000_000;
+    for (const off of [0, 1_000_000, -1_000_000, 1, -1]) expect(distances).toContain(month + off);
+    expect(new Set(events.map((event) => JSON.stringify(event))).size).toBeLessThan(events.length);
+    const instants = new Set(events.map(({ user, at }) => JSON.stringify([user, at])));
+    const fires = landing.days.flatMap((day) => day.fires.accepted);
+    expect(fires.some(({ user, at }) => instants.has(JSON.stringify([user, at])))).toBe(true);
+    expect(landing.days.some((day) => day.adds.accepted.length + day.fires.accepted.length === 0)).toBe(true);
+    expect(landing.days.some((day) => day.adds.outside.some(({ at }) => at === day.end))).toBe(true);
+    expect(landing.days.some((day) => day.adds.outside.some(({ at }) => at < day.end - 86_400_000_000))).toBe(true);
+  });
+});
+
+function expectation(landing: RandomLanding, day: LandedDay, adds: readonly AudienceEvent[], fires: readonly AudienceEvent[]) {
+  const memberships = membershipsAt(day.end, byKey(adds));
+  const visits = membershipsAt(day.end, byKey(fires));
+  const groupOf = new Map([...landing.segments].map(([id, [, group]]) => [id, group]));
+  return {
+    memberships: memberText(memberships),
+    visits: memberText(visits),
+    rows: audienceIndex(memberships, visits, groupOf),
+    segments: named(landing.segments, memberships),
+    pixels: named(landing.pixels, visits),
+  };
+}
+
+/** One line a membership: comparing thousands of rows as one text is what keeps this test short. */
+function memberText(members: readonly Membership[]): string {
+  return members
+    .map(({ user, id, first, last }) => JSON.stringify([user, id, first, last]))
+    .sort()
+    .join('\n');
+}
+
+function sorted<V>(map: ReadonlyMap<number, V>): [number, V][] {
+  return [...map].sort(([a], [b]) => a - b);
+}
+
+function expectRows(actual: readonly (AudienceRow & { asOf: string })[], expected: readonly AudienceRow[], date: string): void {
+  const order = (a: AudienceRow, b: AudienceRow): number => a.pixel - b.pixel || a.segment - b.segment;
+  const exact = (rows: readonly AudienceRow[]): string =>
+    rows.map((row) => [row.pixel, row.segment, row.group, row.usersSegmentPixel, row.usersGroupPixel, row.usersSegment, row.usersGroup].join()).join('\n');
+  const left = actual.toSorted(order);
+  const right = expected.toSorted(order);
+  expect(exact(left)).toBe(exact(right));
+  expect(left.every((row) => row.asOf === date)).toBe(true);
+  const apart = left.filter((row, n) => {
+    const same = right[n];
+    return same === undefined || !close(row.index, same.index) || !close(row.low, same.low) || !close(row.high, same.high);
+  });
+  expect(apart).toEqual([]);
+}
+
+function close(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b));
+}
