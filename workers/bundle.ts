@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { packageRoot } from '../lib/package-root';
+import { payloadConverterPath } from '../lib/payload-converter';
 
 /** Bundles the one interpreter; nothing of a project enters. */
 export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
@@ -10,7 +11,11 @@ export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
   const compiled = path.join(packageRoot(), 'dist', 'workflows', 'index.js');
   const source = path.join(packageRoot(), 'workflows', 'index.ts');
   const fromSource = __filename.endsWith('.ts');
-  return bundleWorkflowCode({ workflowsPath: fromSource || !existsSync(compiled) ? source : compiled, logger: new DefaultLogger('WARN') });
+  return bundleWorkflowCode({
+    workflowsPath: fromSource || !existsSync(compiled) ? source : compiled,
+    payloadConverterPath,
+    logger: new DefaultLogger('WARN'),
+  });
 }
 
 /** The bundle made at build time, or a fresh one; bundling takes seconds, reading it milliseconds. */
