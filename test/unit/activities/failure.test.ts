@@ -1,0 +1,42 @@
+import { decideRetry, toAlmanacError, toApplicationFailure } from '../../../activities/failure';
+import { AlmanacError, failureInfo, type FailureClass, type FailureInfo } from '../../../pipelines/failures';
+
+const now = new Date('2026-01-01T00:10:00Z');
+const info = (failureClass: FailureClass, details: Record<string, unknown> = {}): FailureInfo => ({ code: 'internal', class: failureClass, message: 'm', next: 'n', details });
+const history = { firstStartedAt: new Date('2026-01-01T00:00:00Z'), resourceFailures: 0, patienceSeconds: 0 };
+
+test.each(['data', 'user', 'timeout', 'refused', 'missing'] as const)('a failure of class %s is not retried', (failureClass) => {
+  expect(decideRetry(info(failureClass), history, now).retry).toBe(false);
+});
+
+test('a platform failure is retried for 30 minutes, not N times', () => {
+  expect(decideRetry(info('platform'), history, now).retry).toBe(true);
+  expect(decideRetry(info('platform'), history, new Date('2026-01-01T00:30:00Z')).retry).toBe(false);
+});
+
+test('a resource failure is retried once', () => {
+  expect(decideRetry(info('resource'), history, now).retry).toBe(true);
+  expect(decideRetry(info('resource'), { ...history, resourceFailures: 1 }, now).retry).toBe(false);
+});
+
+test('a missing landing window is looked for again while patience lasts', () => {
+  const waitable = info('data', { waitable: true });
+  expect(decideRetry(waitable, { ...history, patienceSeconds: 601 }, now)).toMatchObject({ retry: true, delayMs: expect.any(Number) });
+  expect(decideRetry(waitable, { ...history, patienceSeconds: 600 }, now).retry).toBe(false);
+});
+
+test.each([
+  [Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), 'service.unavailable'],
+  [Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' }), 'service.unavailable'],
+  [new Error('Connection terminated unexpectedly'), 'service.unavailable'],
+  [Object.assign(new Error('write'), { code: 'ENOSPC' }), 'store.full'],
+  [new Error('boom'), 'internal'],
+])('%s becomes a failure with a code', (error, code) => {
+  expect(toAlmanacError(error)).toMatchObject({ code, cause: error });
+});
+
+test('Temporal carries the code as type and the whole failure as detail', () => {
+  const error = new AlmanacError('chain.gap', 'no state', { next: 'almanac run', details: { needs: '2011-11-01' } });
+  const failure = toApplicationFailure(error, { retry: false });
+  expect(failure).toMatchObject({ type: 'chain.gap', nonRetryable: true, details: [failureInfo(error)] });
+});
