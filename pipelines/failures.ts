@@ -36,6 +36,7 @@ export interface CodeEntry {
 export const CODES = {
   'accept.conflict': { class: 'refused', when: 'Another acceptance of the same window came first.', next: 'Look at what is current with `almanac dataset versions`; run the window again if its data should win.' },
   'chain.gap': { class: 'refused', when: 'The window before this one has no accepted set, so its state does not exist.', next: 'Run the window it names, or `--bootstrap` this one.' },
+  'check.unknown': { class: 'missing', when: 'No check of that dataset was ever measured under that name, or the run has no results yet.', next: 'Use one of the names the message lists.' },
   'config.invalid': { class: 'user', when: 'An environment variable or option has a value Almanac cannot use.', next: 'Correct the variable the message names.' },
   'config.unknown': { class: 'user', when: 'An `ALMANAC_*` variable does not exist.', next: 'Use the nearest name, which the message gives, or unset it.' },
   'dataset.unknown': { class: 'missing', when: 'No dataset of that name exists.', next: 'Use one of the names `almanac dataset list` shows.' },
@@ -44,6 +45,7 @@ export const CODES = {
   'engine.lost': { class: 'platform', when: 'The process of a computation ended before it answered, or its files failed.', next: 'Retry the stage; nothing was written.' },
   'engine.memory': { class: 'resource', when: 'A computation needs more memory than its limit, or the system killed it for memory.', next: 'Raise ALMANAC_MEMORY or use more buckets, then retry the stage.' },
   'engine.sql': { class: 'user', when: 'DuckDB refused a statement.', next: 'Correct the file and line the message names, then retry the stage.' },
+  'gate.failed': { class: 'data', when: 'A check stage found data outside its bands, or could not measure them; nothing was accepted.', next: '`almanac check show RUN` shows which rows and why; mend them, then `almanac retry RUN --stage S --reason …`.' },
   'internal': { class: 'platform', when: 'Almanac met a state it does not know.', next: 'Retry; if it stays, report it with the log of the run.' },
   'landing.changed': { class: 'platform', when: 'Landing files changed while they were read.', next: 'Nothing: the stage reads them again. If it stays, stop whoever keeps writing to the folder.' },
   'landing.columns': { class: 'data', when: 'A landing or reference file lacks a declared column.', next: 'Mend the file’s header, or the dataset’s columns; then retry the stage.' },

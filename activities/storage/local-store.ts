@@ -170,7 +170,8 @@ function absent(error: unknown): undefined {
 }
 
 function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
+  // Not instanceof: under jest errors of Node itself come from another realm.
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
 function outside(objectPath: string): AlmanacError {
