@@ -1,11 +1,10 @@
 /** The rules a declaration keeps beyond what its types can say; {@link definePipeline} and the project apply them. */
 import { cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
+import { BUILT_IN_PLACEHOLDERS } from './sql-text';
 import type { CheckSpec, ComputeSpec, DatasetSpec, IngestSpec, PipelineSpec, PublishSpec, StageSpec } from './types';
 import { isTimezone } from './window';
 
-export const MAX_BUCKETS = 256;
-/** Placeholders every text may use beside the pipeline's params. */
-export const BUILT_IN_PLACEHOLDERS: readonly string[] = ['as_of', 'window_end', 'window_start'];
+const MAX_BUCKETS = 256;
 
 const NAME = /^[a-z][a-z0-9_-]*$/;
 const STAGE = /^[a-z][a-zA-Z0-9_-]*$/;

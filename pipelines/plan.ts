@@ -1,0 +1,229 @@
+/**
+ * Frozen plans. A stage's hash covers what decides its rows: texts, the params they use, engine settings, output
+ * schema, what it reads, and the hashes of its needs. Owner, schedule, timeouts and waiting are left out, so that
+ * changing them makes nothing stale.
+ */
+import { canonicalJson } from './canonical';
+import { AlmanacError } from './failures';
+import { graphOf, layers, writtenBy } from './graph';
+import { BUILT_IN_PLACEHOLDERS, placeholdersOf, unknownPlaceholder } from './sql-text';
+import type { DatasetSpec, ParamValue, PipelineSpec, Plan, PlanStage, StageOutline, StageSpec } from './types';
+
+const DEFAULT_TIMEOUT_SECONDS = 3600;
+
+/** Hash of a text; the same function everywhere, since stored plans are compared with new ones. */
+export type Hash = (text: string) => string;
+
+type Params = Readonly<Record<string, ParamValue>>;
+
+/**
+ * The plan of a pipeline. `texts` holds the files of `pipelines/ID/sql` by name. Throws `pipeline.invalid` for a text
+ * that is not there, `sql.placeholder` for a placeholder nobody fills, `param.invalid` for an override that does not fit.
+ */
+export function buildPlan(spec: PipelineSpec, texts: ReadonlyMap<string, string>, overrides: Params, hash: Hash): Plan {
+  const params = overriddenParams(spec, overrides);
+  const nodes = new Map(graphOf(spec.stages).map((node) => [node.id, node.needs]));
+  const planned = new Map<string, PlanStage>();
+  for (const id of layers(graphOf(spec.stages)).flat()) {
+    const stage = spec.stages[id];
+    if (stage === undefined) continue;
+    const needs = nodes.get(id) ?? [];
+    const upstream = needs.map((need) => planned.get(need)?.hash ?? '');
+    planned.set(id, planStage(spec, id, stage, { needs, upstream, params, texts, hash }));
+  }
+  const stages = Object.keys(spec.stages).flatMap((id) => planned.get(id) ?? []);
+  const body = { pipeline: spec.id, chain: spec.chain, window: spec.window, params, datasets: spec.datasets, stages };
+  return { hash: hash(canonicalJson(body)), ...body };
+}
+
+interface StageContext {
+  readonly needs: readonly string[];
+  readonly upstream: readonly string[];
+  readonly params: Params;
+  readonly texts: ReadonlyMap<string, string>;
+  readonly hash: Hash;
+}
+
+function planStage(spec: PipelineSpec, id: string, stage: StageSpec, context: StageContext): PlanStage {
+  const files = stage.kind === 'compute' ? { sql: stage.sql, bootstrap: stage.bootstrap } : {};
+  const texts = { sql: textOf(spec, id, files.sql, context.texts), bootstrap: textOf(spec, id, files.bootstrap, context.texts) };
+  const used = new Set<string>();
+  for (const file of [files.sql, files.bootstrap]) {
+    if (file !== undefined)
+      collectParams(spec, placeholdersIn(context.texts.get(file) ?? '', `pipelines/${spec.id}/sql/${file}`), context.params, used);
+  }
+  if (stage.kind === 'check') {
+    for (const { id: check, measure } of stage.suite.checks) {
+      if (measure.metric === 'rows-where')
+        collectParams(spec, placeholdersIn(measure.predicate, `the predicate of check ${check}`), context.params, used);
+    }
+  }
+  const names = [...used].sort();
+  const sqlHash = texts.sql === undefined ? undefined : context.hash(texts.sql);
+  const bootstrapHash = texts.bootstrap === undefined ? undefined : context.hash(texts.bootstrap);
+  const body = {
+    kind: stage.kind,
+    sqlHash,
+    bootstrapHash,
+    params: Object.fromEntries(names.map((name) => [name, context.params[name]])),
+    settings: settingsOf(stage),
+    schema: schemaOf(spec.datasets, stage),
+    upstream: Object.fromEntries(context.needs.map((need, at) => [need, context.upstream[at]])),
+  };
+  return {
+    id,
+    kind: stage.kind,
+    needs: context.needs,
+    timeoutSeconds: stage.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS,
+    hash: context.hash(canonicalJson(body)),
+    spec: stage,
+    ...(sqlHash === undefined ? {} : { sqlHash }),
+    ...(bootstrapHash === undefined ? {} : { bootstrapHash }),
+    ...(names.length === 0 ? {} : { params: names }),
+  };
+}
+
+function textOf(spec: PipelineSpec, id: string, file: string | undefined, texts: ReadonlyMap<string, string>): string | undefined {
+  if (file === undefined) return undefined;
+  const text = texts.get(file);
+  if (text === undefined) {
+    throw new AlmanacError(
+      'pipeline.invalid',
+      `The pipeline "${spec.id}" is invalid at stages.${id}: there is no file pipelines/${spec.id}/sql/${file}.`,
+      {
+        next: `Write pipelines/${spec.id}/sql/${file}, or correct the name in stage ${id}.`,
+        details: { pipeline: spec.id, stage: id, file },
+      },
+    );
+  }
+  return text;
+}
+
+interface NamedPlaceholder {
+  readonly name: string;
+  readonly line: number;
+  readonly text: string;
+}
+
+function placeholdersIn(text: string, textName: string): NamedPlaceholder[] {
+  return placeholdersOf(text).map(({ name, line }) => ({ name, line, text: textName }));
+}
+
+function collectParams(spec: PipelineSpec, found: readonly NamedPlaceholder[], params: Params, used: Set<string>): void {
+  for (const { name, line, text } of found) {
+    if (BUILT_IN_PLACEHOLDERS.includes(name)) continue;
+    if (!Object.hasOwn(params, name))
+      throw unknownPlaceholder(name, line, text, [...BUILT_IN_PLACEHOLDERS, ...Object.keys(spec.params ?? {})]);
+    used.add(name);
+  }
+}
+
+/** What of the declaration decides a stage's rows or verdict, beside texts and schema. */
+function settingsOf(stage: StageSpec): unknown {
+  switch (stage.kind) {
+    case 'ingest':
+      return { landing: stage.landing, reference: stage.reference, eventTime: stage.eventTime, writes: stage.writes };
+    case 'compute':
+      return { engine: stage.engine ?? 'duckdb', each: stage.each ?? 'version', reads: stage.reads ?? {}, writes: stage.writes };
+    case 'check':
+      return stage.suite.checks.map(({ id, dataset, measure, as, warn, fail }) => ({ id, dataset, measure, as, warn, fail }));
+    case 'publish':
+      return { mode: stage.mode, tables: stage.tables };
+  }
+}
+
+/** Kind and masking of a dataset say how it is kept and shown, not what is in it. */
+function schemaOf(datasets: Readonly<Record<string, DatasetSpec>>, stage: StageSpec): unknown {
+  const name = writtenBy(stage);
+  const dataset = name === undefined ? undefined : datasets[name];
+  if (dataset === undefined) return undefined;
+  // The order of columns is part of the schema, and canonical JSON sorts members.
+  return { columns: Object.entries(dataset.columns), key: dataset.key, buckets: dataset.buckets };
+}
+
+/** Declared params with overrides in their place; text is read as the declared type, as it comes from a command line. */
+function overriddenParams(spec: PipelineSpec, overrides: Params): Params {
+  const declared = spec.params ?? {};
+  const params: Record<string, ParamValue> = { ...declared };
+  for (const [name, value] of Object.entries(overrides)) {
+    const standard = Object.hasOwn(declared, name) ? declared[name] : undefined;
+    if (standard === undefined) {
+      const known = Object.keys(declared);
+      throw invalidParam(
+        spec,
+        name,
+        `the pipeline "${spec.id}" has no param "${name}"`,
+        known.length === 0 ? 'It has none.' : `Use one of ${known.join(', ')}.`,
+      );
+    }
+    const read = readAs(typeof standard, value);
+    if (read === undefined) {
+      throw invalidParam(
+        spec,
+        name,
+        `"${value}" is no ${typeof standard}, which the param "${name}" of "${spec.id}" is`,
+        `Give a value such as ${standard}.`,
+      );
+    }
+    params[name] = read;
+  }
+  return params;
+}
+
+function readAs(type: string, value: ParamValue): ParamValue | undefined {
+  if (typeof value === type) return value;
+  if (typeof value !== 'string') return undefined;
+  if (type === 'boolean') return value === 'true' ? true : value === 'false' ? false : undefined;
+  const number = value.trim() === '' ? Number.NaN : Number(value);
+  return Number.isFinite(number) ? number : undefined;
+}
+
+function invalidParam(spec: PipelineSpec, name: string, what: string, next: string): AlmanacError {
+  return new AlmanacError('param.invalid', `${what[0]?.toUpperCase()}${what.slice(1)}.`, {
+    next,
+    details: { pipeline: spec.id, param: name },
+  });
+}
+
+/** What the workflow gets of a plan. */
+export function outline(plan: Plan): StageOutline[] {
+  return plan.stages.map(({ id, kind, needs, timeoutSeconds }) => ({ id, kind, needs, timeoutSeconds }));
+}
+
+/** Why a stage of two plans has another hash; every reason that holds. */
+export type ChangeReason = 'text' | 'params' | 'schema' | 'declaration' | 'upstream';
+
+export interface PlanDiff {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly changed: readonly { readonly stage: string; readonly reasons: readonly ChangeReason[] }[];
+}
+
+/** What differs between two plans of one pipeline, stage by stage. Equal hashes mean nothing differs that matters. */
+export function planDiff(before: Plan, after: Plan): PlanDiff {
+  const old = new Map(before.stages.map((stage) => [stage.id, stage]));
+  const now = new Map(after.stages.map((stage) => [stage.id, stage]));
+  return {
+    added: after.stages.map(({ id }) => id).filter((id) => !old.has(id)),
+    removed: before.stages.map(({ id }) => id).filter((id) => !now.has(id)),
+    changed: after.stages.flatMap((stage) => {
+      const was = old.get(stage.id);
+      if (was === undefined || was.hash === stage.hash) return [];
+      return [{ stage: stage.id, reasons: reasonsOf(before, after, was, stage) }];
+    }),
+  };
+}
+
+function reasonsOf(before: Plan, after: Plan, was: PlanStage, is: PlanStage): ChangeReason[] {
+  const differ = (a: unknown, b: unknown): boolean => canonicalJson(a ?? null) !== canonicalJson(b ?? null);
+  const hashes = (plan: Plan, stage: PlanStage): unknown =>
+    stage.needs.map((need) => [need, plan.stages.find(({ id }) => id === need)?.hash]);
+  const values = (plan: Plan, stage: PlanStage): unknown => (stage.params ?? []).map((name) => [name, plan.params[name]]);
+  const reasons: ChangeReason[] = [];
+  if (was.sqlHash !== is.sqlHash || was.bootstrapHash !== is.bootstrapHash) reasons.push('text');
+  if (differ(values(before, was), values(after, is))) reasons.push('params');
+  if (differ(schemaOf(before.datasets, was.spec), schemaOf(after.datasets, is.spec))) reasons.push('schema');
+  if (was.kind !== is.kind || differ(settingsOf(was.spec), settingsOf(is.spec))) reasons.push('declaration');
+  if (differ(hashes(before, was), hashes(after, is))) reasons.push('upstream');
+  return reasons;
+}
