@@ -1,0 +1,140 @@
+import { transaction } from '../../lib/postgres';
+import { AlmanacError } from '../../pipelines/failures';
+import { metricOf, suiteMetrics, versionView, type Measurement, type SuiteMetric, type SuiteScope } from '../../pipelines/suite-sql';
+import type { CheckDeclaration, Metric, StageOutput, SuiteSpec } from '../../pipelines/types';
+import { judge, summarize, type Baseline, type Unmeasured } from '../../pipelines/verdict';
+import type { SessionUsage } from '../compute/engine';
+import type { StageBody, StageContext } from '../stage';
+import type { Manifest } from '../storage/manifest';
+import { gateFailure } from './gate-failure';
+import { readBaseline, storeMetrics, type MeasuredMetric } from './history';
+import { measure, type Measurements } from './measure';
+import { storeResults, type CheckResult } from './results';
+
+/** Versions this run has of the datasets its suite names. */
+type Versions = ReadonlyMap<string, Manifest>;
+type Measured = Measurement | Unmeasured;
+
+/**
+ * Measures a suite over what the run wrote, judges it, and stores numbers and verdicts whatever they are. Throws
+ * `gate.failed` when a check fails or cannot be measured: the run holds before anything is accepted.
+ */
+export const checkStage: StageBody = async (context) => {
+  const suite = suiteOf(context);
+  const versions = await resolveVersions(context, suite);
+  const { measurements, usage } = await measureSuite(context, suite, versions);
+  await context.point('check:measured');
+  const results: CheckResult[] = [];
+  const metrics: MeasuredMetric[] = [];
+  for (const check of suite.checks) {
+    const manifest = versions.get(check.dataset);
+    const measured = manifest === undefined ? unwritten(check.dataset) : await measuredFor(context, check, manifest, measurements);
+    results.push(resultOf(check, measured, await baselineFor(context, check)));
+    if (manifest !== undefined && 'value' in measured) {
+      metrics.push({ dataset: check.dataset, version: manifest.version, measure: check.measure, value: measured.value, rows: measured.rows });
+    }
+  }
+  const now = context.clock.now();
+  await transaction(context.database, async (client) => {
+    await storeMetrics(client, context.run, context.stage.id, metrics, now);
+    await storeResults(client, context.run, context.stage.id, context.attempt, results, now);
+  });
+  await context.point('check:stored');
+  const gate = summarize(results.map(({ check, verdict }) => ({ check: check.id, status: verdict.status })));
+  for (const { verdict } of results) if (verdict.status !== 'PASS') context.log(`${verdict.status} ${verdict.message}`);
+  context.log(`${gate.status}: ${gate.checks} checks, ${gate.warned.length} warned, ${gate.failed.length} failed`);
+  if (gate.failed.length > 0) throw gateFailure(context.run, context.stage.id, gate, results);
+  const read = [...versions.values()];
+  return {
+    versions: [],
+    rowsIn: sum(read.map(({ rows }) => rows)),
+    rowsOut: 0,
+    bytesIn: sum(read.map(({ bytes }) => bytes)),
+    bytesOut: 0,
+    gate,
+    ...(usage === undefined ? {} : { cpuSeconds: usage.cpuSeconds, peakMemoryBytes: usage.peakMemoryBytes }),
+  } satisfies StageOutput;
+};
+
+function suiteOf({ stage }: StageContext): SuiteSpec {
+  if (stage.spec.kind === 'check') return stage.spec.suite;
+  throw new AlmanacError('internal', `stage ${stage.id} is of kind ${stage.spec.kind} and was sent to the gate`, { next: 'Report it with the log of the run.' });
+}
+
+/** Manifests by dataset; what the run did not write is left out and makes its checks ERROR. */
+async function resolveVersions(context: StageContext, suite: SuiteSpec): Promise<Versions> {
+  const named = suite.checks.flatMap(({ dataset, measure: metric }) => (metric.metric === 'missing-references' ? [dataset, metric.in.dataset] : [dataset]));
+  const versions = new Map<string, Manifest>();
+  for (const dataset of new Set(named)) {
+    const ref = context.inputs[dataset];
+    if (ref !== undefined) versions.set(dataset, await context.datasets.manifest(ref));
+  }
+  return versions;
+}
+
+/** One engine session for the suite; none when nothing needs the engine. */
+async function measureSuite(context: StageContext, suite: SuiteSpec, versions: Versions): Promise<{ measurements: Measurements; usage: SessionUsage | undefined }> {
+  const scope: SuiteScope = { datasets: context.plan.datasets, salt: `${context.run.pipeline}/${context.run.window}` };
+  const metrics = suiteMetrics(suite, scope.datasets);
+  const possible = metrics.filter((metric) => datasetsOf(metric).every((dataset) => versions.has(dataset)));
+  const impossible = metrics.filter((metric) => !possible.includes(metric));
+  const lacking = new Map(impossible.map((metric) => [metric.key, unwritten(datasetsOf(metric).find((dataset) => !versions.has(dataset)) ?? metric.dataset)]));
+  if (possible.length === 0) return { measurements: lacking, usage: undefined };
+  return context.engine.session(context.limits, context.signal, async (session) => {
+    context.computing(session.child);
+    for (const dataset of new Set(possible.flatMap(datasetsOf))) {
+      const manifest = versions.get(dataset);
+      if (manifest === undefined) continue;
+      await session.exec(versionView(dataset, manifest.columns, manifest.files.map(({ path }) => context.store.readable(path))));
+    }
+    const measurements = await measure(session, possible, scope);
+    return { measurements: new Map([...lacking, ...measurements]), usage: await session.usage() };
+  });
+}
+
+function datasetsOf({ dataset, measure: metric }: SuiteMetric): string[] {
+  return metric.metric === 'missing-references' ? [dataset, metric.in.dataset] : [dataset];
+}
+
+function unwritten(dataset: string): Unmeasured {
+  return { reason: `the run has no version of ${dataset}` };
+}
+
+async function measuredFor(context: StageContext, check: CheckDeclaration, manifest: Manifest, measurements: Measurements): Promise<Measured> {
+  if (check.measure.metric === 'quarantine-ratio') return quarantineRatio(context, check.measure, manifest);
+  const metric = metricOf(check, context.plan.datasets[check.dataset]);
+  return measurements.get(metric?.key ?? '') ?? { reason: 'it was not measured' };
+}
+
+/** The share of the rows an ingest stage read that it put aside; an output named by hand knows none, its version does. */
+function quarantineRatio(context: StageContext, { stage, reasons }: Extract<Metric, { metric: 'quarantine-ratio' }>, manifest: Manifest): Measured {
+  const output = context.outputs[stage];
+  if (output === undefined) return { reason: `the stage ${stage} has no output in this run` };
+  const { rows, quarantined } =
+    output.quarantined === undefined
+      ? { rows: manifest.rowsIn, quarantined: manifest.quarantine?.rows ?? {} }
+      : { rows: output.rowsIn, quarantined: output.quarantined };
+  const count = sum(reasons.map((reason) => quarantined[reason] ?? 0));
+  return { value: rows === 0 ? 0 : count / rows, rows, sample: [] };
+}
+
+async function baselineFor(context: StageContext, check: CheckDeclaration): Promise<Baseline> {
+  if (check.warn !== 'drift') return { window: context.run.window, accepted: [] };
+  return readBaseline(context.database, context.run, check);
+}
+
+function resultOf(check: CheckDeclaration, measured: Measured, baseline: Baseline): CheckResult {
+  if (!('value' in measured)) return { check, verdict: judge(check, measured, 0, baseline), failedRows: null, sample: [] };
+  const { value, rows, sample } = measured;
+  return { check, verdict: judge(check, value, rows, baseline), failedRows: failedRows(check.measure, value, rows), sample };
+}
+
+/** How many rows a metric counts as failing; the size of a dataset says nothing of any one row. */
+function failedRows({ metric }: Metric, value: number, rows: number): number | null {
+  if (metric === 'rows' || !Number.isFinite(value)) return null;
+  return metric === 'quarantine-ratio' ? Math.round(value * rows) : value;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,80 @@
+/** The history of metrics in the control schema: what was measured of which version, and which versions were accepted. */
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../../pipelines/canonical';
+import { metricText } from '../../pipelines/metric-text';
+import type { Metric, RunRef, VersionRef } from '../../pipelines/types';
+import type { Baseline } from '../../pipelines/verdict';
+import type { Queryable } from '../ledger/runs';
+
+/** A metric of one version, as measured. */
+export interface MeasuredMetric {
+  readonly dataset: string;
+  readonly version: string;
+  readonly measure: Metric;
+  readonly value: number;
+  readonly rows: number;
+}
+
+export interface MetricName {
+  readonly dataset: string;
+  readonly measure: Metric;
+}
+
+/** A year of days: more than any drift looks at, also when many windows are missing. */
+const BASELINE_WINDOWS = 400;
+const HASH_DIGITS = 16;
+
+/** Tells one metric of a dataset from another: the same declaration has the same hash, whatever the order of its members. */
+export function paramsHash(measure: Metric): string {
+  return createHash('sha256').update(canonicalJson(measure)).digest('hex').slice(0, HASH_DIGITS);
+}
+
+/** Stores what was measured; measuring the same version again replaces the value and leaves its acceptance as it is. */
+export async function storeMetrics(database: Queryable, run: RunRef, stage: string, metrics: readonly MeasuredMetric[], now: Date): Promise<void> {
+  const rows = new Map(metrics.map((metric) => [canonicalJson([metric.dataset, metric.version, metric.measure]), metric]));
+  // One order for everyone: two attempts that store the same rows cannot lock each other out.
+  const sorted = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, metric]) => metric);
+  await database.query(
+    `insert into almanac.check_metric
+       (pipeline, branch, window_key, generation, stage, measured_at, dataset, version, metric, params_hash, label, params, value, row_count)
+     select $1, $2, $3, $4, $5, $6, m.* from
+       unnest($7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::float8[], $14::bigint[]) m
+     on conflict (pipeline, branch, dataset, metric, params_hash, window_key, version) do update set
+       value = excluded.value, row_count = excluded.row_count, generation = excluded.generation, stage = excluded.stage, measured_at = excluded.measured_at`,
+    [
+      ...[run.pipeline, run.branch, run.window, run.generation, stage, now],
+      sorted.map(({ dataset }) => dataset),
+      sorted.map(({ version }) => version),
+      sorted.map(({ measure }) => measure.metric),
+      sorted.map(({ measure }) => paramsHash(measure)),
+      sorted.map(({ measure }) => metricText(measure)),
+      sorted.map(({ measure }) => JSON.stringify(measure)),
+      sorted.map(({ value }) => value),
+      sorted.map(({ rows: count }) => count),
+    ],
+  );
+}
+
+/** Accepted values of a metric in windows before the run's own, on its branch. */
+export async function readBaseline(database: Queryable, run: RunRef, { dataset, measure }: MetricName): Promise<Baseline> {
+  const { rows } = await database.query<{ window: string; value: number; rows: number }>(
+    `select window_key as window, value, row_count as rows from almanac.check_metric
+     where pipeline = $1 and branch = $2 and dataset = $3 and metric = $4 and params_hash = $5 and window_key < $6 and accepted
+     order by window_key desc limit ${BASELINE_WINDOWS}`,
+    [run.pipeline, run.branch, dataset, measure.metric, paramsHash(measure), run.window],
+  );
+  return { window: run.window, accepted: rows };
+}
+
+/**
+ * Makes the metrics of the accepted versions the window's baseline, and those of versions they replace no baseline. For
+ * the runner, with the acceptance; doing it again changes nothing.
+ */
+export async function markAccepted(database: Queryable, run: RunRef, versions: readonly VersionRef[]): Promise<void> {
+  await database.query(
+    `update almanac.check_metric m set accepted = (m.version = v.version)
+     from unnest($4::text[], $5::text[]) as v (dataset, version)
+     where m.pipeline = $1 and m.branch = $2 and m.window_key = $3 and m.dataset = v.dataset and m.accepted <> (m.version = v.version)`,
+    [run.pipeline, run.branch, run.window, versions.map(({ dataset }) => dataset), versions.map(({ version }) => version)],
+  );
+}

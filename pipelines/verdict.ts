@@ -1,0 +1,129 @@
+/**
+ * Verdicts: what a measured value means. A metric is a fact about a version; the verdict is an opinion about it, with
+ * everything a person needs to check the opinion: the number, the band, the method and the windows it rests on.
+ */
+import { calendarKey, drift, DRIFT_MIN_WINDOWS, type Drift, type DriftScale, type HistoricValue } from './drift';
+import { countText, describeMetric, metricText, percentText } from './metric-text';
+import type { Band, CheckDeclaration, CheckStatus, GateSummary } from './types';
+
+/** From best to worst. */
+const LATTICE = ['PASS', 'NO_HISTORY', 'WARN', 'FAIL', 'ERROR'] as const satisfies readonly CheckStatus[];
+
+/** The metric could not be computed; `reason` is the engine's or the store's word. */
+export interface Unmeasured {
+  readonly reason: string;
+}
+
+/** Accepted values of the same metric on the same branch, beside the window that is judged. */
+export interface Baseline {
+  readonly window: string;
+  readonly accepted: readonly (HistoricValue & { readonly rows: number })[];
+}
+
+export interface Verdict {
+  readonly status: CheckStatus;
+  /** The value the bands were applied to: the count, or the ratio; null when there is none. */
+  readonly observed: number | null;
+  /** Bounds of the band that decided; null where it is open. */
+  readonly low: number | null;
+  readonly high: number | null;
+  /** How it was judged: against a declared band, against history, or not at all. */
+  readonly method: 'band' | 'drift' | 'none';
+  /** Earlier windows a drift verdict rests on. */
+  readonly n: number | null;
+  readonly score: number | null;
+  readonly message: string;
+}
+
+/** The worst of some statuses; PASS when there are none. */
+export function worst(statuses: readonly CheckStatus[]): CheckStatus {
+  return LATTICE[Math.max(0, ...statuses.map((status) => LATTICE.indexOf(status)))] ?? 'ERROR';
+}
+
+/** Whether a status holds the run before anything is accepted. */
+export function blocks(status: CheckStatus): boolean {
+  return status === 'FAIL' || status === 'ERROR';
+}
+
+export function summarize(verdicts: readonly { readonly check: string; readonly status: CheckStatus }[]): GateSummary {
+  return {
+    status: worst(verdicts.map(({ status }) => status)),
+    checks: verdicts.length,
+    warned: verdicts.filter(({ status }) => status === 'WARN').map(({ check }) => check),
+    failed: verdicts.filter(({ status }) => blocks(status)).map(({ check }) => check),
+  };
+}
+
+/** Judges one measured value. `rows` are the dataset's; what is not a finite number is an ERROR, never a pass. */
+export function judge(check: CheckDeclaration, observed: number | Unmeasured, rows: number, baseline: Baseline): Verdict {
+  if (typeof observed !== 'number') return error(check, observed.reason);
+  const value = scaled(check, observed, rows);
+  if (!Number.isFinite(value)) return error(check, `the measured value is ${value}`);
+  const found = `${check.id}: ${describeMetric(check, observed, rows)}`;
+  if (check.fail !== undefined && breaches(value, check.fail)) return banded(check, 'FAIL', value, check.fail, found);
+  if (check.warn === 'drift') return drifted(check, value, baseline, found);
+  if (check.warn !== undefined && breaches(value, check.warn)) return banded(check, 'WARN', value, check.warn, found);
+  return banded(check, 'PASS', value, check.warn ?? check.fail, found);
+}
+
+/** The number the bands of a check apply to. 0 rows give a ratio of 0: nothing is wrong with no row. */
+function scaled(check: CheckDeclaration, value: number, rows: number): number {
+  if (check.as !== 'ratio' || check.measure.metric === 'quarantine-ratio') return value;
+  return rows === 0 ? 0 : value / rows;
+}
+
+/** Written so that a bound that is no number is breached by everything. */
+function breaches(value: number, { min = -Infinity, max = Infinity }: Band): boolean {
+  return !(value >= min && value <= max);
+}
+
+function error(check: CheckDeclaration, reason: string): Verdict {
+  const message = `${check.id}: ${metricText(check.measure)} of ${check.dataset} could not be measured, which blocks as a failure does: ${reason}`;
+  return { status: 'ERROR', observed: null, low: null, high: null, method: 'none', n: null, score: null, message };
+}
+
+function banded(check: CheckDeclaration, status: CheckStatus, observed: number, band: Band | undefined, found: string): Verdict {
+  const judged = { status, observed, low: band?.min ?? null, high: band?.max ?? null, n: null, score: null };
+  if (band === undefined) return { ...judged, method: 'none', message: `${found}; no band is declared.` };
+  const allowed = `${status === 'WARN' ? 'expected' : 'allowed'}: ${bandText(check, band)}`;
+  return { ...judged, method: 'band', message: sentence(check, status, `${found}; ${allowed}`) };
+}
+
+function drifted(check: CheckDeclaration, observed: number, baseline: Baseline, found: string): Verdict {
+  const history = baseline.accepted.map(({ window, value, rows }) => ({ window, value: scaled(check, value, rows) }));
+  const result = drift(baseline.window, observed, history, scaleOf(check));
+  const status = result.level === 'no-history' ? 'NO_HISTORY' : result.level === 'normal' ? 'PASS' : 'WARN';
+  return {
+    status,
+    observed,
+    low: result.low ?? null,
+    high: result.high ?? null,
+    method: 'drift',
+    n: result.n,
+    score: result.score ?? null,
+    message: sentence(check, status, `${found}; ${driftText(check, result, baseline.window)}`),
+  };
+}
+
+function driftText(check: CheckDeclaration, { n, low, high, score }: Drift, window: string): string {
+  const weekday = calendarKey(window);
+  if (low === undefined || high === undefined || score === undefined) {
+    return `only ${n} earlier ${weekday}${n === 1 ? ' is' : 's are'} accepted, and drift is judged from ${DRIFT_MIN_WINDOWS} on`;
+  }
+  return `the last ${n} ${weekday}s lead one to expect ${bandText(check, { min: low, max: high })} (score ${score.toPrecision(2)})`;
+}
+
+/** The reason is given where somebody has to act on it; it would be untrue of a check that passes. */
+function sentence(check: CheckDeclaration, status: CheckStatus, text: string): string {
+  return status === 'WARN' || status === 'FAIL' ? `${text}. ${check.why}` : `${text}.`;
+}
+
+function bandText(check: CheckDeclaration, { min, max }: Band): string {
+  const text = scaleOf(check) === 'ratio' ? percentText : countText;
+  if (min === undefined) return max === undefined ? 'anything' : `at most ${text(max)}`;
+  return max === undefined ? `at least ${text(min)}` : `${text(min)} to ${text(max)}`;
+}
+
+function scaleOf(check: CheckDeclaration): DriftScale {
+  return check.as === 'ratio' || check.measure.metric === 'quarantine-ratio' ? 'ratio' : 'count';
+}
