@@ -12,6 +12,7 @@ import { workflowBundle } from './bundle';
 import { exportHistories } from './history-exporter';
 import { StageMetrics } from './metrics';
 import { serveMetrics } from './metrics-server';
+import { temporalLogger } from './temporal-logger';
 import { createComputeWorker, createControlWorker } from './worker';
 
 export type Role = 'control' | 'compute';
@@ -26,7 +27,7 @@ export async function runWorker(role: Role, config: Config, addresses: WorkerAdd
   const log = createLogger(config, { role });
   const metrics = new StageMetrics();
   Runtime.install({
-    logger: log.forTemporal,
+    logger: temporalLogger(log),
     shutdownSignals: [],
     ...(config.sdkMetrics === undefined ? {} : { telemetryOptions: { metrics: { prometheus: { bindAddress: `${config.sdkMetrics.host}:${config.sdkMetrics.port}` } } } }),
   });
