@@ -84,6 +84,8 @@ export const CODES = {
   'stack.busy': { class: 'refused', when: 'Another command is starting or stopping the same stack.', next: 'Wait for the process the message names, then repeat.' },
   'stack.down': { class: 'missing', when: 'No stack of this home is running.', next: '`almanac up --detach`' },
   'stack.failed': { class: 'platform', when: 'A process of the stack did not start or does not stay up.', next: 'Read the log the message names; `almanac doctor` checks the usual causes.' },
+  'stack.postgres-user': { class: 'user', when: 'Postgres refuses to run as root, and the user `nobody` cannot reach its files.', next: 'Open the directory the message names to other users, or move ALMANAC_HOME or the clone.' },
+  'stack.temporal-missing': { class: 'user', when: 'There is no Temporal server on this machine and no way to get one.', next: 'Put a `temporal` binary or Go on PATH, or set TEMPORAL_ADDRESS.' },
   'stack.unreachable': { class: 'platform', when: 'A service does not answer.', next: '`almanac status`' },
   'window.invalid': { class: 'user', when: 'A window key is not of the pipeline’s kind.', next: 'Use a key like the one the message shows.' },
   'window.open': { class: 'refused', when: 'The window is not over yet, so its data are not complete.', next: 'Run it after the instant the message names.' },
