@@ -1,5 +1,5 @@
 import type { ColumnType, LandingFile, RunRef, VersionRef } from '../../pipelines/types';
-import type { AcceptedSet, DataFile, Manifest, Provenance } from './manifest';
+import type { AcceptedSet, DataFile, Manifest, Provenance, VersionProfile } from './manifest';
 
 /** Files of a candidate, still in a scratch directory. */
 export interface ScratchFile {
@@ -20,8 +20,10 @@ export interface CandidateInput {
   readonly quarantine?: { readonly rows: Readonly<Record<string, number>>; readonly files: readonly ScratchFile[] };
   readonly pii?: readonly string[];
   readonly rowsIn: number;
+  /** Smallest and largest value of each column of the key. */
   readonly minKey?: readonly unknown[];
   readonly maxKey?: readonly unknown[];
+  readonly profile?: VersionProfile;
   readonly provenance: Provenance;
 }
 

@@ -66,6 +66,7 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
       bytes: total(files, 'bytes'),
       ...(candidate.minKey ? { minKey: candidate.minKey } : {}),
       ...(candidate.maxKey ? { maxKey: candidate.maxKey } : {}),
+      ...(candidate.profile ? { profile: candidate.profile } : {}),
       provenance: candidate.provenance,
       ...(quarantine ? { quarantine: { rows: quarantine.rows, files: quarantined } } : {}),
       ...(candidate.pii ? { pii: candidate.pii } : {}),

@@ -21,6 +21,14 @@ export interface Provenance {
   readonly bootstrap?: true;
 }
 
+/** What was measured of a version's rows when it was written. */
+export interface VersionProfile {
+  /** Values as the engine returns them in JSON; personal columns have their nulls counted and no values. */
+  readonly columns: Readonly<Record<string, { readonly nulls: number; readonly min?: unknown; readonly max?: unknown }>>;
+  /** Rows beyond the first of each key, exactly; for datasets with a key. */
+  readonly duplicateKeys?: number;
+}
+
 /** Explains one version without the database: `datasets/DATASET/WINDOW/VERSION.json`. */
 export interface Manifest {
   readonly format: 1;
@@ -35,6 +43,7 @@ export interface Manifest {
   readonly bytes: number;
   readonly minKey?: readonly unknown[];
   readonly maxKey?: readonly unknown[];
+  readonly profile?: VersionProfile;
   readonly provenance: Provenance;
   /** Quarantined rows by reason and the files that hold them, for ingest. */
   readonly quarantine?: { readonly rows: Readonly<Record<string, number>>; readonly files: readonly DataFile[] };
