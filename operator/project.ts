@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { createJiti } from 'jiti';
+import { cacheDirectory } from '../lib/cache-directory';
+import { editDistance } from '../lib/nearest';
+import * as define from '../pipelines/define';
+import { AlmanacError } from '../pipelines/failures';
+import { buildPlan } from '../pipelines/plan';
+import type { ParamValue, PipelineSpec, Plan } from '../pipelines/types';
+import { loadFailure } from './project-failure';
+
+export const CONFIG_FILE = 'almanac.config.ts';
+
+/** A pipeline with the texts its plans refer to. */
+export interface ProjectPipeline {
+  readonly spec: PipelineSpec;
+  /** Content of `pipelines/ID/sql/*.sql` by hash. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Throws `pipeline.invalid` (a text that is not there), `sql.placeholder`, `param.invalid`. */
+  plan(paramOverrides?: Readonly<Record<string, ParamValue>>): Plan;
+}
+
+export interface Project {
+  /** Absolute. */
+  readonly directory: string;
+  readonly pipelines: ReadonlyMap<string, ProjectPipeline>;
+  /** Throws `pipeline.unknown`, listing the names with the nearest first. */
+  pipeline(id: string): ProjectPipeline;
+}
+
+/**
+ * Loads the project of a directory: its almanac.config.ts, what that imports (`almanac` is this package), and the SQL
+ * texts. Each call reads the files anew. Throws `project.invalid` with file and line, or what the declarations throw.
+ */
+export async function loadProject(directory: string): Promise<Project> {
+  const root = path.resolve(directory);
+  const specs = await importConfig(root);
+  const pipelines = new Map(await Promise.all(specs.map(async (spec) => [spec.id, await loadPipeline(root, spec)] as const)));
+  return {
+    directory: root,
+    pipelines,
+    pipeline(id) {
+      const pipeline = pipelines.get(id);
+      if (pipeline === undefined) throw unknownPipeline(id, root, [...pipelines.keys()]);
+      return pipeline;
+    },
+  };
+}
+
+async function importConfig(root: string): Promise<readonly PipelineSpec[]> {
+  const file = path.join(root, CONFIG_FILE);
+  if (!existsSync(file)) {
+    throw new AlmanacError('project.invalid', `There is no ${CONFIG_FILE} in ${root}, so it is no project.`, {
+      next: 'Go to the directory of a project, or name one with `--project DIR`.',
+      details: { directory: root },
+    });
+  }
+  const jiti = createJiti(__filename, { fsCache: cacheDirectory('modules'), moduleCache: false, virtualModules: { almanac: define } });
+  let project: unknown;
+  try {
+    project = await jiti.import(file, { default: true });
+  } catch (error) {
+    throw loadFailure(error, root, file);
+  }
+  return checkedProject(project, root, file);
+}
+
+/** Literals that went around `definePipeline` and `defineProject` are held to the same rules. */
+function checkedProject(project: unknown, root: string, file: string): readonly PipelineSpec[] {
+  const pipelines: unknown = typeof project === 'object' && project !== null && 'pipelines' in project ? project.pipelines : undefined;
+  if (!Array.isArray(pipelines)) {
+    throw new AlmanacError('project.invalid', `${file} does not export a project by default.`, {
+      next: 'End it with `export default defineProject({ pipelines: [...] });`.',
+      details: { file },
+    });
+  }
+  const specs = pipelines as Parameters<typeof define.definePipeline>[0][];
+  try {
+    return define.defineProject({ pipelines: specs.map((spec) => define.definePipeline(spec)) }).pipelines;
+  } catch (error) {
+    throw loadFailure(error, root, file);
+  }
+}
+
+async function loadPipeline(root: string, spec: PipelineSpec): Promise<ProjectPipeline> {
+  const files = await readTexts(path.join(root, 'pipelines', spec.id, 'sql'));
+  let standard: Plan | undefined;
+  return {
+    spec,
+    texts: new Map([...files.values()].map((text) => [sha256(text), text])),
+    plan(overrides = {}) {
+      if (Object.keys(overrides).length > 0) return buildPlan(spec, files, overrides, sha256);
+      standard ??= buildPlan(spec, files, {}, sha256);
+      return standard;
+    },
+  };
+}
+
+/** SQL files of a folder by name; none when there is no folder, which the plan reports for each text it misses. */
+async function readTexts(folder: string): Promise<ReadonlyMap<string, string>> {
+  if (!existsSync(folder)) return new Map();
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
+  return new Map(await Promise.all(names.map(async (name) => [name, await readFile(path.join(folder, name), 'utf8')] as const)));
+}
+
+function unknownPipeline(id: string, root: string, known: readonly string[]): AlmanacError {
+  const names = [...known].sort((a, b) => editDistance(id, a) - editDistance(id, b));
+  const [nearest] = names;
+  return new AlmanacError(
+    'pipeline.unknown',
+    `The project ${root} has no pipeline "${id}"${nearest === undefined ? '' : `; it has ${names.join(', ')}`}.`,
+    {
+      next:
+        nearest === undefined
+          ? `Add it to ${path.join(root, CONFIG_FILE)}.`
+          : `Did you mean ${nearest}? Else add it to ${path.join(root, CONFIG_FILE)}.`,
+      details: { pipeline: id, known: names },
+    },
+  );
+}
+
+/** SHA-256 in hex: the hash of plans, stages and texts. */
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
