@@ -15,6 +15,8 @@ export interface DatasetSpec {
   readonly buckets?: { readonly by: string; readonly count: number };
   /** `state` datasets are carried from window to window and kept longer (design §7). Default `window`. */
   readonly kind?: 'window' | 'state';
+  /** Columns that may be empty in landing data; a row where another one is empty goes to quarantine `malformed`. */
+  readonly optional?: readonly string[];
   /** Columns never shown in samples or logs unmasked. */
   readonly pii?: readonly string[];
 }

@@ -1,0 +1,132 @@
+import { AlmanacError } from '../../pipelines/failures';
+import { isHidden, LANDING_ENDINGS, landingFormat, type LandingFormat } from '../../pipelines/landing-format';
+import { formatRun } from '../../pipelines/run-id';
+import type { IngestSpec, LandingFile, Window } from '../../pipelines/types';
+import { parseWindow } from '../../pipelines/window';
+import type { StageContext } from '../stage';
+import { inspectFile } from '../storage/compressed-file';
+import type { ObjectInfo, ObjectStore } from '../storage/object-store';
+import { landingFolder, landingSource, referencePath } from '../storage/store-paths';
+
+const MINUTE = 60_000;
+
+/** A file to ingest as it was seen; `window` is the day of its folder, absent for references. */
+export interface SeenFile extends LandingFile {
+  readonly format: LandingFormat;
+  readonly modifiedAt: Date;
+  readonly window?: Window;
+}
+
+type LandingContext = Pick<StageContext, 'store' | 'clock' | 'run' | 'plan' | 'stage' | 'window' | 'bootstrap' | 'signal' | 'log'>;
+
+/**
+ * The files an ingest stage reads, in the order of their paths: those of the window's `dt=` folder, on a bootstrap also of
+ * every folder before it, or the one reference file. Throws `landing.missing` (its details say `waitable`: patience may
+ * mend it), `reference.missing` and `landing.unreadable`, each naming the place.
+ */
+export async function seeFiles(context: LandingContext, spec: IngestSpec): Promise<SeenFile[]> {
+  if (spec.reference !== undefined) return [await see(context, await referenceInfo(context, spec.reference))];
+  const folder = landingFolder(spec.landing ?? '', context.window.key);
+  requireReady(context, spec, folder, await context.store.list(folder));
+  const seen: SeenFile[] = [];
+  for (const { info, day } of await landingInfos(context.store, spec, context.window, context.bootstrap)) {
+    seen.push({ ...(await see(context, info)), window: parseWindow(context.plan.window, day) });
+  }
+  return seen;
+}
+
+/** The same files as they lie now, ready or not and readable or not, to compare with those a version was read from. */
+export async function landingOf(store: ObjectStore, spec: IngestSpec, window: Window, bootstrap: boolean): Promise<LandingFile[]> {
+  const infos =
+    spec.reference === undefined
+      ? (await landingInfos(store, spec, window, bootstrap)).map(({ info }) => info)
+      : (await store.list('reference/')).filter(({ path }) => path === referencePath(spec.reference ?? ''));
+  const files: LandingFile[] = [];
+  for (const { path } of infos) {
+    const { bytes, sha256 } = await inspectFile(await store.read(path), 'none');
+    files.push({ path, bytes, sha256 });
+  }
+  return files;
+}
+
+/** Data files of the window's folder, on a bootstrap also of those before it, with the day of each. */
+async function landingInfos(store: ObjectStore, spec: IngestSpec, window: Window, bootstrap: boolean): Promise<{ info: ObjectInfo; day: string }[]> {
+  const source = landingSource(spec.landing ?? '');
+  const listed = await store.list(bootstrap ? source : landingFolder(spec.landing ?? '', window.key));
+  return listed.flatMap((info) => {
+    const [, day, name] = /^dt=(\d{4}-\d{2}-\d{2})\/(.+)$/.exec(info.path.slice(source.length)) ?? [];
+    if (day === undefined || name === undefined || day > window.key || isMarker(spec, name) || isHidden(name)) return [];
+    return [{ info, day }];
+  });
+}
+
+/** Throws `landing.changed` when a file is no longer the one that was hashed. */
+export async function requireUnchanged(context: LandingContext, files: readonly SeenFile[]): Promise<void> {
+  const folders = new Set(files.map(({ path }) => path.slice(0, path.lastIndexOf('/') + 1)));
+  const now = new Map<string, ObjectInfo>();
+  for (const folder of folders) for (const info of await context.store.list(folder)) now.set(info.path, info);
+  for (const { path, bytes, modifiedAt } of files) {
+    const found = now.get(path);
+    if (found?.bytes === bytes && found.modifiedAt.getTime() === modifiedAt.getTime()) continue;
+    throw new AlmanacError('landing.changed', `The file ${path} changed while it was read.`, {
+      next: `Nothing: the stage reads it again by itself. Whoever writes ${path} should write beside it and rename.`,
+      details: { file: path },
+    });
+  }
+}
+
+async function see(context: LandingContext, info: ObjectInfo): Promise<SeenFile> {
+  context.signal.throwIfAborted();
+  const format = landingFormat(info.path);
+  if (!format) throw unreadable(context, info.path, `its name does not end in ${LANDING_ENDINGS}`);
+  const { bytes, sha256, damage } = await inspectFile(await context.store.read(info.path), format.compression);
+  if (damage !== undefined) throw unreadable(context, info.path, `it is truncated or corrupt (${damage})`);
+  return { path: info.path, bytes, sha256, format, modifiedAt: info.modifiedAt };
+}
+
+async function referenceInfo(context: LandingContext, file: string): Promise<ObjectInfo> {
+  const path = referencePath(file);
+  const found = (await context.store.list('reference/')).find((info) => info.path === path);
+  if (found) return found;
+  throw new AlmanacError('reference.missing', `The reference file ${path} is not there.`, {
+    next: `Put it at ${context.store.readable(path)}, then: ${retryCommand(context)}`,
+    details: { file: path, stage: context.stage.id },
+  });
+}
+
+function requireReady(context: LandingContext, spec: IngestSpec, folder: string, listed: readonly ObjectInfo[]): void {
+  const { marker, files: wanted = 1, quietMinutes } = spec.ready ?? {};
+  const names = listed.map(({ path }) => path.slice(folder.length));
+  const data = listed.filter((_, index) => !isMarker(spec, names[index] ?? '') && !isHidden(names[index] ?? ''));
+  const missing = (what: string): AlmanacError =>
+    new AlmanacError('landing.missing', `The landing folder ${folder} ${what}.`, {
+      next: `Put the data of ${context.window.key} into ${context.store.readable(folder.slice(0, -1))}, then: ${retryCommand(context)}`,
+      details: { folder, stage: context.stage.id, files: data.length, waitable: true },
+    });
+  if (data.length === 0) throw missing(listed.length === 0 ? 'is missing or empty' : 'holds no data file yet');
+  if (data.length < Math.max(1, wanted)) throw missing(`holds ${data.length} of the ${wanted} files it is to hold`);
+  if (marker !== undefined && !names.includes(marker)) throw missing(`does not hold its marker ${marker} yet`);
+  if (quietMinutes === undefined) return;
+  const newest = Math.max(...data.map(({ modifiedAt }) => modifiedAt.getTime()));
+  if (context.clock.now().getTime() - newest < quietMinutes * MINUTE) {
+    throw missing(`was written to at ${new Date(newest).toISOString()}, less than ${quietMinutes} minutes ago`);
+  }
+}
+
+function isMarker(spec: IngestSpec, name: string): boolean {
+  return spec.ready?.marker === name;
+}
+
+/** A file that cannot be read as a whole; the run holds, nothing of the window is written. */
+export function unreadable(context: LandingContext, path: string, why: string, cause?: unknown): AlmanacError {
+  return new AlmanacError('landing.unreadable', `The file ${path} cannot be read: ${why}.`, {
+    next: `Replace ${context.store.readable(path)}, then: ${retryCommand(context)}`,
+    details: { file: path, stage: context.stage.id },
+    cause,
+  });
+}
+
+/** The command that goes on after the input was mended. */
+export function retryCommand({ run, stage }: Pick<StageContext, 'run' | 'stage'>): string {
+  return `almanac retry ${formatRun(run)} --stage ${stage.id} --reason "…"`;
+}

@@ -1,0 +1,145 @@
+import type pg from 'pg';
+import { transaction } from '../../lib/postgres';
+import type { AcceptedSet, Manifest } from './manifest';
+import type { ObjectStore } from './object-store';
+import { ACCEPTED, acceptedPath, DATASETS, parseAcceptedPath, parseManifestPath } from './store-paths';
+
+/** A pool, or a client that is in a transaction. */
+export type Queryable = Pick<pg.Pool, 'query'>;
+
+/** Guards rebuilds against each other; spells "cata". */
+const REINDEX_LOCK = 0x63617461;
+
+/** Notes a committed version in the catalog. The store is the truth: may run twice, late, or be lost until a reindex. */
+export async function recordVersion(database: Queryable, manifest: Manifest): Promise<void> {
+  const { dataset, window, version, provenance } = manifest;
+  const { inputs } = provenance;
+  const reasons = Object.entries(manifest.quarantine?.rows ?? {});
+  // One statement, so that a version is noted wholly and costs one round trip.
+  await database.query(
+    `with noted as (
+       insert into almanac.dataset_version (dataset, window_key, version, digest, pipeline, branch, generation, stage, stage_hash, rows, bytes, files, rows_in, bootstrap, written_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing),
+     inputs as (
+       insert into almanac.version_input select $1, $2, $3, * from unnest($16::text[], $17::text[], $18::text[]) on conflict do nothing),
+     reasons as (
+       insert into almanac.quarantine select $1, $2, $3, * from unnest($19::text[], $20::bigint[]) on conflict do nothing)
+     insert into almanac.version_source select $1, $2, $3, * from unnest($21::text[]) on conflict do nothing`,
+    [
+      dataset,
+      window,
+      version,
+      manifest.digest,
+      provenance.run.pipeline,
+      provenance.run.branch,
+      provenance.run.generation,
+      provenance.stage,
+      provenance.stageHash,
+      manifest.rows,
+      manifest.bytes,
+      manifest.files.length,
+      manifest.rowsIn,
+      provenance.bootstrap === true,
+      manifest.writtenAt,
+      inputs.map((input) => input.dataset),
+      inputs.map((input) => input.window),
+      inputs.map((input) => input.version),
+      reasons.map(([reason]) => reason),
+      reasons.map(([, rows]) => rows),
+      sourcesOf(manifest),
+    ],
+  );
+}
+
+/** Notes what is current in a window; an older set than the one noted changes nothing. */
+export async function recordAccepted(database: pg.Pool, set: AcceptedSet): Promise<void> {
+  await transaction(database, (client) => noteAccepted(client, set));
+}
+
+async function noteAccepted(client: Queryable, set: AcceptedSet): Promise<void> {
+  if (set.nothing) return;
+  const { rowCount } = await client.query(
+    `insert into almanac.accepted_set as noted (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+     on conflict (pipeline, branch, window_key) do update set sequence = excluded.sequence, since = excluded.since, generation = excluded.generation,
+       gates = excluded.gates, bootstrap = excluded.bootstrap, origin = excluded.origin, tainted = excluded.tainted, accepted_at = excluded.accepted_at
+     where noted.sequence < excluded.sequence`,
+    [
+      set.pipeline,
+      set.branch,
+      set.window,
+      set.sequence,
+      set.since,
+      set.run.generation,
+      JSON.stringify(set.gates),
+      set.bootstrap === true,
+      set.origin === true,
+      set.tainted === true,
+      set.at,
+    ],
+  );
+  if (rowCount === 0) return;
+  await client.query('delete from almanac.accepted_version where pipeline = $1 and branch = $2 and window_key = $3', [set.pipeline, set.branch, set.window]);
+  await client.query(
+    `insert into almanac.accepted_version select $1, $2, $3, dataset, version_window, version
+     from unnest($4::text[], $5::text[], $6::text[]) as made_current (dataset, version_window, version)`,
+    [set.pipeline, set.branch, set.window, set.versions.map((ref) => ref.dataset), set.versions.map((ref) => ref.window), set.versions.map((ref) => ref.version)],
+  );
+}
+
+/** Rebuilds the catalog from the store alone, in one transaction; readers see the old one until it ends. */
+export async function reindex(store: ObjectStore, database: pg.Pool): Promise<{ versions: number; windows: number }> {
+  return transaction(database, async (client) => {
+    await client.query('select pg_advisory_xact_lock($1)', [REINDEX_LOCK]);
+    // Concurrent notes wait, and then find what the rebuild saw or add to it.
+    await client.query('lock table almanac.dataset_version, almanac.accepted_set in share row exclusive mode');
+    await client.query('delete from almanac.accepted_set');
+    await client.query('delete from almanac.version_input');
+    await client.query('delete from almanac.dataset_version');
+    let versions = 0;
+    for (const { path } of await store.list(DATASETS)) {
+      if (!parseManifestPath(path)) continue;
+      const manifest = await readJson<Manifest>(store, path);
+      if (!manifest) continue;
+      await recordVersion(client, manifest);
+      versions += 1;
+    }
+    const newest = new Map<string, { pipeline: string; branch: string; window: string; sequence: number }>();
+    for (const { path } of await store.list(ACCEPTED)) {
+      const entry = parseAcceptedPath(path);
+      if (!entry) continue;
+      const name = `${entry.pipeline}/${entry.branch}/${entry.window}`;
+      if (entry.sequence > (newest.get(name)?.sequence ?? 0)) newest.set(name, entry);
+    }
+    let windows = 0;
+    for (const { pipeline, branch, window, sequence } of newest.values()) {
+      const set = await readJson<AcceptedSet>(store, acceptedPath(pipeline, branch, window, sequence));
+      if (!set || set.nothing) continue;
+      await noteAccepted(client, set);
+      windows += 1;
+    }
+    return { versions, windows };
+  });
+}
+
+/** Removes versions that were collected; their inputs, sources and quarantine go with them. */
+export async function forgetVersions(database: pg.Pool, versions: readonly Pick<Manifest, 'dataset' | 'window' | 'version'>[]): Promise<void> {
+  const names = [versions.map(({ dataset }) => dataset), versions.map(({ window }) => window), versions.map(({ version }) => version)];
+  for (const table of ['version_input', 'dataset_version']) {
+    await database.query(
+      `delete from almanac.${table} where (dataset, window_key, version) in (select * from unnest($1::text[], $2::text[], $3::text[]))`,
+      names,
+    );
+  }
+}
+
+async function readJson<T>(store: ObjectStore, path: string): Promise<T | undefined> {
+  const body = await store.get(path);
+  return body && (JSON.parse(body.toString('utf8')) as T);
+}
+
+/** `landing/SOURCE` or `reference/FILE` of what was read. */
+function sourcesOf(manifest: Manifest): string[] {
+  const sources = (manifest.provenance.landing ?? []).map(({ path }) => path.split('/').slice(0, 2).join('/'));
+  return [...new Set(sources)];
+}

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import type { LandingFormat } from '../../pipelines/landing-format';
+import { ZstdFrames } from './zstd-frames';
+
+/** A file's identity, and why it cannot be read when it is damaged. */
+export interface FileInspection {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly damage?: string;
+}
+
+/**
+ * Hashes a file in one pass and proves its compression whole meanwhile: DuckDB reads a truncated gzip or zstd file as a
+ * shorter one and says nothing, so a half-arrived file would pass for a quiet day. Memory is a few buffers.
+ */
+export async function inspectFile(source: Readable, compression: LandingFormat['compression']): Promise<FileInspection> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  async function* hashed(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      bytes += chunk.length;
+      yield chunk;
+    }
+  }
+  let damage: string | undefined;
+  if (compression === 'gzip') {
+    try {
+      await pipeline(source, hashed, createGunzip(), nowhere());
+    } catch (error) {
+      if (!isZlibError(error)) throw error;
+      damage = `gzip: ${error.message}`;
+    }
+  } else {
+    const frames = compression === 'zstd' ? new ZstdFrames() : undefined;
+    await pipeline(source, hashed, async (chunks: AsyncIterable<Buffer>) => {
+      for await (const chunk of chunks) frames?.add(chunk);
+    });
+    const fault = frames?.fault();
+    damage = fault && `zstd: ${fault}`;
+  }
+  return { bytes, sha256: hash.digest('hex'), ...(damage === undefined ? {} : { damage }) };
+}
+
+function nowhere(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() });
+}
+
+function isZlibError(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
+}
