@@ -15,7 +15,7 @@ export interface Drift {
   readonly level: 'no-history' | 'normal' | 'warn' | 'fail';
   /** Windows of the same calendar key the level was taken from. */
   readonly n: number;
-  /** Values strictly between these are normal; absent without history. */
+  /** Values between these are normal; absent without history. */
   readonly low?: number;
   readonly high?: number;
   readonly score?: number;

@@ -9,6 +9,7 @@ import type { Manifest } from '../storage/manifest';
 import { gateFailure } from './gate-failure';
 import { readBaseline, storeMetrics, type MeasuredMetric } from './history';
 import { measure, type Measurements } from './measure';
+import { quarantineRatio, sampleQuarantine } from './quarantine';
 import { storeResults, type CheckResult } from './results';
 
 /** Versions this run has of the datasets its suite names. */
@@ -29,7 +30,8 @@ export const checkStage: StageBody = async (context) => {
   for (const check of suite.checks) {
     const manifest = versions.get(check.dataset);
     const measured = manifest === undefined ? unwritten(check.dataset) : await measuredFor(context, check, manifest, measurements);
-    results.push(resultOf(check, measured, await baselineFor(context, check)));
+    const result = resultOf(check, measured, await baselineFor(context, check));
+    results.push(manifest === undefined || result.verdict.status === 'PASS' ? result : await sampleQuarantine(context, result, manifest));
     if (manifest !== undefined && 'value' in measured) {
       metrics.push({ dataset: check.dataset, version: manifest.version, measure: check.measure, value: measured.value, rows: measured.rows });
     }
@@ -101,21 +103,9 @@ function unwritten(dataset: string): Unmeasured {
 }
 
 async function measuredFor(context: StageContext, check: CheckDeclaration, manifest: Manifest, measurements: Measurements): Promise<Measured> {
-  if (check.measure.metric === 'quarantine-ratio') return quarantineRatio(context, check.measure, manifest);
+  if (check.measure.metric === 'quarantine-ratio') return quarantineRatio(context.outputs, check.measure, manifest);
   const metric = metricOf(check, context.plan.datasets[check.dataset]);
   return measurements.get(metric?.key ?? '') ?? { reason: 'it was not measured' };
-}
-
-/** The share of the rows an ingest stage read that it put aside; an output named by hand knows none, its version does. */
-function quarantineRatio(context: StageContext, { stage, reasons }: Extract<Metric, { metric: 'quarantine-ratio' }>, manifest: Manifest): Measured {
-  const output = context.outputs[stage];
-  if (output === undefined) return { reason: `the stage ${stage} has no output in this run` };
-  const { rows, quarantined } =
-    output.quarantined === undefined
-      ? { rows: manifest.rowsIn, quarantined: manifest.quarantine?.rows ?? {} }
-      : { rows: output.rowsIn, quarantined: output.quarantined };
-  const count = sum(reasons.map((reason) => quarantined[reason] ?? 0));
-  return { value: rows === 0 ? 0 : count / rows, rows, sample: [] };
 }
 
 async function baselineFor(context: StageContext, check: CheckDeclaration): Promise<Baseline> {

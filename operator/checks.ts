@@ -1,0 +1,90 @@
+/** What gates measured and judged, as data. */
+import type { Queryable } from '../activities/ledger/runs';
+import { AlmanacError } from '../pipelines/failures';
+import { formatRun } from '../pipelines/run-id';
+import type { SampleRow } from '../pipelines/suite-sql';
+import type { CheckStatus, RunRef } from '../pipelines/types';
+
+/** One judged check of a run. */
+export interface ShownCheck {
+  readonly stage: string;
+  /** The generation that judged it: an earlier one for a stage that was carried over. */
+  readonly generation: number;
+  readonly attempt: number;
+  readonly check: string;
+  readonly dataset: string;
+  readonly owner: string | null;
+  readonly status: CheckStatus;
+  readonly observed: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly method: string;
+  /** Earlier windows a drift verdict rests on. */
+  readonly n: number | null;
+  readonly score: number | null;
+  readonly failedRows: number | null;
+  readonly sample: readonly SampleRow[];
+  readonly message: string;
+  readonly judgedAt: string;
+}
+
+/** The newest results of each check stage of a run, the worst first. Throws `check.unknown` when there are none. */
+export async function showChecks(database: Queryable, run: RunRef): Promise<ShownCheck[]> {
+  const { rows } = await database.query<ShownCheck & { judgedAt: Date }>(
+    `select stage, generation, attempt, check_id as "check", dataset, owner, status, observed, low, high, method, n, score,
+       failed_rows as "failedRows", sample, message, judged_at as "judgedAt"
+     from (select r.*, rank() over (partition by stage order by generation desc, attempt desc) as newest from almanac.check_result r
+           where pipeline = $1 and window_key = $2 and branch = $3 and generation <= $4) r
+     where newest = 1
+     order by array_position(array['ERROR', 'FAIL', 'WARN', 'NO_HISTORY', 'PASS'], status), stage, check_id`,
+    [run.pipeline, run.window, run.branch, run.generation],
+  );
+  if (rows.length > 0) return rows.map((row) => ({ ...row, judgedAt: row.judgedAt.toISOString() }));
+  const name = formatRun(run);
+  throw new AlmanacError('check.unknown', `no check of ${name} has been judged`, { next: `almanac show ${name} tells how far the run is` });
+}
+
+/** One measured value of a metric's history. */
+export interface HistoryPoint {
+  readonly pipeline: string;
+  readonly branch: string;
+  readonly window: string;
+  readonly metric: string;
+  readonly value: number;
+  readonly rows: number;
+  readonly version: string;
+  readonly generation: number;
+  /** Whether the version is the window's accepted one; only those are baselines. */
+  readonly accepted: boolean;
+  readonly measuredAt: string;
+}
+
+const HISTORY_LIMIT = 400;
+
+/**
+ * Values of a metric over the windows, newest first. `metric` is a kind (`null-count`: all of them) or one metric in
+ * words (`null-count(pixel_id)`). Throws `check.unknown` naming those there are.
+ */
+export async function metricHistory(database: Queryable, dataset: string, metric: string): Promise<HistoryPoint[]> {
+  const { rows } = await database.query<HistoryPoint & { measuredAt: Date }>(
+    `select pipeline, branch, window_key as "window", label as metric, value, row_count as "rows", version, generation, accepted, measured_at as "measuredAt"
+     from almanac.check_metric where dataset = $1 and (metric = $2 or label = $2)
+     order by pipeline, window_key desc, branch, label, accepted desc, measured_at desc limit ${HISTORY_LIMIT}`,
+    [dataset, metric],
+  );
+  if (rows.length > 0) return rows.map((row) => ({ ...row, measuredAt: row.measuredAt.toISOString() }));
+  const known = await database.query<{ label: string }>('select distinct label from almanac.check_metric where dataset = $1 order by label', [dataset]);
+  const labels = known.rows.map(({ label }) => label);
+  if (labels.length > 0) {
+    throw new AlmanacError('check.unknown', `${dataset} has no metric ${metric}; measured were: ${labels.join(' | ')}`, {
+      next: `almanac check history ${dataset} '${labels[0] ?? ''}'`,
+      details: { dataset, metrics: labels },
+    });
+  }
+  const datasets = (await database.query<{ dataset: string }>('select distinct dataset from almanac.check_metric order by dataset')).rows;
+  const names = datasets.map((row) => row.dataset);
+  throw new AlmanacError('check.unknown', `no check has measured a dataset ${dataset}; measured were: ${names.join(', ') || 'none'}`, {
+    next: names[0] === undefined ? 'almanac run PIPELINE --window KEY measures its checks' : `almanac check history ${names[0]} rows`,
+    details: { dataset, datasets: names },
+  });
+}
