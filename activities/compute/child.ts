@@ -88,8 +88,9 @@ export class Child {
     this.ready.catch(() => undefined);
   }
 
+  /** Asks the system too, which knows of a death before its event arrives. */
   get alive(): boolean {
-    return this.#end === undefined && this.#process.connected;
+    return this.#end === undefined && this.#process.connected && (this.identity.startTicks === '' || isAlive(this.identity));
   }
 
   /** Sends a request; rejects with {@link StatementFailed} or {@link ChildEnded}. */

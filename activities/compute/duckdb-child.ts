@@ -28,6 +28,7 @@ let database: Database | undefined;
 let spare: Promise<Database> | undefined;
 let running = false;
 let interrupted = false;
+let interruptAgain: NodeJS.Timeout | undefined;
 
 async function open(): Promise<Database> {
   const instance = await DuckDBInstance.create(':memory:', {
@@ -79,15 +80,15 @@ async function statement<T>(run: (connection: DuckDBConnection) => Promise<T>): 
     return await run(database.connection);
   } finally {
     running = false;
+    clearTimeout(interruptAgain);
   }
 }
 
 /** DuckDB forgets an interrupt that arrives before its statement has begun, so it is sent until the statement ends. */
-function interrupt(): void {
-  interrupted = true;
+function interruptRunning(): void {
   if (!running) return;
   database?.connection.interrupt();
-  setTimeout(interrupt, INTERRUPT_AGAIN_MS);
+  interruptAgain = setTimeout(interruptRunning, INTERRUPT_AGAIN_MS);
 }
 
 function usage(): SessionUsage {
@@ -134,7 +135,8 @@ async function serve(request: ChildRequest): Promise<ChildReply> {
       end();
       return { id };
     case 'interrupt':
-      interrupt();
+      interrupted = true;
+      interruptRunning();
       return { id };
   }
 }

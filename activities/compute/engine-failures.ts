@@ -60,7 +60,7 @@ function memoryFailure(message: string, limits: SessionLimits, details: Record<s
 
 /** DuckDB counts lines of what it was sent; authors count those of their file. */
 function locate(message: string, label: StatementLabel | undefined): { text: string; line?: number } {
-  const text = message.replace(/\s*Possible solutions:[\s\S]*$/, '').trim();
+  const text = message.replace(/^Failed to extract statements: /, '').replace(/\s*Possible solutions:[\s\S]*$/, '').trim();
   const found = /^LINE (\d+):/m.exec(text);
   if (!found) return { text };
   const line = Math.max(1, Number(found[1]) - (label?.linesBefore ?? 0));

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive } from '../../../activities/compute/child-identity';
 import { createDuckDbEngine } from '../../../activities/compute/duckdb-engine';
 import type { ChildIdentity, Engine, EngineSession } from '../../../activities/compute/engine';
+import { until } from '../../support/until';
 
 const LIMITS = { memoryBytes: 512e6, threads: 2 };
 /** Runs for minutes on any machine, in memory of a few kilobytes. */
@@ -37,19 +38,11 @@ function session<T>(body: (session: EngineSession) => Promise<T>, options: { lim
   });
 }
 
-async function until(what: string, condition: () => boolean, milliseconds = 10_000): Promise<void> {
-  const deadline = Date.now() + milliseconds;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`not within ${milliseconds} ms: ${what}`);
-    await delay(20);
-  }
-}
-
 /** Settles the session as data, so that a test may look at the failure. */
 async function failure(work: Promise<unknown>): Promise<Record<string, unknown>> {
   return work.then(
     () => ({ code: 'none' }),
-    (error: Error) => Object.assign({ message: error.message }, error) as Record<string, unknown>,
+    (error: Error) => ({ ...error, message: error.message }),
   );
 }
 
@@ -175,6 +168,8 @@ describe('an abort', () => {
         return running;
       }, { signal: cancel.signal }));
       expect(await work).toMatchObject({ message: 'at once' });
+      // Nor does it outlive its lease: the next one of the same child is not interrupted.
+      expect(await session((s) => s.rows('select count(*)::integer as n from range(1000000)'))).toEqual([{ n: 1000000 }]);
     }
   });
 
