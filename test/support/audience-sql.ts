@@ -1,20 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
+import { renderSql, windowValues } from '../../pipelines/sql-text';
+import { parseWindow } from '../../pipelines/window';
 import type { AudienceEvent, AudienceRow, Membership } from './audience-reference';
 
 const TEXTS = join(__dirname, '../../pipelines/audience-index/sql');
-
-/** The window's placeholders as SQL literals. */
-function render(text: string, date: string): string {
-  const end = new Date(Date.parse(`${date}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
-  const literals: Record<string, string> = {
-    window_start: `timestamp '${date} 00:00:00'`,
-    window_end: `timestamp '${end} 00:00:00'`,
-    as_of: `date '${date}'`,
-  };
-  return text.replace(/\$(\w+)/g, (whole, name: string) => literals[name] ?? whole);
-}
 
 /** The pipeline's texts run by themselves in DuckDB, with its compute stages in order; `buckets` 1 runs them unbucketed. */
 export class AudienceSql {
@@ -141,7 +132,7 @@ export class AudienceSql {
   #text(file: string, date: string): string {
     const known = this.#texts.get(file) ?? readFileSync(join(TEXTS, file), 'utf8');
     this.#texts.set(file, known);
-    return render(known, date);
+    return renderSql(known, windowValues(parseWindow({ every: 'day', timezone: 'UTC' }, date)), file);
   }
 
   async #append(table: string, tuples: readonly string[]): Promise<void> {

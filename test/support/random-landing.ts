@@ -49,9 +49,9 @@ export function randomLanding(seed: number, days: number): RandomLanding {
   const users = [...ODD_USERS, ...Array.from({ length: 30 }, (_, n) => `busy-${n}`)];
   const adds: AudienceEvent[] = [];
   const fires: AudienceEvent[] = [];
-  for (let n = 0; n < days * 24; n++) adds.push({ user: random.pick(users), id: random.pick(SEGMENTS), at: instant(random, days) });
-  for (let n = 0; n < days * 16; n++) fires.push({ user: random.pick(users), id: random.pick(PIXELS), at: instant(random, days) });
-  for (let n = 0; n < 120; n++) {
+  for (let n = 0; n < days * 16; n++) adds.push({ user: random.pick(users), id: random.pick(SEGMENTS), at: instant(random, days) });
+  for (let n = 0; n < days * 12; n++) fires.push({ user: random.pick(users), id: random.pick(PIXELS), at: instant(random, days) });
+  for (let n = 0; n < 90; n++) {
     const user = `rare-${n}`;
     const chain = gaps(random, instant(random, days), end).map((at) => ({ user, id: random.pick(SEGMENTS.slice(0, 2)), at }));
     adds.push(...chain);
