@@ -13,7 +13,6 @@ import type {
   IngestSpec,
   LiveTableSpec,
   PipelineSpec,
-  PreviousRead,
   PublishSpec,
   Read,
   ScheduleSpec,

@@ -84,7 +84,7 @@ export const CODES = {
   'stack.failed': { class: 'platform', when: 'A process of the stack did not start or does not stay up.', next: 'Read the log the message names; `almanac doctor` checks the usual causes.' },
   'stack.postgres-user': { class: 'user', when: 'Postgres refuses to run as root, and the user `nobody` cannot reach its files.', next: 'Open the directory the message names to other users, or move ALMANAC_HOME or the clone.' },
   'stack.temporal-missing': { class: 'user', when: 'There is no Temporal server on this machine and no way to get one.', next: 'Put a `temporal` binary or Go on PATH, or set TEMPORAL_ADDRESS.' },
-  'stack.unreachable': { class: 'platform', when: 'A service does not answer.', next: '`almanac status`' },
+  'stack.unreachable': { class: 'platform', when: 'A service does not answer.', next: '`almanac status` shows which, with its log.' },
   'stage.cancelled': { class: 'refused', when: 'The stage was stopped on an operator’s word.', next: '`almanac retry RUN --stage S --reason …` runs it again.' },
   'stage.timeout': { class: 'timeout', when: 'One attempt of a stage took longer than its declared timeout.', next: 'Raise `timeoutSeconds`, or find out with `almanac logs RUN STAGE` what it waited for; then retry.' },
   'stage.unreachable': { class: 'platform', when: 'No worker could finish the stage in 30 minutes of retries.', next: '`almanac status` shows the workers; mend them, then retry.' },

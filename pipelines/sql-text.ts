@@ -67,7 +67,7 @@ export function sqlLiteral(value: SqlValue, place = 'a literal'): string {
       return Number.isSafeInteger(value) ? signed(value < 0, String(value)) : `CAST(${value} AS DOUBLE)`;
     case 'string':
       return quoteLiteral(value);
-    case 'object':
+    default:
       return 'date' in value ? dateLiteral(value.date, place) : timestampLiteral(value.timestamp, place);
   }
 }
