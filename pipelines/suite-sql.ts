@@ -106,7 +106,7 @@ export function readMeasurements(query: MetricQuery, row: Readonly<Record<string
 
 /** Quarantined rows of some reasons: where they came from and what is wrong with them, never what they held. One row, column `sample`. */
 export function quarantineSampleQuery(files: readonly string[], reasons: readonly string[], salt: string): string {
-  const shown = "{reason, column_name, detail, file, line: cast(line as varchar)}";
+  const shown = '{reason: reason, column_name: column_name, detail: detail, file: file, line: cast(line as varchar)}';
   return `select arg_min(${shown}, hash(file, line, ${quoteText(salt)}), ${SAMPLE_ROWS}) as sample
 from read_parquet([${files.map(quoteText).join(', ')}]) where reason in (${reasons.map(quoteText).join(', ')})`;
 }
