@@ -92,15 +92,17 @@ async function claimName(session: PublishSession, pipeline: string, name: string
   );
 }
 
+/** The first of the search_path that is not our own: a role called `almanac` has the control schema there as "$user". */
 async function defaultSchema({ client }: PublishSession): Promise<string> {
-  const { rows } = await client.query<{ schema: string | null }>('select current_schema() as schema');
+  const { rows } = await client.query<{ schema: string }>(
+    'select schema from unnest(current_schemas(false)) with ordinality as s (schema, place) where schema <> all ($1) order by place limit 1',
+    [['almanac', LIVE_SCHEMA]],
+  );
   const schema = rows[0]?.schema;
-  if (schema === null || schema === undefined) {
-    throw new AlmanacError('config.invalid', 'the search_path of the database connection names no schema that exists, so live views have no place', {
-      next: 'create schema public, or alter role … set search_path = …, then retry',
-    });
-  }
-  return schema;
+  if (schema !== undefined) return schema;
+  throw new AlmanacError('config.invalid', 'the search_path of the database connection names no schema that exists, so live views have no place', {
+    next: 'create schema public, or alter role … set search_path = …, then retry',
+  });
 }
 
 interface FoundObject {

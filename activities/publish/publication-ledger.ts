@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
 import { AlmanacError } from '../../pipelines/failures';
 import type { LiveTable } from '../../pipelines/publish-sql';
 import type { RunRef, VersionRef } from '../../pipelines/types';
@@ -24,6 +24,8 @@ export interface PublicationRequest {
   readonly gates: Readonly<Record<string, unknown>>;
   readonly versions: Readonly<Record<string, VersionRef>>;
   readonly tables: readonly LiveTable[];
+  /** Of this attempt; whoever writes another one in its place refuses it. */
+  readonly fence: string;
   readonly now: Date;
 }
 
@@ -41,6 +43,7 @@ interface Row {
   id: number;
   state: PublicationState;
   attempt: number;
+  fence: string;
   audit: Record<string, TableAudit> | null;
 }
 
@@ -53,26 +56,15 @@ const UNFINISHED: ReadonlySet<PublicationState> = new Set(['loading', 'loaded', 
  */
 export async function openPublication(session: PublishSession, request: PublicationRequest): Promise<OpenPublication> {
   const { client } = session;
-  const fence = randomUUID();
-  const { pipeline, branch, window, generation } = request.run;
+  const { fence } = request;
+  const { pipeline } = request.run;
   await client.query('insert into almanac.live (pipeline, changed_at) values ($1, $2) on conflict do nothing', [pipeline, request.now]);
   for (;;) {
-    const found = await find(session, request);
+    const found = await find(client, request);
     if (found === undefined) {
-      const inserted = await client.query<{ id: number }>(
-        `insert into almanac.publication (pipeline, branch, window_key, window_end, generation, stage, accepted_sequence, content, gates, versions, tables, state,
-                                          attempt, fence, backend_pid, backend_start, opened_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'loading', $12, $13, $14, $15, $16) on conflict do nothing returning id`,
-        [
-          ...[pipeline, branch, window, request.windowEnd, generation, request.stage, request.acceptedSequence, request.content],
-          ...[JSON.stringify(request.gates), JSON.stringify(request.versions), JSON.stringify(byName(request.tables))],
-          ...[request.attempt, fence, session.pid, session.backendStart, request.now],
-        ],
-      );
-      const id = inserted.rows[0]?.id;
-      if (id === undefined) continue;
-      await recordEvent(session, id, 'opened', request.now, { attempt: request.attempt });
-      return { id, pipeline, fence, state: 'loading', adopted: false, audit: null };
+      const inserted = await inTransaction(session, () => insert(session, request));
+      if (inserted === undefined) continue;
+      return { id: inserted, pipeline, fence, state: 'loading', adopted: false, audit: null };
     }
     const open = { id: found.id, pipeline, fence, state: found.state, adopted: true, audit: found.audit };
     if (!UNFINISHED.has(found.state)) return open;
@@ -80,7 +72,7 @@ export async function openPublication(session: PublishSession, request: Publicat
     await endOtherSession(session, found.id);
     const taken = await client.query<Row>(
       `update almanac.publication set fence = $2, attempt = $3, backend_pid = $4, backend_start = $5
-       where id = $1 and state in ('loading', 'loaded', 'attached') and attempt <= $3 returning id, state, attempt, audit`,
+       where id = $1 and state in ('loading', 'loaded', 'attached') and attempt <= $3 returning id, state, attempt, fence, audit`,
       [found.id, fence, request.attempt, session.pid, session.backendStart],
     );
     const row = taken.rows[0];
@@ -90,9 +82,41 @@ export async function openPublication(session: PublishSession, request: Publicat
   }
 }
 
-async function find(session: PublishSession, { run, stage, content }: PublicationRequest): Promise<Row | undefined> {
-  const { rows } = await session.client.query<Row>(
-    `select id, state, attempt, audit from almanac.publication
+/** Undefined when somebody else recorded it meanwhile. */
+async function insert(session: PublishSession, request: PublicationRequest): Promise<number | undefined> {
+  const { pipeline, branch, window, generation } = request.run;
+  const { rows } = await session.client.query<{ id: number }>(
+    `insert into almanac.publication (pipeline, branch, window_key, window_end, generation, stage, accepted_sequence, content, gates, versions, tables, state,
+                                      attempt, fence, backend_pid, backend_start, opened_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'loading', $12, $13, $14, $15, $16) on conflict do nothing returning id`,
+    [
+      ...[pipeline, branch, window, request.windowEnd, generation, request.stage, request.acceptedSequence, request.content],
+      ...[JSON.stringify(request.gates), JSON.stringify(request.versions), JSON.stringify(byName(request.tables))],
+      ...[request.attempt, request.fence, session.pid, session.backendStart, request.now],
+    ],
+  );
+  const id = rows[0]?.id;
+  if (id !== undefined) await recordEvent(session, id, 'opened', request.now, { attempt: request.attempt });
+  return id;
+}
+
+/**
+ * What a lost session means: `publish.fenced` when another publisher took this accepted set over and ended it, else
+ * the error itself.
+ */
+export async function explainLoss(session: PublishSession, request: PublicationRequest, error: unknown): Promise<unknown> {
+  try {
+    const row = await find(session.pool, request);
+    return row === undefined || row.fence === request.fence || row.attempt < request.attempt ? error : lateAttempt(row.id, 'another publisher took it over and ended this session', error);
+  } catch {
+    // The database is gone altogether: the first error says so.
+    return error;
+  }
+}
+
+async function find(database: Pick<pg.Pool, 'query'> | Pick<pg.PoolClient, 'query'>, { run, stage, content }: PublicationRequest): Promise<Row | undefined> {
+  const { rows } = await database.query<Row>(
+    `select id, state, attempt, fence, audit from almanac.publication
      where pipeline = $1 and branch = $2 and window_key = $3 and generation = $4 and stage = $5 and content = $6 and state <> 'failed'`,
     [run.pipeline, run.branch, run.window, run.generation, stage, content],
   );
@@ -113,10 +137,11 @@ function byName(tables: readonly LiveTable[]): Record<string, Omit<LiveTable, 'n
   return Object.fromEntries(tables.map(({ name, ...table }) => [name, table]));
 }
 
-function lateAttempt(publication: number, why: string): AlmanacError {
+function lateAttempt(publication: number, why: string, cause?: unknown): AlmanacError {
   return new AlmanacError('publish.fenced', `publication ${publication} is not this publisher's any more: ${why}`, {
     next: 'almanac publish list shows what is live',
     details: { publication },
+    cause,
   });
 }
 

@@ -13,7 +13,7 @@ export interface PublishSession {
   readonly backendStart: string;
   readonly signal: AbortSignal;
   readonly lockDeadlineMs: number;
-  /** Seconds spent waiting for locks so far. */
+  /** Seconds from first tries that met the lock timeout to the tries that did not. */
   lockWaitSeconds: number;
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { canonicalJson } from '../../pipelines/canonical';
 import { AlmanacError } from '../../pipelines/failures';
 import { liveTables, type LiveTable } from '../../pipelines/publish-sql';
@@ -13,7 +13,7 @@ import { flip, readLive, supersedes, type FlipOutcome } from './flip';
 import { prepareParents, widenViews } from './live-schema';
 import { loadTable } from './load-table';
 import { withLockRetries } from './lock-retry';
-import { advance, openPublication, type OpenPublication, type PublicationRequest, type TableAudit } from './publication-ledger';
+import { advance, explainLoss, openPublication, type OpenPublication, type PublicationRequest, type TableAudit } from './publication-ledger';
 import { withPublishSession, type PublishSession } from './publish-session';
 
 /** Told what a publication cost; the workers' metrics listen. */
@@ -46,39 +46,60 @@ export interface PreparedPublication {
 }
 
 async function publish(context: StageContext, session: PublishSession, options: PublishOptions): Promise<StageOutput> {
-  const { run, point } = context;
+  const { run } = context;
   if (run.branch !== 'main') {
     context.log(`branch ${run.branch} publishes nothing until it is promoted`);
     return output({});
   }
   const request = await publicationRequest(context);
-  const live = await readLive(session, run.pipeline);
-  const place = { window: run.window, windowEnd: context.window.end, acceptedSequence: request.acceptedSequence };
-  await withLockRetries(session, 'reading the ledger', () => assertCurrent(session, run));
-  await prepareParents(session, run.pipeline, request.tables);
-  await point('parents-prepared');
-  const open = await withLockRetries(session, 'opening the publication', () => openPublication(session, request));
-  await point('opened');
+  let open: OpenPublication | undefined;
   try {
-    if (isFinal(open)) {
-      context.log(`publication ${open.id} of this accepted set is ${open.state} already${open.state === 'withdrawn' ? '; a restore withdrew it, and only a new accepted set or another restore brings it back' : ''}`);
-      await collect(context, session);
-      return output({ open, adopted: true, audit: open.audit ?? {} });
-    }
-    if (live !== undefined && supersedes(live, place)) {
-      await advance(session, open, 'superseded', context.clock.now(), { detail: { by: live.id } });
-      context.log(`publication ${open.id} is superseded: publication ${live.id} of window ${live.window} is live`);
-      return output({ open });
-    }
-    const prepared = await preparePublication(context, session, open, request.tables);
-    const flipped = await flip(session, open, { ...place, run, tables: request.tables, point, now: () => context.clock.now() });
-    await point('flipped');
-    report(context, session, open, prepared, flipped, options);
-    await collect(context, session);
-    return output({ open, ...prepared });
+    await withLockRetries(session, 'reading the ledger', () => assertCurrent(session, run));
+    await prepareParents(session, run.pipeline, request.tables);
+    await context.point('parents-prepared');
+    open = await withLockRetries(session, 'opening the publication', () => openPublication(session, request));
+    await context.point('opened');
+    return await goOn(context, session, open, request, options);
   } catch (error) {
-    throw await explain(context, session, open, error);
+    if (context.signal.aborted) throw error;
+    if (!(error instanceof AlmanacError)) throw await explainLoss(session, request, error);
+    // Bad rows stay bad: the next try loads a corrected version, or this one anew.
+    if (open !== undefined && (error.class === 'data' || error.code === 'publish.audit-failed')) {
+      await advance(session, open, 'failed', context.clock.now(), { detail: { code: error.code } });
+    }
+    throw error;
   }
+}
+
+async function goOn(context: StageContext, session: PublishSession, open: OpenPublication, request: PublicationRequest, options: PublishOptions): Promise<StageOutput> {
+  const { run } = context;
+  const place = { window: run.window, windowEnd: request.windowEnd, acceptedSequence: request.acceptedSequence };
+  if (isFinal(open)) {
+    context.log(`publication ${open.id} of this accepted set is ${open.state} already${open.state === 'withdrawn' ? '; only a new accepted set or another restore brings it back' : ''}`);
+    await collect(context, session);
+    return output({ open, adopted: true, audit: open.audit ?? {} });
+  }
+  const live = await readLive(session, run.pipeline);
+  if (live !== undefined && supersedes(live, place)) {
+    await advance(session, open, 'superseded', context.clock.now(), { detail: { by: live.id } });
+    context.log(`publication ${open.id} is superseded: publication ${live.id} of window ${live.window} is live`);
+    return output({ open });
+  }
+  const stoppable = { ...context, point: stoppablePoint(context) };
+  const prepared = await preparePublication(stoppable, session, open, request.tables);
+  const flipped = await flip(session, open, { ...place, run, tables: request.tables, point: stoppable.point, now: () => context.clock.now() });
+  await context.point('flipped');
+  report(context, session, open, prepared, flipped, options);
+  await collect(context, session);
+  return output({ open, ...prepared });
+}
+
+/** Until the flip is committed a stop undoes everything; after it there is nothing to stop. */
+function stoppablePoint({ signal, point }: StageContext): StageContext['point'] {
+  return async (name) => {
+    await point(name);
+    signal.throwIfAborted();
+  };
 }
 
 /** Loads, audits, attaches: everything readers do not notice. Leaves the publication `attached`. */
@@ -139,7 +160,7 @@ export async function publicationRequest(context: StageContext): Promise<Publica
   const versions = Object.fromEntries(tables.map((table) => [table.name, acceptedVersion(context, accepted, table)]));
   const content = createHash('sha256').update(canonicalJson({ tables, versions })).digest('hex');
   const gates = Object.fromEntries(Object.entries(accepted.gates).map(([id, status]) => [id, context.outputs[id]?.gate ?? { status }]));
-  return { run, stage: stage.id, attempt: context.attempt, windowEnd: window.end, acceptedSequence: accepted.sequence, content, gates, versions, tables, now: context.clock.now() };
+  return { run, stage: stage.id, attempt: context.attempt, windowEnd: window.end, acceptedSequence: accepted.sequence, content, gates, versions, tables, fence: randomUUID(), now: context.clock.now() };
 }
 
 function acceptedVersion(context: StageContext, accepted: AcceptedSet, table: LiveTable): VersionRef {
@@ -174,6 +195,7 @@ function report(context: StageContext, session: PublishSession, open: OpenPublic
 
 /** What is left for the next collection harms nobody, so its failure is a line of the log. */
 async function collect(context: StageContext, session: PublishSession): Promise<void> {
+  if (context.signal.aborted) return;
   try {
     const report = await collectPublications(session, { pipeline: context.run.pipeline, point: context.point, now: () => context.clock.now() });
     if (report.collected.length > 0) context.log(`collected publications ${report.collected.join(', ')}`);
@@ -181,27 +203,6 @@ async function collect(context: StageContext, session: PublishSession): Promise<
   } catch (error) {
     context.log(`old publications are left for the next collection: ${error instanceof Error ? error.message : String(error)}`);
   }
-}
-
-/** A data failure ends the publication; a session that another publisher ended is told who did. */
-async function explain(context: StageContext, session: PublishSession, open: OpenPublication, error: unknown): Promise<unknown> {
-  if (context.signal.aborted) return error;
-  if (error instanceof AlmanacError) {
-    if (error.class === 'data' || error.code === 'publish.audit-failed') await advance(session, open, 'failed', context.clock.now(), { detail: { code: error.code } });
-    return error;
-  }
-  try {
-    const { rowCount } = await context.database.query('select from almanac.publication where id = $1 and fence <> $2', [open.id, open.fence]);
-    if (rowCount !== 1) return error;
-  } catch {
-    // The database is gone altogether: the first error says so.
-    return error;
-  }
-  return new AlmanacError('publish.fenced', `publication ${open.id} was taken over by another publisher, which ended this one's session`, {
-    next: 'almanac publish list shows what is live',
-    details: { publication: open.id },
-    cause: error,
-  });
 }
 
 function output(parts: { open?: OpenPublication; adopted?: boolean; audit?: Readonly<Record<string, TableAudit>>; bytesIn?: number; bytesOut?: number; usage?: SessionUsage }): StageOutput {
