@@ -29,7 +29,8 @@ holders as (
     from pg_stat_activity a, here where a.pid <> pg_backend_pid() and (a.datid = here.oid or coalesce(a.datid, 0) = 0)
   union all select format('prepared transaction %s', p.gid), p.transaction from pg_prepared_xacts p, here where p.database = here.datname
   union all select format('replication slot %s', s.slot_name), x.xid
-    from pg_replication_slots s, unnest(array[s.xmin, s.catalog_xmin]) as x (xid) where s.wal_status is distinct from 'lost'
+    from pg_replication_slots s, here, unnest(array[s.xmin, s.catalog_xmin]) as x (xid)
+    where coalesce(s.database, here.datname) = here.datname and s.wal_status is distinct from 'lost'
   union all select format('standby %s', r.application_name), r.backend_xmin from pg_stat_replication r
 ),
 wide as (
