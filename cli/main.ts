@@ -1,15 +1,39 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { registerCheckCommands } from './commands/check';
+import { registerDoctorCommands } from './commands/doctor';
+import { registerDownCommands } from './commands/down';
+import { registerInspectCommands } from './commands/inspect';
+import { registerPublishCommands } from './commands/publish';
+import { registerRunCommand } from './commands/run';
+import { registerStatusCommands } from './commands/status';
+import { registerUpCommands } from './commands/up';
+import { registerVerbCommands } from './commands/verbs';
+import { registerWorkerCommand } from './commands/worker';
 import { renderError, reportOf, toAlmanacError, type ErrorReport } from './error-report';
 import { exitCodeOf, USAGE_EXIT_CODE } from './exit-codes';
 import { createIo, type CliIo, type CliStreams } from './io';
 
 /** Each adds its verbs to the program. They import what is heavy inside their actions, so that `--help` starts at once. */
-const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [];
+const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
+  registerUpCommands,
+  registerDownCommands,
+  registerStatusCommands,
+  registerDoctorCommands,
+  registerRunCommand,
+  registerInspectCommands,
+  registerVerbCommands,
+  registerCheckCommands,
+  registerPublishCommands,
+  registerWorkerCommand,
+];
 
 /** Handles of a service may outlive its session by a moment; a command must not. */
 const LINGER_MS = 2000;
+
+/** For a worker without a supervisor to end in order. */
+const ORPHAN_GRACE_MS = 5000;
 
 export function createProgram(io: CliIo, streams: CliStreams): Command {
   const program = new Command('almanac')
@@ -66,8 +90,20 @@ export async function main(): Promise<void> {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
+  if (process.argv.includes('worker')) endWithSupervisor();
   process.exitCode = await runCli(process.argv.slice(2), process);
   setTimeout(() => process.exit(), LINGER_MS).unref();
+}
+
+/** A supervised worker has a channel to its supervisor; it closes when that is gone, even by SIGKILL. */
+function endWithSupervisor(): void {
+  if (!process.channel) return;
+  process.once('disconnect', () => {
+    process.kill(process.pid, 'SIGTERM');
+    setTimeout(() => process.exit(1), ORPHAN_GRACE_MS).unref();
+  });
+  // Listening alone must not keep a worker that is done.
+  process.channel.unref();
 }
 
 function usageReport(error: CommanderError, argv: readonly string[], program: Command): ErrorReport {

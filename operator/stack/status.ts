@@ -1,0 +1,98 @@
+import type { Config } from '../../lib/config';
+import { lockHolder } from './lock';
+import { accepts, databaseAddress, PROCESS_NAMES, shownDatabaseUrl } from './processes';
+import { isRunning } from './process-identity';
+import { readStackState, type ProcessRecord, type ProcessState, type StackState } from './stack-state';
+
+const PROBE_MS = 1000;
+
+export interface ProcessStatus {
+  readonly name: string;
+  readonly pid: number | null;
+  readonly address: string | null;
+  /** `orphaned`: still running, but its supervisor is gone. `unreachable`: an external service that takes no connections. */
+  readonly state: ProcessState | 'orphaned' | 'unreachable';
+  readonly restarts: number;
+  readonly lastExit: string | null;
+}
+
+export interface StackStatus {
+  /** `down`: no supervisor. `degraded`: a supervisor, but not everything runs. */
+  readonly state: 'up' | 'degraded' | 'down';
+  readonly home: string;
+  readonly data: string;
+  /** Without the password when it is external; null when it is not known. */
+  readonly databaseUrl: string | null;
+  readonly temporalAddress: string | null;
+  readonly processes: readonly ProcessStatus[];
+}
+
+/** How every process of the stack is, read without any of them. */
+export async function stackStatus(config: Config): Promise<StackStatus> {
+  const state = readStackState(config.home);
+  const supervisor = state && isRunning(state.supervisor) ? state.supervisor : lockHolder(config.home);
+  const records = await Promise.all(
+    PROCESS_NAMES.filter((name) => name !== 'supervisor').map((name) => processStatus(config, name, state, supervisor !== undefined)),
+  );
+  // A list of processes other than the usual, as tests have, is shown whole.
+  const others = (state?.processes ?? []).filter(({ name }) => !(PROCESS_NAMES as readonly string[]).includes(name));
+  const processes = [...records, ...others.map((record) => ownStatus(record, supervisor !== undefined))];
+  const working = processes.every(({ state: how }) => how === 'running' || how === 'external');
+  const known = supervisor ? state : undefined;
+  return {
+    state: supervisor ? (working && state?.phase === 'up' ? 'up' : 'degraded') : 'down',
+    home: config.home,
+    data: config.data,
+    databaseUrl: shownDatabaseUrl(config, known?.databaseUrl) ?? null,
+    temporalAddress: config.temporal.external?.address ?? known?.temporalAddress ?? null,
+    processes: [
+      { name: 'supervisor', pid: supervisor?.pid ?? null, address: null, state: supervisorState(state, supervisor !== undefined), restarts: 0, lastExit: null },
+      ...processes,
+    ],
+  };
+}
+
+async function processStatus(config: Config, name: string, state: StackState | undefined, supervised: boolean): Promise<ProcessStatus> {
+  const external = externalAddress(config, name);
+  if (external !== undefined) {
+    return { name, pid: null, address: external, state: (await answers(external)) ? 'external' : 'unreachable', restarts: 0, lastExit: null };
+  }
+  const record = state?.processes.find((candidate) => candidate.name === name);
+  return record ? ownStatus(record, supervised) : { name, pid: null, address: null, state: 'stopped', restarts: 0, lastExit: null };
+}
+
+/** A record is as old as the supervisor's last word; whether the process lives is asked now. */
+function ownStatus(record: ProcessRecord, supervised: boolean): ProcessStatus {
+  const alive = record.identity !== undefined && isRunning(record.identity);
+  const state = (): ProcessStatus['state'] => {
+    if (record.state === 'external') return 'external';
+    if (!supervised) return alive ? 'orphaned' : 'stopped';
+    return record.state === 'running' && !alive ? 'restarting' : record.state;
+  };
+  return {
+    name: record.name,
+    pid: alive ? (record.identity?.pid ?? null) : null,
+    address: record.address ?? null,
+    state: state(),
+    restarts: record.restarts,
+    lastExit: record.lastExit ?? null,
+  };
+}
+
+function supervisorState(state: StackState | undefined, alive: boolean): ProcessState {
+  if (!alive) return 'stopped';
+  if (state?.phase === 'up') return 'running';
+  return state?.phase ?? 'starting';
+}
+
+function externalAddress(config: Config, name: string): string | undefined {
+  if (name === 'temporal') return config.temporal.external?.address;
+  if (name === 'postgres' && config.databaseUrl !== undefined) return databaseAddress(config.databaseUrl);
+  return undefined;
+}
+
+function answers(address: string): Promise<boolean> {
+  const match = /^\[?(.+?)\]?:(\d+)$/.exec(address);
+  // A socket directory is not probed.
+  return match ? accepts(match[1] ?? '', Number(match[2]), PROBE_MS) : Promise.resolve(true);
+}
