@@ -55,18 +55,21 @@ export async function writeDemoLanding({ root, engine, signal }: DemoLandingInpu
     await mkdir(path.join(scratch, 'reference'), { recursive: true });
     await engine.session(LIMITS, signal, async (session) => {
       await convert(session);
-      for (const { file, rows } of REFERENCES) await copyRows(session, rows, path.join(scratch, 'reference', file), 'none');
+      for (const { file, rows } of REFERENCES) {
+        const made = path.join(scratch, 'reference', file);
+        await copyRows(session, rows, made, 'none');
+        await placeReference(root, made, file);
+      }
       for (const [n, { source, table, id, file, compression }] of SOURCES.entries()) {
         if (present[n]) continue;
         for (const day of days) {
           const folder = path.join(scratch, source, `dt=${day}`);
           await mkdir(folder, { recursive: true });
-          const rows = `select user_id, ${id}, strftime(ts, '%Y-%m-%dT%H:%M:%SZ') as ts from ${table} where cast(ts as date) = date '${day}' order by ts, user_id, ${id}`;
+          const rows = `select user_id, ${id}, strftime(ts, '%Y-%m-%dT%H:%M:%SZ') as ts from ${table} where ts >= timestamp '${day}' and ts < timestamp '${day}' + interval 1 day order by ts, user_id, ${id}`;
           await copyRows(session, rows, path.join(folder, file), compression);
         }
       }
     });
-    for (const { file } of REFERENCES) await placeReference(root, path.join(scratch, 'reference', file), file);
     for (const [n, { source }] of SOURCES.entries()) {
       if (present[n]) continue;
       await copyFile(demoFile(ATTRIBUTION), path.join(scratch, source, ATTRIBUTION));

@@ -107,9 +107,11 @@ with lines as (
   join baskets using (invoice)
 )
 select user_id, unnest(segment_ids) as segment_id, ts
-from lines;
+from lines
+order by ts;
 
 create temp table pixel_fires as
 select user_id, pixel_id, ts
 from purchases
-join pixels using (code);
+join pixels using (code)
+order by ts;
