@@ -37,7 +37,7 @@ export function parseExpression(type: ColumnType, text: string): string {
       return (
         `case when ${matches(`${DAY}([T ]${TIME} ?Z?)?`)} then try_cast(rtrim(replace(${trimmed}, 'Z', '')) as timestamp) ` +
         `when ${matches(`${DAY}[T ]${TIME} ?${OFFSET}`)} then ${local} - to_minutes(case ${zone}.sign when '-' then -1 else 1 end * ${minutes}) ` +
-        `when ${matches(NUMBER)} and ${seconds} between ${EARLIEST_EPOCH} and ${LATEST_EPOCH} then make_timestamp(cast(${seconds} * 1000000 as bigint)) end`
+        `when ${matches(NUMBER)} and ${seconds} between ${EARLIEST_EPOCH} and ${LATEST_EPOCH} then make_timestamp(cast(cast(${seconds} as decimal(38, 6)) * 1000000 as bigint)) end`
       );
     }
   }

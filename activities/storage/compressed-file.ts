@@ -3,6 +3,7 @@ import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import type { LandingFormat } from '../../pipelines/landing-format';
+import { codeOf } from './error-code';
 import { ZstdFrames } from './zstd-frames';
 
 /** A file's identity, and why it cannot be read when it is damaged. */
@@ -31,8 +32,9 @@ export async function inspectFile(source: Readable, compression: LandingFormat['
     try {
       await pipeline(source, hashed, createGunzip(), nowhere());
     } catch (error) {
-      if (!isZlibError(error)) throw error;
-      damage = `gzip: ${error.message}`;
+      const code = codeOf(error);
+      if (code?.startsWith('Z_') !== true) throw error;
+      damage = `gzip: ${error instanceof Error ? error.message : code}`;
     }
   } else {
     const frames = compression === 'zstd' ? new ZstdFrames() : undefined;
@@ -47,8 +49,4 @@ export async function inspectFile(source: Readable, compression: LandingFormat['
 
 function nowhere(): Writable {
   return new Writable({ write: (_chunk, _encoding, done) => done() });
-}
-
-function isZlibError(error: unknown): error is Error {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
 }

@@ -3,6 +3,7 @@ import { link, lstat, mkdir, mkdtemp, open, readdir, readFile, realpath, rm, rmd
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { AlmanacError } from '../../pipelines/failures';
+import { codeOf } from './error-code';
 import type { ObjectInfo, ObjectStore } from './object-store';
 
 const SCRATCH = 'scratch';
@@ -34,12 +35,13 @@ export function createLocalStore(root: string): ObjectStore {
   async function confined(objectPath: string): Promise<string> {
     const file = absolute(objectPath);
     const inside = await realRoot();
-    for (let existing = file; ; existing = path.dirname(existing)) {
+    for (let existing = file; existing !== base; existing = path.dirname(existing)) {
       const real = await realpath(existing).catch(absent);
       if (real === undefined) continue;
-      if (real !== inside && !real.startsWith(inside + path.sep)) throw outside(objectPath);
+      if (!real.startsWith(inside + path.sep)) throw outside(objectPath);
       return file;
     }
+    return file;
   }
 
   async function folderOf(file: string): Promise<string> {
@@ -167,11 +169,6 @@ function absent(error: unknown): undefined {
   const code = codeOf(error);
   if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
   throw error;
-}
-
-function codeOf(error: unknown): unknown {
-  // Not instanceof: under jest errors of Node itself come from another realm.
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
 function outside(objectPath: string): AlmanacError {
