@@ -60,6 +60,19 @@ describe('the statements of a suite', () => {
     expect(queries[0]?.sql.match(/from "report"/g)).toHaveLength(1);
   });
 
+  test('read a dataset once in the engine’s own plan, and a reference once beside it', async () => {
+    await load(row(1, 'x'));
+    const checks = [
+      check({ metric: 'null-count', column: 'id' }),
+      check({ metric: 'rows-where', predicate: 'index < 0' }),
+      check({ metric: 'missing-references', column: 'id', in: { dataset: 'names', column: 'id' } }),
+    ];
+    const [query] = suiteQueries(suiteMetrics({ checks }, DATASETS), SCOPE);
+    const plan = (await duckdb.rows(`explain (format json) ${query?.sql ?? ''}`)).map(({ explain_value }) => String(explain_value)).join();
+    const scanned = [...plan.matchAll(/"Table": "memory\.main\.\W*(\w+)/g)].map(([, table]) => table);
+    expect(scanned.sort()).toEqual(['names', 'report']);
+  });
+
   test('measure once what several checks ask; quarantine ratios ask no engine', () => {
     const suite = {
       checks: [
