@@ -2,6 +2,8 @@
 
 /** Segments shown on each side of a product. */
 const SEGMENTS_SHOWN = 3;
+/** Segments of fewer users are left out: the interval takes a segment's share of its group for known, which then it hardly is. */
+const SMALLEST_SEGMENT = 20;
 
 /** A segment of one of the three products; a product without a clear segment has one row with `side` null. */
 export interface DemoReportRow {
@@ -24,7 +26,7 @@ export interface DemoReportRow {
 
 /**
  * Reads the live tables in one statement, so in one publication: the three products with most users who qualify, and
- * of each the strongest segments whose interval excludes 100.
+ * of each the segments whose interval excludes 100, those first whose interval stays furthest from it.
  */
 export const DEMO_REPORT_SQL = `
 with busiest as (
@@ -38,27 +40,27 @@ clear as (
   select audience_index.*, case when index_low > 100 then 'over' else 'under' end as side
   from audience_index
   join busiest using (pixel_id)
-  where index_low > 100 or index_high < 100
+  where (index_low > 100 or index_high < 100) and users_segment >= ${SMALLEST_SEGMENT}
 ),
 ranked as (
-  select *, row_number() over (partition by pixel_id, side order by case side when 'over' then -"index" else "index" end, segment_id) as place
+  select *, row_number() over (partition by pixel_id, side order by case side when 'over' then -index_low else index_high end, segment_id) as place
   from clear
 )
 select
   audience_pixels.pixel_name,
   audience_pixels.advertiser,
-  busiest.pixel_users::int,
-  busiest.as_of::text,
+  busiest.pixel_users::int as pixel_users,
+  busiest.as_of::text as as_of,
   ranked.side,
   audience_segments.segment_name,
   ranked.segment_group,
   ranked."index",
   ranked.index_low,
   ranked.index_high,
-  ranked.users_segment_pixel::int,
-  ranked.users_group_pixel::int,
-  ranked.users_segment::int,
-  ranked.users_group::int
+  ranked.users_segment_pixel::int as users_segment_pixel,
+  ranked.users_group_pixel::int as users_group_pixel,
+  ranked.users_segment::int as users_segment,
+  ranked.users_group::int as users_group
 from busiest
 join audience_pixels using (pixel_id)
 left join ranked on ranked.pixel_id = busiest.pixel_id and ranked.place <= ${SEGMENTS_SHOWN}
@@ -78,7 +80,7 @@ export function renderDemoReport(rows: readonly DemoReportRow[]): string {
   const aligned = (line: readonly string[]): string =>
     `  ${line.map((cell, n) => (FIGURES.includes(n) ? cell.padStart(widths[n] ?? 0) : cell.padEnd(widths[n] ?? 0))).join('  ')}`.trimEnd();
 
-  const blocks = [`Audience index as of ${first.as_of}: 100 is the share expected; segments whose interval excludes 100.`];
+  const blocks = [`Audience index as of ${first.as_of}: 100 is the share expected. Segments of ${SMALLEST_SEGMENT} users and more whose interval excludes 100:`];
   let product = '';
   for (const [n, row] of rows.entries()) {
     if (row.pixel_name !== product) {

@@ -29,28 +29,34 @@ describe('the report at the end of the demo', () => {
     expect(renderDemoReport(rows)).toContain('product 2 (family): 1,500 users were in a segment before they bought it\n  no segment whose interval excludes 100\n');
   });
 
-  it('shows the three strongest segments on each side whose interval excludes 100', async () => {
+  it('shows three segments on each side whose interval excludes 100, the furthest from it first', async () => {
     const over = [[101, 150, 200], [120, 300, 400], [99, 900, 999], [110, 130, 150], [105, 110, 120]] as const;
     const under = [[10, 50, 101], [1, 20, 99], [50, 60, 70]] as const;
     for (const [n, index] of [...over, ...under].entries()) await insert(database.pool, { pixel: 1, segment: n + 1, users: 40, index });
     const rows = await read();
     expect(rows.map(({ side, segment_name, index }) => [side, segment_name, index])).toEqual([
       ['over', 'segment 2', 300],
-      ['over', 'segment 1', 150],
       ['over', 'segment 4', 130],
-      ['under', 'segment 7', 20],
+      ['over', 'segment 5', 110],
       ['under', 'segment 8', 60],
+      ['under', 'segment 7', 20],
     ]);
-    expect(renderDemoReport(rows)).toBe(`Audience index as of 2011-12-09: 100 is the share expected; segments whose interval excludes 100.
+    expect(renderDemoReport(rows)).toBe(`Audience index as of 2011-12-09: 100 is the share expected. Segments of 20 users and more whose interval excludes 100:
 
 product 1 (family): 40 users were in a segment before they bought it
          segment    group  index  95 % interval  of its buyers     of all users
   over   segment 2  g        300     120 to 400       30 of 40  1,000 of 20,000
-  over   segment 1  g        150     101 to 200       30 of 40  1,000 of 20,000
   over   segment 4  g        130     110 to 150       30 of 40  1,000 of 20,000
-  under  segment 7  g         20        1 to 99       30 of 40  1,000 of 20,000
+  over   segment 5  g        110     105 to 120       30 of 40  1,000 of 20,000
   under  segment 8  g         60       50 to 70       30 of 40  1,000 of 20,000
+  under  segment 7  g         20        1 to 99       30 of 40  1,000 of 20,000
 `);
+  });
+
+  it('leaves out segments of fewer than 20 users, whose own share is a guess', async () => {
+    await insert(database.pool, { pixel: 1, segment: 1, users: 40, index: [300, 400, 500], ofSegment: 19 });
+    await insert(database.pool, { pixel: 1, segment: 2, users: 40, index: [110, 120, 130], ofSegment: 20 });
+    expect((await read()).map(({ segment_name }) => segment_name)).toEqual(['segment 2']);
   });
 
   it('says so when there is nothing to report', async () => {
@@ -64,8 +70,9 @@ interface Row {
   readonly users: number;
   /** Low, index, high. */
   readonly index: readonly [number, number, number];
+  readonly ofSegment?: number;
 }
 
-async function insert(pool: pg.Pool, { pixel, segment, users, index: [low, index, high] }: Row): Promise<void> {
-  await pool.query(`insert into audience_index values ($1, $2, 'g', 30, $3, 1000, 20000, $4, $5, $6, '2011-12-09')`, [pixel, segment, users, index, low, high]);
+async function insert(pool: pg.Pool, { pixel, segment, users, index: [low, index, high], ofSegment = 1000 }: Row): Promise<void> {
+  await pool.query(`insert into audience_index values ($1, $2, 'g', 30, $3, $7, 20000, $4, $5, $6, '2011-12-09')`, [pixel, segment, users, index, low, high, ofSegment]);
 }
