@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { Client, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { Client, type WorkflowHandle, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { Context } from '@temporalio/activity';
@@ -98,20 +98,24 @@ export async function scriptedRun(outline: readonly StageOutline[], scripts: Rea
     holds,
     closes,
     async [Symbol.asyncDispose]() {
-      record(historyToJSON(await handle.fetchHistory()));
-      await handle.terminate().catch(() => undefined);
-      worker.shutdown();
-      await running;
-      await connection.close();
+      try {
+        await record(handle);
+      } finally {
+        await handle.terminate().catch(() => undefined);
+        worker.shutdown();
+        await running;
+        await connection.close();
+      }
     },
   };
 }
 
 /** With `ALMANAC_TEST_RECORD_HISTORIES=DIR` every run of the suite leaves its history there, named after its test. */
-function record(history: string): void {
+async function record(handle: WorkflowHandle): Promise<void> {
   const directory = process.env.ALMANAC_TEST_RECORD_HISTORIES;
   if (directory === undefined) return;
   const name = (expect.getState().currentTestName ?? 'unnamed').replace(/[^a-z0-9]+/gi, '-').slice(0, 60);
+  const history = historyToJSON(await handle.fetchHistory());
   mkdirSync(directory, { recursive: true });
   writeFileSync(path.join(directory, `${name}.json`), `${JSON.stringify(JSON.parse(history))}\n`);
 }

@@ -1,0 +1,109 @@
+import type { WorkflowUpdateFailedError } from '@temporalio/client';
+import type { StageOutline } from '../../../pipelines/types';
+import { abandonUpdate, cancelUpdate, retryUpdate, skipUpdate, stateQuery } from '../../../workflows/messages';
+import { dataFailure, scriptedRun, untilCancelled, type ScriptedRun } from '../../support/scripted-run';
+import { until } from '../../support/until';
+
+const outline: StageOutline[] = [
+  { id: 'load', kind: 'ingest', needs: [], timeoutSeconds: 30 },
+  { id: 'count', kind: 'compute', needs: ['load'], timeoutSeconds: 30 },
+  { id: 'judge', kind: 'check', needs: ['count'], timeoutSeconds: 30 },
+  { id: 'publish', kind: 'publish', needs: ['judge'], timeoutSeconds: 30 },
+];
+const asked = { who: 'tester', reason: 'test' };
+
+/** Fails until it was mended. */
+function breakable(): { mended: boolean; script: () => Promise<void> } {
+  const state = {
+    mended: false,
+    async script() {
+      if (!state.mended) throw dataFailure('poisoned');
+    },
+  };
+  return state;
+}
+
+async function held(run: ScriptedRun): Promise<void> {
+  await until('the run holds', async () => (await run.handle.query(stateQuery)).held);
+}
+
+async function refusal(verb: Promise<unknown>): Promise<unknown> {
+  return verb.then(
+    () => 'accepted',
+    (error: WorkflowUpdateFailedError) => (error.cause as { type?: string } | undefined)?.type,
+  );
+}
+
+test('a run goes from its first stage to its close', async () => {
+  await using run = await scriptedRun(outline, {});
+  expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
+  expect(run.orders).toEqual(['load#1', 'count#1', 'judge#1', 'accept', 'publish#1']);
+  expect(run.closes).toMatchObject([{ outcome: 'succeeded' }]);
+});
+
+test('a failed stage holds the run with its failure; a retry finishes it without running the others again', async () => {
+  const judge = breakable();
+  await using run = await scriptedRun(outline, { judge: judge.script });
+  await held(run);
+  await until('the hold is recorded', async () => run.holds.length === 1);
+  expect(run.holds[0]?.failures.judge).toMatchObject({ message: 'poisoned', next: 'mend it' });
+  judge.mended = true;
+  await run.handle.executeUpdate(retryUpdate, { args: [{ ...asked, stage: 'judge', expectedEpoch: 1, reset: ['judge'] }] });
+  expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
+  expect(run.orders).toEqual(['load#1', 'count#1', 'judge#1', 'judge#2', 'accept', 'publish#1']);
+});
+
+test('of eight racing retries one is accepted and seven are told run.stale', async () => {
+  const judge = breakable();
+  await using run = await scriptedRun(outline, { judge: judge.script });
+  await held(run);
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, () => refusal(run.handle.executeUpdate(retryUpdate, { args: [{ ...asked, stage: 'judge', expectedEpoch: 1, reset: ['judge'] }] }))),
+  );
+  expect(answers.filter((answer) => answer === 'accepted')).toHaveLength(1);
+  expect(answers.filter((answer) => answer === 'run.stale')).toHaveLength(7);
+});
+
+test('a retry under a newer plan goes on with the newer plan', async () => {
+  const count = breakable();
+  await using run = await scriptedRun(outline, { count: count.script });
+  await held(run);
+  count.mended = true;
+  const newer = [...outline.slice(0, 2), { id: 'sum', kind: 'compute', needs: ['count'], timeoutSeconds: 30 } as const];
+  await run.handle.executeUpdate(retryUpdate, { args: [{ ...asked, stage: 'count', expectedEpoch: 1, reset: ['count'], plan: { hash: 'newer', outline: newer } }] });
+  await run.handle.result();
+  expect(run.orders).toEqual(['load#1', 'count#1', 'count#2', 'sum#1', 'accept']);
+  expect(run.closes).toMatchObject([{ planHash: 'newer' }]);
+});
+
+test('a skipped stage lets the run go on', async () => {
+  const load = breakable();
+  await using run = await scriptedRun(outline, { load: load.script });
+  await held(run);
+  await run.handle.executeUpdate(skipUpdate, { args: [{ ...asked, stage: 'load', expectedEpoch: 1 }] });
+  expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
+});
+
+test('a cancel reaches the running stage and closes the run', async () => {
+  await using run = await scriptedRun(outline, { count: untilCancelled });
+  await until('the stage runs', async () => run.orders.includes('count#1'));
+  await run.handle.executeUpdate(cancelUpdate, { args: [asked] });
+  expect(await run.handle.result()).toEqual({ outcome: 'cancelled' });
+  expect(run.orders).not.toContain('judge#1');
+});
+
+test('a cancel from outside Almanac takes the same path', async () => {
+  await using run = await scriptedRun(outline, { count: untilCancelled });
+  await until('the stage runs', async () => run.orders.includes('count#1'));
+  await run.handle.cancel();
+  expect(await run.handle.result()).toEqual({ outcome: 'cancelled' });
+  expect(run.closes).toMatchObject([{ outcome: 'cancelled' }]);
+});
+
+test('a held run is abandoned, and no verb is taken after the end', async () => {
+  await using run = await scriptedRun(outline, { load: async () => Promise.reject(dataFailure('poisoned')) });
+  await held(run);
+  await run.handle.executeUpdate(abandonUpdate, { args: [asked] });
+  expect(await run.handle.result()).toEqual({ outcome: 'abandoned' });
+  expect(await refusal(run.handle.executeUpdate(cancelUpdate, { args: [asked] }))).not.toBe('accepted');
+});
