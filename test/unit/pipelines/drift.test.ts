@@ -48,6 +48,14 @@ describe('the baseline', () => {
     expect(drift(TESTED, 9_000_000, [...later, ...earlier], 'count')).toEqual(drift(TESTED, 9_000_000, earlier, 'count'));
   });
 
+  test('takes its scale from weekdays seen often enough only: a single Monday says nothing of the noise', () => {
+    const fridays = daysBefore(56, (day) => 1000 + 40 * (day % 3)).filter(({ window }) => calendarKey(window) === 'Friday');
+    const seldom = daysBefore(6, () => 1000);
+    const alone = drift(TESTED, 1100, fridays, 'count');
+    expect(alone.score).toBeGreaterThan(0);
+    expect(drift(TESTED, 1100, [...fridays, ...seldom], 'count')).toEqual(alone);
+  });
+
   test('does not depend on the order of arrival', () => {
     const history = daysBefore(70, (day) => 1000 + ((day * 37) % 91));
     fc.assert(
