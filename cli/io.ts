@@ -13,6 +13,8 @@ export interface CliIo {
   projectDirectory(): string;
   /** Opens the services on first use; the frame closes them when the command ends. Throws `stack.down` among others. */
   session(): Promise<OperatorSession>;
+  /** Closes the session early, for a command that stops the services itself. */
+  close(): Promise<void>;
 }
 
 export interface CliStreams {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { registerCheckCommands } from './commands/check';
+import { registerDemoCommand } from './commands/demo';
 import { registerDoctorCommands } from './commands/doctor';
 import { registerDownCommands } from './commands/down';
 import { registerInspectCommands } from './commands/inspect';
@@ -21,6 +22,7 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerDownCommands,
   registerStatusCommands,
   registerDoctorCommands,
+  registerDemoCommand,
   registerRunCommand,
   registerInspectCommands,
   registerVerbCommands,

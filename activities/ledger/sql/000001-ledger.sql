@@ -8,7 +8,8 @@ create table almanac.text (
 create table almanac.plan (
   hash text primary key,
   pipeline text not null,
-  body jsonb not null,
+  -- json, not jsonb: the order of columns is part of a declaration
+  body json not null,
   stored_at timestamptz not null default now()
 );
 
