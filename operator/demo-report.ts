@@ -80,7 +80,9 @@ export function renderDemoReport(rows: readonly DemoReportRow[]): string {
   const aligned = (line: readonly string[]): string =>
     `  ${line.map((cell, n) => (FIGURES.includes(n) ? cell.padStart(widths[n] ?? 0) : cell.padEnd(widths[n] ?? 0))).join('  ')}`.trimEnd();
 
-  const blocks = [`Audience index as of ${first.as_of}: 100 is the share expected. Segments of ${SMALLEST_SEGMENT} users and more whose interval excludes 100:`];
+  const blocks = [
+    `Audience index as of ${first.as_of}: 100 is the share expected. Segments of ${SMALLEST_SEGMENT} users and more whose interval excludes 100:`,
+  ];
   let product = '';
   for (const [n, row] of rows.entries()) {
     if (row.pixel_name !== product) {

@@ -100,8 +100,16 @@ export const audienceIndex = definePipeline({
       each: 'bucket',
     }),
     aggregate: compute({ reads: { overlap_counts: 'overlap_counts' }, sql: 'aggregate.sql', writes: 'report' }),
-    nameSegments: compute({ reads: { segments: 'segments', overlap_counts: 'overlap_counts' }, sql: 'name-segments.sql', writes: 'audience_segments' }),
-    namePixels: compute({ reads: { pixels: 'pixels', overlap_counts: 'overlap_counts' }, sql: 'name-pixels.sql', writes: 'audience_pixels' }),
+    nameSegments: compute({
+      reads: { segments: 'segments', overlap_counts: 'overlap_counts' },
+      sql: 'name-segments.sql',
+      writes: 'audience_segments',
+    }),
+    namePixels: compute({
+      reads: { pixels: 'pixels', overlap_counts: 'overlap_counts' },
+      sql: 'name-pixels.sql',
+      writes: 'audience_pixels',
+    }),
     judge: check({ needs: ['landed', 'updateUdb', 'updateSite', 'aggregate', 'nameSegments', 'namePixels'], suite: reportSuite }),
     publish: publish({
       needs: ['judge'],

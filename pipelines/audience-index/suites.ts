@@ -115,7 +115,11 @@ export const reportSuite: SuiteSpec = {
       'More users of a pixel are in a segment than in the group that holds it.',
     ),
     impossible('group-of-pixel-within-group', 'users_group_pixel > users_group', 'A pixel has more users of a group than the group has.'),
-    impossible('segment-of-pixel-within-segment', 'users_segment_pixel > users_segment', 'A pixel has more users of a segment than the segment has.'),
+    impossible(
+      'segment-of-pixel-within-segment',
+      'users_segment_pixel > users_segment',
+      'A pixel has more users of a segment than the segment has.',
+    ),
     impossible(
       'index-finite',
       `not coalesce("index" >= 0 and "index" < cast('Infinity' as double), false)`,

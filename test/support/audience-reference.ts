@@ -47,9 +47,7 @@ export function byKey(events: readonly AudienceEvent[]): EventsByKey {
     entry.instants.add(at);
     keys.set(key, entry);
   }
-  return new Map(
-    [...keys].map(([key, { user, id, instants }]) => [key, { user, id, instants: [...instants].sort((a, b) => a - b) }]),
-  );
+  return new Map([...keys].map(([key, { user, id, instants }]) => [key, { user, id, instants: [...instants].sort((a, b) => a - b) }]));
 }
 
 /**
@@ -73,7 +71,11 @@ export function membershipsAt(end: number, events: EventsByKey): Membership[] {
 }
 
 /** The report at the end of a window, from the memberships and visits at that instant. */
-export function audienceIndex(members: readonly Membership[], visits: readonly Membership[], groupOf: ReadonlyMap<number, string>): AudienceRow[] {
+export function audienceIndex(
+  members: readonly Membership[],
+  visits: readonly Membership[],
+  groupOf: ReadonlyMap<number, string>,
+): AudienceRow[] {
   const group = (segment: number): string => groupOf.get(segment) ?? '(unknown)';
   const inSegment = new Users();
   const inGroup = new Users();
@@ -115,7 +117,10 @@ export function wilson(k: number, n: number): readonly [number, number] {
 }
 
 /** Name and group (or advertiser) of every id of the reference and of every id in use. */
-export function named(reference: ReadonlyMap<number, readonly [string, string]>, used: readonly Membership[]): Map<number, readonly [string, string]> {
+export function named(
+  reference: ReadonlyMap<number, readonly [string, string]>,
+  used: readonly Membership[],
+): Map<number, readonly [string, string]> {
   const names = new Map(reference);
   for (const { id } of used) if (!names.has(id)) names.set(id, [`(unknown ${id})`, '(unknown)']);
   return names;

@@ -20,13 +20,20 @@ export class AudienceSql {
   static async open(buckets: number): Promise<AudienceSql> {
     const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
     const sql = new AudienceSql(instance, await instance.connect(), buckets);
-    await sql.#run('set timezone = \'UTC\'');
+    await sql.#run("set timezone = 'UTC'");
     for (const source of ['adds', 'fires']) {
       await sql.#run(`create table landed_${source} (day date, bucket int, user_id varchar, id bigint, ts timestamp)`);
     }
-    await sql.#run('create table state_udb (bucket int, user_id varchar, segment_id bigint, first_added_at timestamp, last_added_at timestamp)');
-    await sql.#run('create table state_site (bucket int, user_id varchar, pixel_id bigint, first_fired_at timestamp, last_fired_at timestamp)');
-    for (const [view, id, source] of [['adds', 'segment_id', 'adds'], ['fires', 'pixel_id', 'fires']] as const) {
+    await sql.#run(
+      'create table state_udb (bucket int, user_id varchar, segment_id bigint, first_added_at timestamp, last_added_at timestamp)',
+    );
+    await sql.#run(
+      'create table state_site (bucket int, user_id varchar, pixel_id bigint, first_fired_at timestamp, last_fired_at timestamp)',
+    );
+    for (const [view, id, source] of [
+      ['adds', 'segment_id', 'adds'],
+      ['fires', 'pixel_id', 'fires'],
+    ] as const) {
       await sql.#run(`create view ${view} as select user_id, id as ${id}, ts from landed_${source}
         where day between getvariable('first_day') and getvariable('day') and bucket = getvariable('bucket')`);
     }
@@ -44,14 +51,19 @@ export class AudienceSql {
   }
 
   async reference(table: 'segments' | 'pixels', names: ReadonlyMap<number, readonly [string, string]>): Promise<void> {
-    await this.#append(table, [...names].map(([id, [name, group]]) => `(${id}, ${text(name)}, ${text(group)})`));
+    await this.#append(
+      table,
+      [...names].map(([id, [name, group]]) => `(${id}, ${text(name)}, ${text(group)})`),
+    );
   }
 
   /** Adds one day's accepted rows to what has landed. */
   async land(source: 'adds' | 'fires', date: string, events: readonly AudienceEvent[]): Promise<void> {
     await this.#append(
       `landed_${source}`,
-      events.map(({ user, id, at }) => `(date '${date}', hash(${text(user)}) % ${this.buckets}, ${text(user)}, ${id}, make_timestamp(${at}))`),
+      events.map(
+        ({ user, id, at }) => `(date '${date}', hash(${text(user)}) % ${this.buckets}, ${text(user)}, ${id}, make_timestamp(${at}))`,
+      ),
     );
   }
 
@@ -105,12 +117,19 @@ export class AudienceSql {
 
   async names(table: 'audience_segments' | 'audience_pixels'): Promise<Map<number, readonly [string, string]>> {
     const rows = await this.#rows(`select columns(*)::varchar from ${table}`);
-    return new Map(rows.map((row) => Object.values(row).map(String)).map(([id = '', name = '', group = '']) => [Number(id), [name, group]]));
+    return new Map(
+      rows.map((row) => Object.values(row).map(String)).map(([id = '', name = '', group = '']) => [Number(id), [name, group]]),
+    );
   }
 
   async #members(table: string, id: string, first: string, last: string): Promise<Membership[]> {
     const rows = await this.#rows(`select user_id, ${id} as id, epoch_us(${first}) as first, epoch_us(${last}) as last from ${table}`);
-    return rows.map((row) => ({ user: String(row['user_id']), id: Number(row['id']), first: Number(row['first']), last: Number(row['last']) }));
+    return rows.map((row) => ({
+      user: String(row['user_id']),
+      id: Number(row['id']),
+      first: Number(row['first']),
+      last: Number(row['last']),
+    }));
   }
 
   async #state(file: string, table: string, date: string, firstDay = date): Promise<void> {

@@ -69,7 +69,11 @@ export function randomLanding(seed: number, days: number): RandomLanding {
       const source = (events: ReadonlyMap<number, AudienceEvent[]>, ids: readonly number[]): LandedSource =>
         idle || random.chance(0.04)
           ? { accepted: [], outside: [], malformed: 0 }
-          : landed(random, random.shuffled(events.get(start) ?? []), start, (at) => ({ user: random.pick(users), id: random.pick(ids), at }));
+          : landed(random, random.shuffled(events.get(start) ?? []), start, (at) => ({
+              user: random.pick(users),
+              id: random.pick(ids),
+              at,
+            }));
       return {
         date: new Date(start / 1000).toISOString().slice(0, 10),
         end: start + DAY,
@@ -78,11 +82,16 @@ export function randomLanding(seed: number, days: number): RandomLanding {
       };
     }),
     segments: new Map([
-      ...SEGMENTS.filter((id) => id !== 77).map((id): [number, [string, string]] => [id, [`segment ${id}`, `group ${Math.floor(id / 100)}`]]),
+      ...SEGMENTS.filter((id) => id !== 77).map((id): [number, [string, string]] => [
+        id,
+        [`segment ${id}`, `group ${Math.floor(id / 100)}`],
+      ]),
       [8888, ['not in use', 'group 1']],
       [8889, ['not in use, alone', 'group, "empty"']],
     ]),
-    pixels: new Map(PIXELS.filter((id) => id !== 99).map((id): [number, [string, string]] => [id, [`pixel ${id}`, `advertiser ${id % 3}`]])),
+    pixels: new Map(
+      PIXELS.filter((id) => id !== 99).map((id): [number, [string, string]] => [id, [`pixel ${id}`, `advertiser ${id % 3}`]]),
+    ),
   };
 }
 

@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -92,11 +103,17 @@ describe('the landing data of the demo', () => {
     const other = path.join(directory, 'other');
     mkdirSync(path.join(other, 'landing/pixel-fires/dt=2026-01-01'), { recursive: true });
     writeFileSync(path.join(other, 'landing/pixel-fires/dt=2026-01-01/part.csv'), 'mine');
-    await expect(write(other)).rejects.toMatchObject({ code: 'demo.data-taken', message: expect.stringContaining('landing/pixel-fires') as string });
+    await expect(write(other)).rejects.toMatchObject({
+      code: 'demo.data-taken',
+      message: expect.stringContaining('landing/pixel-fires') as string,
+    });
     renameSync(path.join(other, 'landing'), path.join(other, 'away'));
     mkdirSync(path.join(other, 'reference'));
     writeFileSync(path.join(other, 'reference/pixels.csv'), 'mine');
-    await expect(write(other)).rejects.toMatchObject({ code: 'demo.data-taken', message: expect.stringContaining('reference/pixels.csv') as string });
+    await expect(write(other)).rejects.toMatchObject({
+      code: 'demo.data-taken',
+      message: expect.stringContaining('reference/pixels.csv') as string,
+    });
     expect(readFileSync(path.join(other, 'reference/pixels.csv'), 'utf8')).toBe('mine');
     expect(existsSync(path.join(other, 'landing/pixel-fires'))).toBe(false);
     expect(readdirSync(path.join(other, 'scratch'))).toEqual([]);
@@ -113,7 +130,10 @@ function lines(root: string, source: string, day: string): string[] {
 
 /** The rows of a reference, without the header; none of them quotes a comma. */
 function reference(root: string, file: string): string[][] {
-  return readFileSync(path.join(root, 'reference', file), 'utf8').split('\n').slice(1, -1).map((line) => line.split(','));
+  return readFileSync(path.join(root, 'reference', file), 'utf8')
+    .split('\n')
+    .slice(1, -1)
+    .map((line) => line.split(','));
 }
 
 /** One hash over names and bytes of all landing files and references. */

@@ -23,15 +23,37 @@ describe('the report at the end of the demo', () => {
   const read = async (): Promise<DemoReportRow[]> => (await database.pool.query<DemoReportRow>(DEMO_REPORT_SQL)).rows;
 
   it('takes the three products with most qualifying users, and names those without a clear segment too', async () => {
-    for (const [pixel, users] of [[1, 10], [2, 1500], [3, 30], [4, 20]] as const) await insert(database.pool, { pixel, segment: 1, users, index: [90, 100, 110] });
+    for (const [pixel, users] of [
+      [1, 10],
+      [2, 1500],
+      [3, 30],
+      [4, 20],
+    ] as const)
+      await insert(database.pool, { pixel, segment: 1, users, index: [90, 100, 110] });
     const rows = await read();
-    expect(rows.map(({ pixel_name, pixel_users, side }) => [pixel_name, pixel_users, side])).toEqual([['product 2', 1500, null], ['product 3', 30, null], ['product 4', 20, null]]);
-    expect(renderDemoReport(rows)).toContain('product 2 (family): 1,500 users were in a segment before they bought it\n  no segment whose interval excludes 100\n');
+    expect(rows.map(({ pixel_name, pixel_users, side }) => [pixel_name, pixel_users, side])).toEqual([
+      ['product 2', 1500, null],
+      ['product 3', 30, null],
+      ['product 4', 20, null],
+    ]);
+    expect(renderDemoReport(rows)).toContain(
+      'product 2 (family): 1,500 users were in a segment before they bought it\n  no segment whose interval excludes 100\n',
+    );
   });
 
   it('shows three segments on each side whose interval excludes 100, the furthest from it first', async () => {
-    const over = [[101, 150, 200], [120, 300, 400], [99, 900, 999], [110, 130, 150], [105, 110, 120]] as const;
-    const under = [[10, 50, 101], [1, 20, 99], [50, 60, 70]] as const;
+    const over = [
+      [101, 150, 200],
+      [120, 300, 400],
+      [99, 900, 999],
+      [110, 130, 150],
+      [105, 110, 120],
+    ] as const;
+    const under = [
+      [10, 50, 101],
+      [1, 20, 99],
+      [50, 60, 70],
+    ] as const;
     for (const [n, index] of [...over, ...under].entries()) await insert(database.pool, { pixel: 1, segment: n + 1, users: 40, index });
     const rows = await read();
     expect(rows.map(({ side, segment_name, index }) => [side, segment_name, index])).toEqual([
@@ -41,7 +63,8 @@ describe('the report at the end of the demo', () => {
       ['under', 'segment 8', 60],
       ['under', 'segment 7', 20],
     ]);
-    expect(renderDemoReport(rows)).toBe(`Audience index as of 2011-12-09: 100 is the share expected. Segments of 20 users and more whose interval excludes 100:
+    expect(renderDemoReport(rows))
+      .toBe(`Audience index as of 2011-12-09: 100 is the share expected. Segments of 20 users and more whose interval excludes 100:
 
 product 1 (family): 40 users were in a segment before they bought it
          segment    group  index  95 % interval  of its buyers     of all users
@@ -74,5 +97,13 @@ interface Row {
 }
 
 async function insert(pool: pg.Pool, { pixel, segment, users, index: [low, index, high], ofSegment = 1000 }: Row): Promise<void> {
-  await pool.query(`insert into audience_index values ($1, $2, 'g', 30, $3, $7, 20000, $4, $5, $6, '2011-12-09')`, [pixel, segment, users, index, low, high, ofSegment]);
+  await pool.query(`insert into audience_index values ($1, $2, 'g', 30, $3, $7, 20000, $4, $5, $6, '2011-12-09')`, [
+    pixel,
+    segment,
+    users,
+    index,
+    low,
+    high,
+    ofSegment,
+  ]);
 }

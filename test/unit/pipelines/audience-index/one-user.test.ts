@@ -16,8 +16,22 @@ describe('the report of one day', () => {
   let sql: AudienceSql;
   beforeEach(async () => {
     sql = await AudienceSql.open(1);
-    await sql.reference('segments', new Map([[1, ['women', 'sex']], [2, ['18 to 24', 'age']], [3, ['25 to 34', 'age']]]));
-    await sql.reference('pixels', new Map([[10, ['home', 'shop']], [20, ['basket', 'shop']], [30, ['thanks', 'shop']]]));
+    await sql.reference(
+      'segments',
+      new Map([
+        [1, ['women', 'sex']],
+        [2, ['18 to 24', 'age']],
+        [3, ['25 to 34', 'age']],
+      ]),
+    );
+    await sql.reference(
+      'pixels',
+      new Map([
+        [10, ['home', 'shop']],
+        [20, ['basket', 'shop']],
+        [30, ['thanks', 'shop']],
+      ]),
+    );
   });
   afterEach(() => sql.close());
 
@@ -40,12 +54,30 @@ describe('the report of one day', () => {
 
   it('compares the share of a segment among a pixel’s users with its share of its group', async () => {
     // Age is known of a, b, c and d; pixel 10 has a, b and c, and two of these three are 18 to 24, of all only those two.
-    await sql.land('adds', DATE, [event('a', 2, '08:00:00'), event('b', 2, '08:00:00'), event('c', 3, '08:00:00'), event('d', 3, '08:00:00')]);
-    await sql.land('fires', DATE, [event('a', 10, '09:00:00'), event('b', 10, '09:00:00'), event('c', 10, '09:00:00'), event('e', 10, '09:00:00')]);
+    await sql.land('adds', DATE, [
+      event('a', 2, '08:00:00'),
+      event('b', 2, '08:00:00'),
+      event('c', 3, '08:00:00'),
+      event('d', 3, '08:00:00'),
+    ]);
+    await sql.land('fires', DATE, [
+      event('a', 10, '09:00:00'),
+      event('b', 10, '09:00:00'),
+      event('c', 10, '09:00:00'),
+      event('e', 10, '09:00:00'),
+    ]);
     await sql.update(DATE);
     await sql.report(DATE);
     const young = (await sql.rows()).find(({ segment }) => segment === 2);
-    expect(young).toMatchObject({ pixel: 10, group: 'age', usersSegmentPixel: 2, usersGroupPixel: 3, usersSegment: 2, usersGroup: 4, asOf: DATE });
+    expect(young).toMatchObject({
+      pixel: 10,
+      group: 'age',
+      usersSegmentPixel: 2,
+      usersGroupPixel: 3,
+      usersSegment: 2,
+      usersGroup: 4,
+      asOf: DATE,
+    });
     expect(young?.index).toBeCloseTo((100 * (2 / 3)) / (2 / 4), 9);
     // Wilson's interval of 2 out of 3, as tables give it, is 0.2077 to 0.9385.
     expect(young?.low).toBeCloseTo(200 * 0.2077, 1);

@@ -17,7 +17,9 @@ describe('the declaration of audience-index', () => {
   it('uses every text in its folder, and no placeholder but the window’s', () => {
     const used = Object.values(audienceIndex.stages).flatMap((stage) => (stage.kind === 'compute' ? [stage.sql, stage.bootstrap] : []));
     expect(used.filter((file) => file !== undefined).sort()).toEqual(readdirSync(SQL).sort());
-    const placeholders = readdirSync(SQL).flatMap((file) => placeholdersOf(readFileSync(path.join(SQL, file), 'utf8')).map(({ name }) => name));
+    const placeholders = readdirSync(SQL).flatMap((file) =>
+      placeholdersOf(readFileSync(path.join(SQL, file), 'utf8')).map(({ name }) => name),
+    );
     expect(new Set(placeholders)).toEqual(new Set(['window_end', 'as_of']));
   });
 
@@ -51,7 +53,11 @@ describe('the declaration of audience-index', () => {
 describe('the gates of audience-index', () => {
   it.each(['segmentAdds', 'pixelFires'])('hold %s to its share of quarantine', (stage) => {
     expect(checkOf(`${stage}-late`)).toMatchObject({ measure: { stage, reasons: ['late'] }, warn: { max: 0.001 }, fail: { max: 0.05 } });
-    expect(checkOf(`${stage}-unusable`)).toMatchObject({ measure: { stage, reasons: ['early', 'malformed'] }, warn: { max: 0.01 }, fail: { max: 0.2 } });
+    expect(checkOf(`${stage}-unusable`)).toMatchObject({
+      measure: { stage, reasons: ['early', 'malformed'] },
+      warn: { max: 0.01 },
+      fail: { max: 0.2 },
+    });
   });
 
   it.each([
@@ -60,7 +66,8 @@ describe('the gates of audience-index', () => {
     ['audience_pixels', ['pixel_id']],
   ])('fail a duplicate or missing key of %s', (dataset, key) => {
     expect(checkOf(`${dataset}-key-unique`)).toMatchObject({ dataset, measure: { metric: 'duplicate-keys', key }, fail: { max: 0 } });
-    for (const column of key) expect(checkOf(`${dataset}-${column}-complete`)).toMatchObject({ measure: { metric: 'null-count', column }, fail: { max: 0 } });
+    for (const column of key)
+      expect(checkOf(`${dataset}-${column}-complete`)).toMatchObject({ measure: { metric: 'null-count', column }, fail: { max: 0 } });
   });
 
   it.each(['audience_segments', 'audience_pixels'])('warn of any id %s does not know, and fail above a tenth', (names) => {

@@ -1,5 +1,14 @@
 import fc from 'fast-check';
-import { audienceIndex, byKey, MEMBERSHIP, membershipsAt, named, type AudienceEvent, type AudienceRow, type Membership } from '../../../support/audience-reference';
+import {
+  audienceIndex,
+  byKey,
+  MEMBERSHIP,
+  membershipsAt,
+  named,
+  type AudienceEvent,
+  type AudienceRow,
+  type Membership,
+} from '../../../support/audience-reference';
 import { AudienceSql } from '../../../support/audience-sql';
 import { randomLanding, type LandedDay, type RandomLanding } from '../../../support/random-landing';
 
@@ -51,7 +60,9 @@ describe('70 days of random landing data', () => {
   it('hold what the rules are about', () => {
     const landings = [1, 2, 3, 4, 5].map((seed) => randomLanding(seed, 70));
     const distances = landings.flatMap(({ days }) =>
-      [...byKey(days.flatMap((day) => day.adds.accepted)).values()].flatMap(({ instants }) => instants.slice(1).map((at, n) => at - (instants[n] ?? 0))),
+      [...byKey(days.flatMap((day) => day.adds.accepted)).values()].flatMap(({ instants }) =>
+        instants.slice(1).map((at, n) => at - (instants[n] ?? 0)),
+      ),
     );
     for (const off of [0, 1_000_000, -1_000_000, 1, -1]) expect(distances).toContain(MEMBERSHIP + off);
     for (const { days } of landings) {
@@ -102,7 +113,11 @@ function sorted<V>(map: ReadonlyMap<number, V>): [number, V][] {
 function expectRows(actual: readonly (AudienceRow & { asOf: string })[], expected: readonly AudienceRow[], date: string): void {
   const order = (a: AudienceRow, b: AudienceRow): number => a.pixel - b.pixel || a.segment - b.segment;
   const exact = (rows: readonly AudienceRow[]): string =>
-    rows.map((row) => [row.pixel, row.segment, row.group, row.usersSegmentPixel, row.usersGroupPixel, row.usersSegment, row.usersGroup].join()).join('\n');
+    rows
+      .map((row) =>
+        [row.pixel, row.segment, row.group, row.usersSegmentPixel, row.usersGroupPixel, row.usersSegment, row.usersGroup].join(),
+      )
+      .join('\n');
   const left = actual.toSorted(order);
   const right = expected.toSorted(order);
   expect(exact(left)).toBe(exact(right));
