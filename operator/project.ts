@@ -11,13 +11,15 @@ import { buildPlan } from '../pipelines/plan';
 import type { ParamValue, PipelineSpec, Plan } from '../pipelines/types';
 import { loadFailure } from './project-failure';
 
-export const CONFIG_FILE = 'almanac.config.ts';
+const CONFIG_FILE = 'almanac.config.ts';
 
 /** A pipeline with the texts its plans refer to. */
 export interface ProjectPipeline {
   readonly spec: PipelineSpec;
   /** Content of `pipelines/ID/sql/*.sql` by hash. */
   readonly texts: ReadonlyMap<string, string>;
+  /** The file name of each text by hash; one of them where two files hold the same. */
+  readonly textNames: ReadonlyMap<string, string>;
   /** Throws `pipeline.invalid` (a text that is not there), `sql.placeholder`, `param.invalid`. */
   plan(paramOverrides?: Readonly<Record<string, ParamValue>>): Plan;
 }
@@ -90,6 +92,7 @@ async function loadPipeline(root: string, spec: PipelineSpec): Promise<ProjectPi
   return {
     spec,
     texts: new Map([...files.values()].map((text) => [sha256(text), text])),
+    textNames: new Map([...files].map(([name, text]) => [sha256(text), name])),
     plan(overrides = {}) {
       if (Object.keys(overrides).length > 0) return buildPlan(spec, files, overrides, sha256);
       standard ??= buildPlan(spec, files, {}, sha256);
@@ -122,6 +125,6 @@ function unknownPipeline(id: string, root: string, known: readonly string[]): Al
 }
 
 /** SHA-256 in hex: the hash of plans, stages and texts. */
-export function sha256(text: string): string {
+function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }

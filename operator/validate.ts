@@ -1,0 +1,95 @@
+import { createScratchEngine } from './scratch-engine';
+import type { Engine } from '../activities/compute/engine';
+import { AlmanacError, failureInfo, type FailureInfo } from '../pipelines/failures';
+import { suiteMetrics, suiteQueries, versionView } from '../pipelines/suite-sql';
+import { columnsOf } from '../pipelines/duckdb-sql';
+import type { Plan, PlanStage, Window } from '../pipelines/types';
+import { windowOf } from '../pipelines/window';
+import { loadProject, type ProjectPipeline } from './project';
+import { checkText, createSources, stageText } from './stage-sql';
+
+export interface PipelineValidation {
+  readonly pipeline: string;
+  readonly stages: number;
+  /** Set when there is a plan. */
+  readonly planHash?: string;
+  readonly problems: readonly FailureInfo[];
+  /** What runs, yet is probably not meant: texts no stage uses. */
+  readonly warnings: readonly string[];
+}
+
+export interface ProjectValidation {
+  readonly directory: string;
+  readonly pipelines: readonly PipelineValidation[];
+}
+
+const LIMITS = { memoryBytes: 500e6, threads: 1 };
+
+/**
+ * Checks all declarations of a project: graph and names when it is loaded, texts and placeholders by planning, and every
+ * text and predicate by binding it in DuckDB over empty datasets. Throws what {@link loadProject} throws; what is wrong
+ * with single pipelines is in the answer.
+ */
+export async function validateProject(directory: string, now: Date): Promise<ProjectValidation> {
+  const project = await loadProject(directory);
+  await using scratch = createScratchEngine();
+  const pipelines: PipelineValidation[] = [];
+  for (const pipeline of project.pipelines.values()) pipelines.push(await validatePipeline(pipeline, scratch.engine, now));
+  return { directory: project.directory, pipelines };
+}
+
+async function validatePipeline(pipeline: ProjectPipeline, engine: Engine, now: Date): Promise<PipelineValidation> {
+  const { spec } = pipeline;
+  const problems: FailureInfo[] = [];
+  const plan = await collect(problems, () => pipeline.plan());
+  const stages = Object.keys(spec.stages).length;
+  if (plan === undefined) return { pipeline: spec.id, stages, problems, warnings: [] };
+  const window = windowOf(spec.window, now);
+  for (const stage of plan.stages) {
+    for (const bootstrap of [false, true]) await collect(problems, () => bindText(engine, pipeline, plan, stage, bootstrap, window));
+    await collect(problems, () => bindSuite(engine, plan, stage));
+  }
+  const used = new Set(plan.stages.flatMap(({ sqlHash, bootstrapHash }) => [sqlHash, bootstrapHash]));
+  const unused = [...pipeline.textNames]
+    .filter(([hash]) => !used.has(hash))
+    .map(([, name]) => `no stage uses pipelines/${spec.id}/sql/${name}`);
+  return { pipeline: spec.id, stages, planHash: plan.hash, problems, warnings: unused };
+}
+
+/** What a declaration causes is collected, so that one problem does not hide the next; anything else is thrown. */
+async function collect<T>(problems: FailureInfo[], check: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await check();
+  } catch (error) {
+    if (!(error instanceof AlmanacError) || error.class !== 'user') throw error;
+    problems.push(failureInfo(error));
+    return undefined;
+  }
+}
+
+async function bindText(
+  engine: Engine,
+  pipeline: ProjectPipeline,
+  plan: Plan,
+  stage: PlanStage,
+  bootstrap: boolean,
+  window: Window,
+): Promise<void> {
+  const text = stageText(pipeline, plan, stage, bootstrap);
+  if (text === undefined) return;
+  await engine.session(LIMITS, new AbortController().signal, async (session) => {
+    await createSources(session, text);
+    await checkText(session, text, window);
+  });
+}
+
+/** Measures a suite over datasets without rows: what does not parse or bind fails here, not at night. */
+async function bindSuite(engine: Engine, plan: Plan, stage: PlanStage): Promise<void> {
+  const { spec } = stage;
+  if (spec.kind !== 'check') return;
+  const queries = suiteQueries(suiteMetrics(spec.suite, plan.datasets), { datasets: plan.datasets, salt: 'validate' });
+  await engine.session(LIMITS, new AbortController().signal, async (session) => {
+    for (const [name, dataset] of Object.entries(plan.datasets)) await session.exec(versionView(name, columnsOf(dataset), []));
+    for (const query of queries) await session.rows(query.sql, undefined, { name: `the checks of ${query.dataset} in stage ${stage.id}` });
+  });
+}
