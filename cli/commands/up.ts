@@ -54,7 +54,9 @@ async function foreground(io: CliIo): Promise<void> {
     io.warn('the stack is down');
   } catch (error) {
     if (error instanceof AlmanacError) report({ failure: failureInfo(error) });
-    throw error;
+    // Ctrl-C before everything ran is an answer, not a failure.
+    if (!stop.signal.aborted) throw error;
+    io.warn('the stack is down');
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
   }

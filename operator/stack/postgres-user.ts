@@ -17,13 +17,13 @@ export interface PostgresUser {
  * Chooses the user. As root: `nobody`; where that account cannot reach the programs or the data (a clone below a closed home), root under
  * another name, in a user namespace. Throws `stack.postgres-user` when neither is possible.
  */
-export function choosePostgresUser(program: string, dataDirectory: string): PostgresUser {
+export function choosePostgresUser(program: string, dataDirectory: string, unshare = 'unshare'): PostgresUser {
   if (process.getuid?.() !== 0) return { prefix: [], identity: {}, owner: undefined };
   const asNobody: PostgresUser = { prefix: [], identity: { uid: NOBODY, gid: NOBODY }, owner: NOBODY };
   const parent = path.dirname(dataDirectory);
   if (succeeds(asNobody, ['/bin/sh', '-c', '"$1" --version && cd "$2"', 'sh', program, parent])) return asNobody;
   const mapped: PostgresUser = {
-    prefix: ['unshare', '--user', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`, '--'],
+    prefix: [unshare, '--user', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`, '--'],
     identity: {},
     owner: 0,
   };

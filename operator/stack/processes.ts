@@ -13,7 +13,7 @@ import type { ProcessRecord } from './stack-state';
 import { spawnTemporal, temporalAnswers } from './temporal-server';
 
 const TEMPORAL_START_MS = 60_000;
-const WORKER_START_MS = 60_000;
+const WORKER_START_MS = 120_000;
 const SERVER_GRACE_MS = 15_000;
 const WORKER_GRACE_MS = 10_000;
 const POLL_MS = 100;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, rmSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { sweepTemporaryFiles } from '../../lib/atomic-file';
 import type { Config } from '../../lib/config';
@@ -52,7 +52,7 @@ export interface SupervisedStack {
 export async function superviseStack(options: ForegroundOptions, stopping: AbortSignal): Promise<SupervisedStack | 'found'> {
   const { config, tell } = options;
   const { home } = config;
-  mkdirSync(home, { recursive: true });
+  ensureHome(home);
   const lock = acquireLock(home);
   if ('holder' in lock) return 'found';
   let supervisor: Supervisor | undefined;
@@ -86,13 +86,25 @@ export async function superviseStack(options: ForegroundOptions, stopping: Abort
 /** Starts the stack under a supervisor of its own that outlives this process; resolves when it is up. */
 export async function upDetached(options: UpOptions): Promise<UpResult> {
   const { config, tell } = options;
-  mkdirSync(config.home, { recursive: true });
+  ensureHome(config.home);
   await settled(config.home);
   const holder = lockHolder(config.home);
   if (holder) return waitUntilUp(config.home, holder);
   // Here, where someone is watching, not in the log of the supervisor.
   if (!config.temporal.external) await obtainTemporal(process.env, tell);
   return startSupervisor(options);
+}
+
+function ensureHome(home: string): void {
+  try {
+    mkdirSync(home, { recursive: true });
+    accessSync(home, constants.W_OK);
+  } catch (error) {
+    throw new AlmanacError('config.invalid', `ALMANAC_HOME: ${home} cannot be used: ${error instanceof Error ? error.message : String(error)}`, {
+      next: 'set ALMANAC_HOME to a directory of yours',
+      cause: error,
+    });
+  }
 }
 
 function startSupervisor({ config, projectDirectory }: UpOptions): Promise<UpResult> {

@@ -4,6 +4,7 @@ import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { renderSql, windowValues } from '../../pipelines/sql-text';
 import { parseWindow } from '../../pipelines/window';
 import type { AudienceEvent, AudienceRow, Membership } from './audience-reference';
+import type { LandedDay } from './random-landing';
 
 const TEXTS = join(__dirname, '../../pipelines/audience-index/sql');
 
@@ -59,12 +60,20 @@ export class AudienceSql {
 
   /** Adds one day's accepted rows to what has landed. */
   async land(source: 'adds' | 'fires', date: string, events: readonly AudienceEvent[]): Promise<void> {
-    await this.#append(
-      `landed_${source}`,
-      events.map(
-        ({ user, id, at }) => `(date '${date}', hash(${text(user)}) % ${this.buckets}, ${text(user)}, ${id}, make_timestamp(${at}))`,
-      ),
+    await this.#land(
+      source,
+      events.map((event) => tuple(date, event)),
     );
+  }
+
+  /** Lands all days at once: a window still sees its own rows only, a bootstrap those up to its own. */
+  async landAll(days: readonly LandedDay[]): Promise<void> {
+    for (const source of ['adds', 'fires'] as const) {
+      await this.#land(
+        source,
+        days.flatMap((day) => day[source].accepted.map((event) => tuple(day.date, event))),
+      );
+    }
   }
 
   /** Runs the two updates over the state and the rows landed under that date. */
@@ -154,6 +163,12 @@ export class AudienceSql {
     return renderSql(known, windowValues(parseWindow({ every: 'day', timezone: 'UTC' }, date)), file);
   }
 
+  async #land(source: 'adds' | 'fires', tuples: readonly string[]): Promise<void> {
+    if (tuples.length === 0) return;
+    await this.#run(`insert into landed_${source} select cast(day as date), hash(user_id) % ${this.buckets}, user_id, id, make_timestamp(at)
+      from (values ${tuples.join(', ')}) as row (day, user_id, id, at)`);
+  }
+
   async #append(table: string, tuples: readonly string[]): Promise<void> {
     if (tuples.length > 0) await this.#run(`insert into ${table} values ${tuples.join(', ')}`);
   }
@@ -165,6 +180,10 @@ export class AudienceSql {
   async #rows(sql: string): Promise<Record<string, unknown>[]> {
     return (await this.connection.runAndReadAll(sql)).getRowObjectsJson();
   }
+}
+
+function tuple(date: string, { user, id, at }: AudienceEvent): string {
+  return `('${date}', ${text(user)}, ${id}::bigint, ${at}::bigint)`;
 }
 
 function text(value: string): string {
