@@ -165,8 +165,8 @@ export class AudienceSql {
 
   async #land(source: 'adds' | 'fires', tuples: readonly string[]): Promise<void> {
     if (tuples.length === 0) return;
-    await this.#run(`insert into landed_${source} select cast(day as date), hash(user_id) % ${this.buckets}, user_id, id, make_timestamp(at)
-      from (values ${tuples.join(', ')}) as row (day, user_id, id, at)`);
+    await this.#run(`insert into landed_${source} select cast(day as date), hash(user_id) % ${this.buckets}, user_id, id, make_timestamp(us)
+      from (values ${tuples.join(', ')}) as row (day, user_id, id, us)`);
   }
 
   async #append(table: string, tuples: readonly string[]): Promise<void> {

@@ -28,6 +28,7 @@ describe('70 days of random landing data', () => {
           for (const sql of [whole, bucketed, scan]) {
             await sql.reference('segments', landing.segments);
             await sql.reference('pixels', landing.pixels);
+            await sql.landAll(landing.days);
           }
           const adds: AudienceEvent[] = [];
           const fires: AudienceEvent[] = [];
@@ -36,8 +37,6 @@ describe('70 days of random landing data', () => {
             fires.push(...day.fires.accepted);
             const expected = expectation(landing, day, adds, fires);
             for (const sql of [whole, bucketed, scan]) {
-              await sql.land('adds', day.date, day.adds.accepted);
-              await sql.land('fires', day.date, day.fires.accepted);
               if (sql === scan) await sql.bootstrap(day.date);
               else await sql.update(day.date);
               expect(memberText(await sql.memberships())).toBe(expected.memberships);
@@ -53,9 +52,9 @@ describe('70 days of random landing data', () => {
           for (const sql of [whole, bucketed, scan]) sql.close();
         }
       }),
-      { seed: SEED, numRuns: 2, endOnFailure: true },
+      { seed: SEED, numRuns: 1, endOnFailure: true },
     );
-  }, 180_000);
+  }, 240_000);
 
   it('hold what the rules are about', () => {
     const landings = [1, 2, 3, 4, 5].map((seed) => randomLanding(seed, 70));
