@@ -11,7 +11,11 @@ export function renderChecks(checks: readonly ShownCheck[]): string {
     { title: 'OBSERVED', value: ({ observed }) => numberText(observed), align: 'right' },
     { title: 'LOW', value: ({ low }) => numberText(low), align: 'right' },
     { title: 'HIGH', value: ({ high }) => numberText(high), align: 'right' },
-    { title: 'METHOD', value: ({ method, n, score }) => (method === 'drift' ? `drift of ${n ?? 0}${score === null ? '' : `, score ${score.toPrecision(2)}`}` : method) },
+    {
+      title: 'METHOD',
+      value: ({ method, n, score }) =>
+        method === 'drift' ? `drift of ${n ?? 0}${score === null ? '' : `, score ${score.toPrecision(2)}`}` : method,
+    },
     { title: 'JUDGED BY', value: ({ stage, generation, attempt }) => `${stage}, generation ${generation}, attempt ${attempt}` },
   ]);
   return [table, ...checks.filter(({ status }) => status !== 'PASS').map(explanation)].join('\n\n');
@@ -22,7 +26,10 @@ function explanation({ status, message, sample, failedRows, owner }: ShownCheck)
   const [first] = sample;
   if (first !== undefined) {
     lines.push(`  ${sample.length} of ${renderCount(failedRows ?? sample.length, 'row')}:`);
-    const rows = renderTable(sample, Object.keys(first).map((column) => ({ title: column, value: (row) => row[column] ?? 'NULL' })));
+    const rows = renderTable(
+      sample,
+      Object.keys(first).map((column) => ({ title: column, value: (row) => row[column] ?? 'NULL' })),
+    );
     lines.push(...rows.split('\n').map((line) => `  ${line}`));
   }
   return lines.join('\n');

@@ -73,7 +73,10 @@ export async function metricHistory(database: Queryable, dataset: string, metric
     [dataset, metric],
   );
   if (rows.length > 0) return rows.map((row) => ({ ...row, measuredAt: row.measuredAt.toISOString() }));
-  const known = await database.query<{ label: string }>('select distinct label from almanac.check_metric where dataset = $1 order by label', [dataset]);
+  const known = await database.query<{ label: string }>(
+    'select distinct label from almanac.check_metric where dataset = $1 order by label',
+    [dataset],
+  );
   const labels = known.rows.map(({ label }) => label);
   if (labels.length > 0) {
     throw new AlmanacError('check.unknown', `${dataset} has no metric ${metric}; measured were: ${labels.join(' | ')}`, {

@@ -6,12 +6,15 @@ import { quoteName, quoteText, versionSelect, type Column } from './duckdb-sql';
 import { metricText } from './metric-text';
 import type { CheckDeclaration, DatasetSpec, Metric, SuiteSpec } from './types';
 
-export const SAMPLE_ROWS = 5;
+const SAMPLE_ROWS = 5;
 /** Longer values are cut, with an ellipsis as their last character. */
-export const SAMPLE_CHARACTERS = 200;
+const SAMPLE_CHARACTERS = 200;
 const PII_DIGITS = 8;
 /** Datasets without a key show this many columns. */
 const SAMPLE_COLUMNS = 8;
+
+/** Metrics that are counts over rows, so that one scan serves any number of them. */
+type CountedMetric = Exclude<EngineMetric, { metric: 'duplicate-keys' }>;
 
 /** A metric some checks of a suite share, measured once. */
 export interface SuiteMetric {
@@ -74,22 +77,19 @@ export function metricOf(check: CheckDeclaration, dataset: DatasetSpec | undefin
 
 /** One query a dataset, then one for each grouping metric. */
 export function suiteQueries(metrics: readonly SuiteMetric[], scope: SuiteScope): MetricQuery[] {
-  const shared = new Map<string, SuiteMetric[]>();
-  const grouping: SuiteMetric[] = [];
+  const counted = new Map<string, SuiteMetric[]>();
+  const grouping: MetricQuery[] = [];
   for (const metric of metrics) {
-    if (metric.measure.metric === 'duplicate-keys') grouping.push(metric);
-    else shared.set(metric.dataset, [...(shared.get(metric.dataset) ?? []), metric]);
+    if (metric.measure.metric === 'duplicate-keys') grouping.push(duplicatesQuery(metric, metric.measure.key, scope));
+    else counted.set(metric.dataset, [...(counted.get(metric.dataset) ?? []), metric]);
   }
-  return [
-    ...[...shared.values()].map((group) => scanQuery(group, scope)),
-    ...grouping.map((metric) => metricQuery(metric, scope)),
-  ];
+  return [...[...counted].map(([dataset, group]) => scanQuery(dataset, group, scope)), ...grouping];
 }
 
 /** A query for one metric: what is asked again when a shared scan fails, so that only the broken metric fails. */
 export function metricQuery(metric: SuiteMetric, scope: SuiteScope): MetricQuery {
   const { measure } = metric;
-  return measure.metric === 'duplicate-keys' ? duplicatesQuery(metric, measure.key, scope) : scanQuery([metric], scope);
+  return measure.metric === 'duplicate-keys' ? duplicatesQuery(metric, measure.key, scope) : scanQuery(metric.dataset, [metric], scope);
 }
 
 /** Reads the one row of a query back, by metric key; undefined for what is not a number there. */
@@ -116,22 +116,21 @@ function number(value: unknown): number | undefined {
   return typeof read === 'number' && Number.isFinite(read) ? read : undefined;
 }
 
-function scanQuery(metrics: readonly SuiteMetric[], scope: SuiteScope): MetricQuery {
-  const [first] = metrics;
-  const dataset = first?.dataset ?? '';
+function scanQuery(dataset: string, metrics: readonly SuiteMetric[], scope: SuiteScope): MetricQuery {
   const spec = scope.datasets[dataset];
   const flags: string[] = [];
   const columns = ['count(*) as "rows"'];
-  for (const [index, metric] of metrics.entries()) {
-    if (metric.measure.metric === 'rows') {
+  for (const [index, { measure, sample }] of metrics.entries()) {
+    if (measure.metric === 'duplicate-keys') throw new TypeError('a grouping metric has a statement of its own');
+    if (measure.metric === 'rows') {
       columns.push(`count(*) as v${index}`);
       continue;
     }
     const flag = quoteName(`failing ${index}`);
-    flags.push(`${failing(metric.dataset, metric.measure)} as ${flag}`);
-    columns.push(`count(*) filter (where ${flag}) as v${index}`, `${sampled(flag, metric.sample, spec, scope.salt)} as s${index}`);
+    flags.push(`${failing(dataset, measure)} as ${flag}`);
+    columns.push(`count(*) filter (where ${flag}) as v${index}`, `${sampled(flag, sample, spec, scope.salt)} as s${index}`);
     // An aggregate that takes booleans only: without it a number would pass for a predicate.
-    if (metric.measure.metric === 'rows-where') columns.push(`bool_or(${flag}) as b${index}`);
+    if (measure.metric === 'rows-where') columns.push(`bool_or(${flag}) as b${index}`);
   }
   const source = quoteName(dataset);
   const from = flags.length === 0 ? source : `(select ${source}.*,\n  ${flags.join(',\n  ')}\nfrom ${source})`;
@@ -139,7 +138,7 @@ function scanQuery(metrics: readonly SuiteMetric[], scope: SuiteScope): MetricQu
 }
 
 /** True of the rows a metric counts; NULL counts as not true. */
-function failing(dataset: string, measure: Exclude<EngineMetric, { metric: 'rows' }>): string {
+function failing(dataset: string, measure: Exclude<CountedMetric, { metric: 'rows' }>): string {
   const own = (column: string): string => `${quoteName(dataset)}.${quoteName(column)}`;
   switch (measure.metric) {
     case 'null-count':
@@ -152,8 +151,6 @@ function failing(dataset: string, measure: Exclude<EngineMetric, { metric: 'rows
       const found = `select 1 from ${quoteName(names)} as "referenced" where "referenced".${quoteName(column)} = ${own(measure.column)}`;
       return `(${own(measure.column)} is not null and not exists (${found}))`;
     }
-    case 'duplicate-keys':
-      return 'false';
   }
 }
 
@@ -174,7 +171,13 @@ from (select ${names}, count(*) as ${copies} from ${quoteName(metric.dataset)} g
  * first. The CASE has the hash and the mask computed for failing rows only, the FILTER keeps the others out of the
  * aggregate: on data without failures a sample costs a twentieth of what FILTER alone would take.
  */
-function sampled(failingRow: string, columns: readonly string[], spec: DatasetSpec | undefined, salt: string, more: readonly string[] = []): string {
+function sampled(
+  failingRow: string,
+  columns: readonly string[],
+  spec: DatasetSpec | undefined,
+  salt: string,
+  more: readonly string[] = [],
+): string {
   const shown = columns.map((column) => `${quoteName(column)}: ${shownValue(column, spec)}`);
   const order = `hash(${[...columns.map(quoteName), quoteText(salt)].join(', ')})`;
   const only = (value: string): string => `case when ${failingRow} then ${value} end`;

@@ -33,7 +33,13 @@ export const checkStage: StageBody = async (context) => {
     const result = resultOf(check, measured, await baselineFor(context, check));
     results.push(manifest === undefined || result.verdict.status === 'PASS' ? result : await sampleQuarantine(context, result, manifest));
     if (manifest !== undefined && 'value' in measured) {
-      metrics.push({ dataset: check.dataset, version: manifest.version, measure: check.measure, value: measured.value, rows: measured.rows });
+      metrics.push({
+        dataset: check.dataset,
+        version: manifest.version,
+        measure: check.measure,
+        value: measured.value,
+        rows: measured.rows,
+      });
     }
   }
   const now = context.clock.now();
@@ -60,12 +66,16 @@ export const checkStage: StageBody = async (context) => {
 
 function suiteOf({ stage }: StageContext): SuiteSpec {
   if (stage.spec.kind === 'check') return stage.spec.suite;
-  throw new AlmanacError('internal', `stage ${stage.id} is of kind ${stage.spec.kind} and was sent to the gate`, { next: 'Report it with the log of the run.' });
+  throw new AlmanacError('internal', `stage ${stage.id} is of kind ${stage.spec.kind} and was sent to the gate`, {
+    next: 'Report it with the log of the run.',
+  });
 }
 
 /** Manifests by dataset; what the run did not write is left out and makes its checks ERROR. */
 async function resolveVersions(context: StageContext, suite: SuiteSpec): Promise<Versions> {
-  const named = suite.checks.flatMap(({ dataset, measure: metric }) => (metric.metric === 'missing-references' ? [dataset, metric.in.dataset] : [dataset]));
+  const named = suite.checks.flatMap(({ dataset, measure: metric }) =>
+    metric.metric === 'missing-references' ? [dataset, metric.in.dataset] : [dataset],
+  );
   const versions = new Map<string, Manifest>();
   for (const dataset of new Set(named)) {
     const ref = context.inputs[dataset];
@@ -75,19 +85,31 @@ async function resolveVersions(context: StageContext, suite: SuiteSpec): Promise
 }
 
 /** One engine session for the suite; none when nothing needs the engine. */
-async function measureSuite(context: StageContext, suite: SuiteSpec, versions: Versions): Promise<{ measurements: Measurements; usage: SessionUsage | undefined }> {
+async function measureSuite(
+  context: StageContext,
+  suite: SuiteSpec,
+  versions: Versions,
+): Promise<{ measurements: Measurements; usage: SessionUsage | undefined }> {
   const scope: SuiteScope = { datasets: context.plan.datasets, salt: `${context.run.pipeline}/${context.run.window}` };
   const metrics = suiteMetrics(suite, scope.datasets);
   const possible = metrics.filter((metric) => datasetsOf(metric).every((dataset) => versions.has(dataset)));
   const impossible = metrics.filter((metric) => !possible.includes(metric));
-  const lacking = new Map(impossible.map((metric) => [metric.key, unwritten(datasetsOf(metric).find((dataset) => !versions.has(dataset)) ?? metric.dataset)]));
+  const lacking = new Map(
+    impossible.map((metric) => [metric.key, unwritten(datasetsOf(metric).find((dataset) => !versions.has(dataset)) ?? metric.dataset)]),
+  );
   if (possible.length === 0) return { measurements: lacking, usage: undefined };
   return context.engine.session(context.limits, context.signal, async (session) => {
     context.computing(session.child);
     for (const dataset of new Set(possible.flatMap(datasetsOf))) {
       const manifest = versions.get(dataset);
       if (manifest === undefined) continue;
-      await session.exec(versionView(dataset, manifest.columns, manifest.files.map(({ path }) => context.store.readable(path))));
+      await session.exec(
+        versionView(
+          dataset,
+          manifest.columns,
+          manifest.files.map(({ path }) => context.store.readable(path)),
+        ),
+      );
     }
     const measurements = await measure(session, possible, scope);
     return { measurements: new Map([...lacking, ...measurements]), usage: await session.usage() };
@@ -102,7 +124,12 @@ function unwritten(dataset: string): Unmeasured {
   return { reason: `the run has no version of ${dataset}` };
 }
 
-async function measuredFor(context: StageContext, check: CheckDeclaration, manifest: Manifest, measurements: Measurements): Promise<Measured> {
+async function measuredFor(
+  context: StageContext,
+  check: CheckDeclaration,
+  manifest: Manifest,
+  measurements: Measurements,
+): Promise<Measured> {
   if (check.measure.metric === 'quarantine-ratio') return quarantineRatio(context.outputs, check.measure, manifest);
   const metric = metricOf(check, context.plan.datasets[check.dataset]);
   return measurements.get(metric?.key ?? '') ?? { reason: 'it was not measured' };

@@ -15,7 +15,7 @@ export interface MeasuredMetric {
   readonly rows: number;
 }
 
-export interface MetricName {
+interface MetricName {
   readonly dataset: string;
   readonly measure: Metric;
 }
@@ -30,7 +30,13 @@ export function paramsHash(measure: Metric): string {
 }
 
 /** Stores what was measured; measuring the same version again replaces the value and leaves its acceptance as it is. */
-export async function storeMetrics(database: Queryable, run: RunRef, stage: string, metrics: readonly MeasuredMetric[], now: Date): Promise<void> {
+export async function storeMetrics(
+  database: Queryable,
+  run: RunRef,
+  stage: string,
+  metrics: readonly MeasuredMetric[],
+  now: Date,
+): Promise<void> {
   const rows = new Map(metrics.map((metric) => [canonicalJson([metric.dataset, metric.version, metric.measure]), metric]));
   // One order for everyone: two attempts that store the same rows cannot lock each other out.
   const sorted = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, metric]) => metric);

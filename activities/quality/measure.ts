@@ -1,5 +1,13 @@
 import { AlmanacError } from '../../pipelines/failures';
-import { metricQuery, readMeasurements, suiteQueries, type Measurement, type MetricQuery, type SuiteMetric, type SuiteScope } from '../../pipelines/suite-sql';
+import {
+  metricQuery,
+  readMeasurements,
+  suiteQueries,
+  type Measurement,
+  type MetricQuery,
+  type SuiteMetric,
+  type SuiteScope,
+} from '../../pipelines/suite-sql';
 import type { Unmeasured } from '../../pipelines/verdict';
 import type { EngineSession } from '../compute/engine';
 
@@ -31,7 +39,11 @@ export async function measure(session: EngineSession, metrics: readonly SuiteMet
 
 const nothing: Unmeasured = { reason: 'the engine returned no number' };
 
-async function ask(session: EngineSession, query: MetricQuery, scope: SuiteScope): Promise<Map<string, Measurement | Unmeasured> | Unmeasured> {
+async function ask(
+  session: EngineSession,
+  query: MetricQuery,
+  scope: SuiteScope,
+): Promise<Map<string, Measurement | Unmeasured> | Unmeasured> {
   try {
     const [row] = await session.rows(query.sql, 1);
     return new Map([...readMeasurements(query, row ?? {})].map(([key, value]) => [key, value ?? nothing]));

@@ -9,7 +9,11 @@ import type { CheckResult } from './results';
 type QuarantineMetric = Extract<Metric, { metric: 'quarantine-ratio' }>;
 
 /** The share of rows put aside for some reasons; an output named by hand knows none, but its version does. */
-export function quarantineRatio(outputs: Readonly<Record<string, StageOutput>>, { stage, reasons }: QuarantineMetric, manifest: Manifest): Measurement | Unmeasured {
+export function quarantineRatio(
+  outputs: Readonly<Record<string, StageOutput>>,
+  { stage, reasons }: QuarantineMetric,
+  manifest: Manifest,
+): Measurement | Unmeasured {
   const output = outputs[stage];
   if (output === undefined) return { reason: `the stage ${stage} has no output in this run` };
   const { rows, quarantined } =
@@ -26,7 +30,11 @@ export async function sampleQuarantine(context: StageContext, result: CheckResul
   const files = manifest.quarantine?.files ?? [];
   if (measure.metric !== 'quarantine-ratio' || files.length === 0) return result;
   const salt = `${context.run.pipeline}/${context.run.window}`;
-  const sql = quarantineSampleQuery(files.map(({ path }) => context.store.readable(path)), measure.reasons, salt);
+  const sql = quarantineSampleQuery(
+    files.map(({ path }) => context.store.readable(path)),
+    measure.reasons,
+    salt,
+  );
   const sample = await context.engine.session(context.limits, context.signal, async (session) => {
     context.computing(session.child);
     const [row] = await session.rows<{ sample: SampleRow[] | null }>(sql, 1);

@@ -14,7 +14,14 @@ export interface CheckResult {
 }
 
 /** Stores an attempt's results; storing them again replaces them. */
-export async function storeResults(database: Queryable, run: RunRef, stage: string, attempt: number, results: readonly CheckResult[], now: Date): Promise<void> {
+export async function storeResults(
+  database: Queryable,
+  run: RunRef,
+  stage: string,
+  attempt: number,
+  results: readonly CheckResult[],
+  now: Date,
+): Promise<void> {
   const column = <T>(value: (result: CheckResult) => T): T[] => results.map(value);
   await database.query(
     `insert into almanac.check_result

@@ -8,9 +8,15 @@ export function registerCheckCommands(program: Command, io: CliIo): void {
   check
     .command('show <run>')
     .description('the verdicts of a run, the worst first, with sampled failing rows')
-    .addHelpText('after', '\nExamples:\n  almanac check show audience-index/2011-11-01\n  almanac check show audience-index/2011-11-01#1   an earlier generation')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac check show audience-index/2011-11-01\n  almanac check show audience-index/2011-11-01#1   an earlier generation',
+    )
     .action(async (run: string) => {
-      const [{ showChecks }, { findRun }] = await Promise.all([import('../../operator/checks.js'), import('../../operator/runs/inspect.js')]);
+      const [{ showChecks }, { findRun }] = await Promise.all([
+        import('../../operator/checks.js'),
+        import('../../operator/runs/inspect.js'),
+      ]);
       const session = await io.session();
       const row = await findRun(session, parseRun(run));
       const checks = await showChecks(session.database, row.run);

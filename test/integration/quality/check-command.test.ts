@@ -12,8 +12,21 @@ import { testDatabase, type TestDatabase } from '../../support/postgres';
 
 const RUN: RunRef = { pipeline: 'example', window: '2026-11-20', branch: 'main', generation: 1 };
 const NOW = new Date('2026-11-21T03:00:00Z');
-const SIZE: CheckDeclaration = { id: 'report-size', dataset: 'report', measure: { metric: 'rows' }, fail: { min: 1 }, why: 'An empty report helps nobody.' };
-const COMPLETE: CheckDeclaration = { id: 'report-complete', dataset: 'report', measure: { metric: 'null-count', column: 'id' }, fail: { max: 0 }, owner: 'audience-team', why: 'Such a row cannot be looked up.' };
+const SIZE: CheckDeclaration = {
+  id: 'report-size',
+  dataset: 'report',
+  measure: { metric: 'rows' },
+  fail: { min: 1 },
+  why: 'An empty report helps nobody.',
+};
+const COMPLETE: CheckDeclaration = {
+  id: 'report-complete',
+  dataset: 'report',
+  measure: { metric: 'null-count', column: 'id' },
+  fail: { max: 0 },
+  owner: 'audience-team',
+  why: 'Such a row cannot be looked up.',
+};
 
 let database: TestDatabase;
 const home = mkdtempSync(path.join(tmpdir(), 'almanac-check-'));
@@ -23,8 +36,27 @@ beforeAll(async () => {
   Object.assign(process.env, { DATABASE_URL: database.url, TEMPORAL_ADDRESS: '127.0.0.1:1', ALMANAC_HOME: home });
   const { pool } = database;
   await migrate(pool);
-  await storePlan(pool, { hash: 'p', pipeline: 'example', chain: 'ordered', window: { every: 'day', timezone: 'UTC' }, params: {}, datasets: {}, stages: [] });
-  await claimRun(pool, { run: RUN, claim: 'c', planHash: 'p', pins: {}, bootstrap: false, origin: true, matrix: {}, verb: 'run', who: 'test', now: NOW });
+  await storePlan(pool, {
+    hash: 'p',
+    pipeline: 'example',
+    chain: 'ordered',
+    window: { every: 'day', timezone: 'UTC' },
+    params: {},
+    datasets: {},
+    stages: [],
+  });
+  await claimRun(pool, {
+    run: RUN,
+    claim: 'c',
+    planHash: 'p',
+    pins: {},
+    bootstrap: false,
+    origin: true,
+    matrix: {},
+    verb: 'run',
+    who: 'test',
+    now: NOW,
+  });
   const baseline = { window: RUN.window, accepted: [] };
   await storeResults(
     pool,

@@ -42,11 +42,18 @@ function report(...rows: readonly (readonly [id: number | null, share: number])[
   return harness.version('report', rows.length === 0 ? none : `select * from (values ${values}) as t(id, name, share)`);
 }
 
-const shares = check('share-in-range', { metric: 'rows-where', predicate: 'share > 1' }, { sample: ['id', 'share'], why: 'No share is above one.' });
+const shares = check(
+  'share-in-range',
+  { metric: 'rows-where', predicate: 'share > 1' },
+  { sample: ['id', 'share'], why: 'No share is above one.' },
+);
 
 describe('a gate', () => {
   test('passes what is within its bands and says how much it read', async () => {
-    const output = await harness.judge({ checks: [shares, check('size', { metric: 'rows' }, { fail: { min: 1 } })], inputs: { report: await report([1, 0.5], [2, 1]) } });
+    const output = await harness.judge({
+      checks: [shares, check('size', { metric: 'rows' }, { fail: { min: 1 } })],
+      inputs: { report: await report([1, 0.5], [2, 1]) },
+    });
     expect(output).toMatchObject({ versions: [], rowsIn: 2, rowsOut: 0, gate: { status: 'PASS', checks: 2, warned: [], failed: [] } });
     expect(output.peakMemoryBytes).toBeGreaterThan(0);
   });
@@ -58,17 +65,29 @@ describe('a gate', () => {
   });
 
   test('fails with the check, the number, the rows, the reason and the next step', async () => {
-    const error = await harness.failure({ checks: [shares, check('size', { metric: 'rows' }, { fail: { min: 1 } })], inputs: { report: await report([1, 0.5], [2, 7], [3, 8]) } });
+    const error = await harness.failure({
+      checks: [shares, check('size', { metric: 'rows' }, { fail: { min: 1 } })],
+      inputs: { report: await report([1, 0.5], [2, 7], [3, 8]) },
+    });
     expect(error).toMatchObject({ code: 'gate.failed', class: 'data', exitCode: 10 });
     expect(error.message).toMatch(
       /^gate judge of example\/2026-11-20 fails 1 of 2 checks; nothing was accepted\. share-in-range: 2 rows of report are such that share > 1; allowed: at most 0\. No share is above one\. Rows: id [23], share [78]\.0; id [23], share [78]\.0$/,
     );
-    expect(error.next).toBe('`almanac check show example/2026-11-20` shows them; mend the data or the check, then `almanac retry example/2026-11-20 --stage judge --reason …`.');
-    expect(error.details).toMatchObject({ stage: 'judge', status: 'FAIL', failed: [{ check: 'share-in-range', observed: 2, high: 0, failedRows: 2, sampled: 2 }] });
+    expect(error.next).toBe(
+      '`almanac check show example/2026-11-20` shows them; mend the data or the check, then `almanac retry example/2026-11-20 --stage judge --reason …`.',
+    );
+    expect(error.details).toMatchObject({
+      stage: 'judge',
+      status: 'FAIL',
+      failed: [{ check: 'share-in-range', observed: 2, high: 0, failedRows: 2, sampled: 2 }],
+    });
   });
 
   test('has verdicts and rows on record also when it fails', async () => {
-    await harness.failure({ checks: [shares, check('keys', { metric: 'duplicate-keys', key: ['id'] })], inputs: { report: await report([1, 7], [1, 0]) } });
+    await harness.failure({
+      checks: [shares, check('keys', { metric: 'duplicate-keys', key: ['id'] })],
+      inputs: { report: await report([1, 7], [1, 0]) },
+    });
     const shown = await showChecks(database.pool, RUN);
     expect(shown.map(({ check: id, status, observed, failedRows, sample }) => ({ id, status, observed, failedRows, sample }))).toEqual([
       { id: 'keys', status: 'FAIL', observed: 1, failedRows: 1, sample: [{ id: '1', copies: '2' }] },
@@ -77,8 +96,13 @@ describe('a gate', () => {
   });
 
   test('keeps its failure small, however many checks fail and however long their rows are', async () => {
-    const checks = Array.from({ length: 60 }, (_, index) => check(`check-${index}`, { metric: 'rows-where', predicate: `id <> ${index + 100}` }, { sample: ['id', 'name'] }));
-    const long = await harness.version('report', `select i::bigint as id, repeat('x', 5000) as name, 0::double as share from range(50) r(i)`);
+    const checks = Array.from({ length: 60 }, (_, index) =>
+      check(`check-${index}`, { metric: 'rows-where', predicate: `id <> ${index + 100}` }, { sample: ['id', 'name'] }),
+    );
+    const long = await harness.version(
+      'report',
+      `select i::bigint as id, repeat('x', 5000) as name, 0::double as share from range(50) r(i)`,
+    );
     const error = await harness.failure({ checks, inputs: { report: long } });
     expect(Buffer.byteLength(JSON.stringify({ message: error.message, details: error.details }))).toBeLessThan(16 * 1024);
     expect(error.message).toContain('and 55 more');
@@ -98,7 +122,14 @@ describe('a dataset is scanned once', () => {
     await harness.judge({ checks: suite, inputs });
     expect(harness.asked).toHaveLength(1);
     harness.asked.length = 0;
-    await harness.judge({ checks: [...suite, check('keys', { metric: 'duplicate-keys', key: ['id'] }), check('name-keys', { metric: 'rows' }, { dataset: 'names', fail: { min: 1 } })], inputs });
+    await harness.judge({
+      checks: [
+        ...suite,
+        check('keys', { metric: 'duplicate-keys', key: ['id'] }),
+        check('name-keys', { metric: 'rows' }, { dataset: 'names', fail: { min: 1 } }),
+      ],
+      inputs,
+    });
     expect(harness.asked).toHaveLength(3);
   });
 
@@ -116,11 +147,11 @@ describe('a dataset is scanned once', () => {
     expect(error.details).toMatchObject({ status: 'ERROR' });
     const shown = Object.fromEntries((await showChecks(database.pool, RUN)).map((row) => [row.check, row]));
     expect(Object.fromEntries(Object.entries(shown).map(([id, { status, observed }]) => [id, [status, observed]]))).toEqual({
-      broken: ['ERROR', null],
-      size: ['PASS', 2],
+      'broken': ['ERROR', null],
+      'size': ['PASS', 2],
       'id-complete': ['PASS', 0],
       'share-in-range': ['FAIL', 1],
-      named: ['FAIL', 1],
+      'named': ['FAIL', 1],
     });
     expect(shown['broken']?.message).toMatch(reason);
     expect(shown['named']?.sample).toEqual([{ id: '2' }]);
@@ -139,7 +170,12 @@ describe('what is missing', () => {
       ],
       inputs: { report: await report([1, 0]) },
     });
-    expect(error.details).toMatchObject({ failed: [{ check: 'names-size', status: 'ERROR' }, { check: 'named', status: 'ERROR' }] });
+    expect(error.details).toMatchObject({
+      failed: [
+        { check: 'names-size', status: 'ERROR' },
+        { check: 'named', status: 'ERROR' },
+      ],
+    });
     expect(error.message).toContain('the run has no version of names');
   });
 
@@ -160,7 +196,11 @@ describe('what is missing', () => {
     const people = await harness.version('people', `select 'u' || i as user_id, '30' as age from range(200) r(i)`);
     const known = check('aged', { metric: 'rows-where', predicate: 'try_cast(age as integer) > 40' }, { dataset: 'people' });
     const named = check('named', { metric: 'missing-references', column: 'id', in: { dataset: 'names', column: 'id' } });
-    const inputs = { people, report: await report([1, 0], [null, 0], [3, 0]), names: await harness.version('names', 'select 1::bigint as id union all select 2::bigint') };
+    const inputs = {
+      people,
+      report: await report([1, 0], [null, 0], [3, 0]),
+      names: await harness.version('names', 'select 1::bigint as id union all select 2::bigint'),
+    };
     const error = await harness.failure({ checks: [known, named], inputs });
     expect(error.details).toMatchObject({ failed: [{ check: 'named', observed: 1 }] });
   });
@@ -183,27 +223,45 @@ test('nothing of a person is shown: not in samples, not in the engine’s own wo
 });
 
 describe('quarantine', () => {
-  const late = check('late', { metric: 'quarantine-ratio', stage: 'adds', reasons: ['late'] }, { dataset: 'adds', warn: { max: 0.01 }, fail: { max: 0.3 } });
-  const unusable = check('unusable', { metric: 'quarantine-ratio', stage: 'adds', reasons: ['early', 'malformed'] }, { dataset: 'adds', fail: { max: 0.1 } });
+  const late = check(
+    'late',
+    { metric: 'quarantine-ratio', stage: 'adds', reasons: ['late'] },
+    { dataset: 'adds', warn: { max: 0.01 }, fail: { max: 0.3 } },
+  );
+  const unusable = check(
+    'unusable',
+    { metric: 'quarantine-ratio', stage: 'adds', reasons: ['early', 'malformed'] },
+    { dataset: 'adds', fail: { max: 0.1 } },
+  );
 
   test('is judged by the share of the rows read, with where they came from', async () => {
     const folder = path.join(harness.directory, 'data', 'landing', 'adds', 'dt=2026-11-20');
     mkdirSync(folder, { recursive: true });
     const good = ['ann,1,2026-11-20 01:00:00', 'bob,2,2026-11-20 02:00:00', 'cid,3,2026-11-20 03:00:00'];
-    writeFileSync(path.join(folder, 'part.csv'), ['user_id,segment_id,ts', ...good, 'dan,4,2026-11-19 23:00:00', 'eve,five,2026-11-20 04:00:00', ''].join('\n'));
-    const adds = await ingestStage(harness.stageContext('adds', { kind: 'ingest', landing: 'adds', writes: 'adds', eventTime: 'ts' }, { inputs: {} }));
+    writeFileSync(
+      path.join(folder, 'part.csv'),
+      ['user_id,segment_id,ts', ...good, 'dan,4,2026-11-19 23:00:00', 'eve,five,2026-11-20 04:00:00', ''].join('\n'),
+    );
+    const adds = await ingestStage(
+      harness.stageContext('adds', { kind: 'ingest', landing: 'adds', writes: 'adds', eventTime: 'ts' }, { inputs: {} }),
+    );
     const [version] = adds.versions;
     if (version === undefined) throw new Error('the ingest wrote no version');
     const error = await harness.failure({ checks: [late, unusable], inputs: { adds: version }, outputs: { adds } });
     expect(error.details).toMatchObject({ failed: [{ check: 'unusable', observed: 0.2, failedRows: 1 }] });
     const shown = Object.fromEntries((await showChecks(database.pool, RUN)).map((row) => [row.check, row]));
     expect(shown['late']).toMatchObject({ status: 'WARN', observed: 0.2, failedRows: 1 });
-    expect(shown['unusable']?.sample).toEqual([expect.objectContaining({ reason: 'malformed', column_name: 'segment_id', file: expect.stringContaining('part.csv'), line: '6' })]);
+    expect(shown['unusable']?.sample).toEqual([
+      expect.objectContaining({ reason: 'malformed', column_name: 'segment_id', file: expect.stringContaining('part.csv'), line: '6' }),
+    ]);
     expect(JSON.stringify(shown)).not.toContain('eve');
   });
 
   test('asks no engine while nothing is wrong, and is 0 of no rows', async () => {
-    const version = await harness.version('adds', `select 'ann' as user_id, 1::bigint as segment_id, timestamp '2026-11-20' as ts where false`);
+    const version = await harness.version(
+      'adds',
+      `select 'ann' as user_id, 1::bigint as segment_id, timestamp '2026-11-20' as ts where false`,
+    );
     const output = { versions: [version], rowsIn: 0, rowsOut: 0, bytesIn: 0, bytesOut: 0, quarantined: {} };
     const judged = await harness.judge({ checks: [late, unusable], inputs: { adds: version }, outputs: { adds: output } });
     expect(judged.gate?.status).toBe('PASS');

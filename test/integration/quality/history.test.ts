@@ -6,7 +6,13 @@ import { GateHarness } from '../../support/gate-harness';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
 const DATASETS: Record<string, DatasetSpec> = { udb: { columns: { id: 'bigint' }, key: ['id'] } };
-const SIZE: CheckDeclaration = { id: 'udb-size', dataset: 'udb', measure: { metric: 'rows' }, warn: 'drift', why: 'The size is unlike that of the weeks before.' };
+const SIZE: CheckDeclaration = {
+  id: 'udb-size',
+  dataset: 'udb',
+  measure: { metric: 'rows' },
+  warn: 'drift',
+  why: 'The size is unlike that of the weeks before.',
+};
 const CAPPED: CheckDeclaration = { ...SIZE, id: 'udb-capped', fail: { max: 500 } };
 
 let database: TestDatabase;
@@ -33,9 +39,18 @@ function udb(rows: number, window: string): Promise<VersionRef> {
 }
 
 /** Judges a size in a window; accepted as the runner would unless it fails or is told not to be. */
-async function day(ref: RunRef, rows: number, options: { accept?: boolean; checks?: readonly CheckDeclaration[]; attempt?: number } = {}): Promise<VersionRef> {
+async function day(
+  ref: RunRef,
+  rows: number,
+  options: { accept?: boolean; checks?: readonly CheckDeclaration[]; attempt?: number } = {},
+): Promise<VersionRef> {
   const version = await udb(rows, ref.window);
-  await harness.judge({ checks: options.checks ?? [SIZE], inputs: { udb: version }, run: ref, ...(options.attempt !== undefined && { attempt: options.attempt }) });
+  await harness.judge({
+    checks: options.checks ?? [SIZE],
+    inputs: { udb: version },
+    run: ref,
+    ...(options.attempt !== undefined && { attempt: options.attempt }),
+  });
   if (options.accept !== false) await markAccepted(database.pool, ref, [version]);
   return version;
 }
@@ -125,14 +140,25 @@ describe('looking at it', () => {
     expect(await showChecks(database.pool, run('2026-11-20'))).toMatchObject([{ generation: 1, attempt: 2, observed: 130 }]);
     expect(await showChecks(database.pool, run('2026-11-20', { generation: 3 }))).toMatchObject([{ generation: 1, attempt: 2 }]);
     await day(run('2026-11-20', { generation: 2 }), 140);
-    expect(await showChecks(database.pool, run('2026-11-20', { generation: 3 }))).toMatchObject([{ generation: 2, attempt: 1, observed: 140 }]);
+    expect(await showChecks(database.pool, run('2026-11-20', { generation: 3 }))).toMatchObject([
+      { generation: 2, attempt: 1, observed: 140 },
+    ]);
     expect(await showChecks(database.pool, run('2026-11-20'))).toMatchObject([{ generation: 1, attempt: 2 }]);
   });
 
   test('of a run without results, an unknown metric or dataset names what there is', async () => {
     await day(run('2026-11-20'), 100);
-    await expect(showChecks(database.pool, run('2026-11-21'))).rejects.toMatchObject({ code: 'check.unknown', next: 'almanac show example/2026-11-21 tells how far the run is' });
-    await expect(metricHistory(database.pool, 'udb', 'null-count')).rejects.toMatchObject({ code: 'check.unknown', details: { metrics: ['rows'] } });
-    await expect(metricHistory(database.pool, 'udbb', 'rows')).rejects.toMatchObject({ code: 'check.unknown', details: { datasets: ['udb'] } });
+    await expect(showChecks(database.pool, run('2026-11-21'))).rejects.toMatchObject({
+      code: 'check.unknown',
+      next: 'almanac show example/2026-11-21 tells how far the run is',
+    });
+    await expect(metricHistory(database.pool, 'udb', 'null-count')).rejects.toMatchObject({
+      code: 'check.unknown',
+      details: { metrics: ['rows'] },
+    });
+    await expect(metricHistory(database.pool, 'udbb', 'rows')).rejects.toMatchObject({
+      code: 'check.unknown',
+      details: { datasets: ['udb'] },
+    });
   });
 });

@@ -31,8 +31,22 @@ describe('the baseline', () => {
   });
 
   test('is nothing below four windows of the same weekday', () => {
-    expect(drift(TESTED, 1e9, daysBefore(27, () => 100), 'count')).toEqual({ level: 'no-history', n: 3 });
-    expect(drift(TESTED, 1e9, daysBefore(28, () => 100), 'count')).toMatchObject({ level: 'fail', n: 4 });
+    expect(
+      drift(
+        TESTED,
+        1e9,
+        daysBefore(27, () => 100),
+        'count',
+      ),
+    ).toEqual({ level: 'no-history', n: 3 });
+    expect(
+      drift(
+        TESTED,
+        1e9,
+        daysBefore(28, () => 100),
+        'count',
+      ),
+    ).toMatchObject({ level: 'fail', n: 4 });
   });
 
   test('is the last eight windows there are, however long ago: gaps stay gaps and shift no weekday', () => {
@@ -99,7 +113,12 @@ describe('the score', () => {
         fc.array(fc.integer({ min: 0, max: 100_000 }), { minLength: 28, maxLength: 80 }),
         fc.integer({ min: 0, max: 200_000 }),
         (scale, values, value) => {
-          const result = drift(TESTED, value, daysBefore(values.length, (day) => values[day - 1] ?? 0), scale);
+          const result = drift(
+            TESTED,
+            value,
+            daysBefore(values.length, (day) => values[day - 1] ?? 0),
+            scale,
+          );
           const { low = Number.NaN, high = Number.NaN, level } = result;
           // At the bounds themselves rounding decides.
           if (Math.abs(value - low) < 1e-6 * (1 + low) || Math.abs(value - high) < 1e-6 * (1 + high)) return;
@@ -134,7 +153,13 @@ describe('a constant series', () => {
 
 describe('simulated series', () => {
   /** Share of simulated windows at each level. */
-  function rates(days: number, trials: number, draw: (random: Random) => number, scale: DriftScale, shift = 0): { warn: number; fail: number } {
+  function rates(
+    days: number,
+    trials: number,
+    draw: (random: Random) => number,
+    scale: DriftScale,
+    shift = 0,
+  ): { warn: number; fail: number } {
     const random = new Random(20261120);
     let warned = 0;
     let failed = 0;

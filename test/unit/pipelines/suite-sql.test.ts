@@ -1,5 +1,14 @@
 import fc from 'fast-check';
-import { metricQuery, metricOf, readMeasurements, suiteMetrics, suiteQueries, versionView, type Measurement, type SuiteScope } from '../../../pipelines/suite-sql';
+import {
+  metricQuery,
+  metricOf,
+  readMeasurements,
+  suiteMetrics,
+  suiteQueries,
+  versionView,
+  type Measurement,
+  type SuiteScope,
+} from '../../../pipelines/suite-sql';
 import type { CheckDeclaration, DatasetSpec, Metric } from '../../../pipelines/types';
 import { testDuckDb, type TestDuckDb } from '../../support/duckdb';
 
@@ -90,7 +99,10 @@ describe('a measured value', () => {
     const id = fc.option(fc.integer({ min: -2, max: 3 }));
     await fc.assert(
       fc.asyncProperty(fc.array(id, { maxLength: 12 }), async (ids) => {
-        await load(ids.length === 0 ? `${row(1, 'x')} where false` : ids.map((value) => row(value, 'x')).join(' union all '), 'select unnest([1, 2, 2])::bigint as id');
+        await load(
+          ids.length === 0 ? `${row(1, 'x')} where false` : ids.map((value) => row(value, 'x')).join(' union all '),
+          'select unnest([1, 2, 2])::bigint as id',
+        );
         const got = await measured(
           check({ metric: 'rows' }),
           check({ metric: 'null-count', column: 'id' }),
@@ -99,7 +111,7 @@ describe('a measured value', () => {
           check({ metric: 'duplicate-keys', key: ['id'] }),
         );
         expect(Object.fromEntries(Object.entries(got).map(([metric, value]) => [metric, value?.value]))).toEqual({
-          rows: ids.length,
+          'rows': ids.length,
           'null-count': ids.filter((value) => value === null).length,
           'rows-where': ids.filter((value) => value !== null && value < 0).length,
           'missing-references': ids.filter((value) => value !== null && value !== 1 && value !== 2).length,
@@ -126,7 +138,8 @@ describe('a measured value', () => {
     const [metric] = suiteMetrics({ checks: [check({ metric: 'rows' })] }, DATASETS);
     if (metric === undefined) throw new Error('the suite has no metric');
     const query = metricQuery(metric, SCOPE);
-    for (const v0 of [null, 'NaN', 'Infinity', '', undefined]) expect([...readMeasurements(query, { rows: '3', v0 }).values()]).toEqual([undefined]);
+    for (const v0 of [null, 'NaN', 'Infinity', '', undefined])
+      expect([...readMeasurements(query, { rows: '3', v0 }).values()]).toEqual([undefined]);
     expect([...readMeasurements(query, { rows: '3', v0: '3' }).values()]).toEqual([{ value: 3, rows: 3, sample: [] }]);
   });
 });
@@ -146,26 +159,38 @@ describe('failing rows', () => {
 
   test('show the key and the column that is missing, or the columns the check names', async () => {
     await load(`${row(1, null)} union all ${row(2, 'x')}`);
-    const got = await measured(check({ metric: 'null-count', column: 'name' }), check({ metric: 'rows-where', predicate: 'name is null' }, { sample: ['index'] }));
+    const got = await measured(
+      check({ metric: 'null-count', column: 'name' }),
+      check({ metric: 'rows-where', predicate: 'name is null' }, { sample: ['index'] }),
+    );
     expect(got['null-count']?.sample).toEqual([{ id: '1', name: null }]);
     expect(got['rows-where']?.sample).toEqual([{ index: '1.0' }]);
   });
 
   test('of repeated keys show the key and how often it is there', async () => {
     await load([row(1, 'a'), row(1, 'b'), row(1, 'c'), row(2, 'd')].join(' union all '));
-    expect((await measured(check({ metric: 'duplicate-keys', key: ['id'] })))['duplicate-keys']).toEqual({ value: 2, rows: 4, sample: [{ id: '1', copies: '3' }] });
+    expect((await measured(check({ metric: 'duplicate-keys', key: ['id'] })))['duplicate-keys']).toEqual({
+      value: 2,
+      rows: 4,
+      sample: [{ id: '1', copies: '3' }],
+    });
   });
 
   test('never show personal columns: a short digest tells two people apart', async () => {
     await load(`${row(1, 'x', 'ann@example.org')} union all ${row(2, 'x', 'bob@example.org')}`);
-    const sample = (await measured(check({ metric: 'rows-where', predicate: 'true' }, { sample: ['id', 'user_id'] })))['rows-where']?.sample ?? [];
-    expect(sample.map(({ user_id }) => user_id)).toEqual([expect.stringMatching(/^sha256:[0-9a-f]{8}$/), expect.stringMatching(/^sha256:[0-9a-f]{8}$/)]);
+    const sample =
+      (await measured(check({ metric: 'rows-where', predicate: 'true' }, { sample: ['id', 'user_id'] })))['rows-where']?.sample ?? [];
+    expect(sample.map(({ user_id }) => user_id)).toEqual([
+      expect.stringMatching(/^sha256:[0-9a-f]{8}$/),
+      expect.stringMatching(/^sha256:[0-9a-f]{8}$/),
+    ]);
     expect(new Set(sample.map(({ user_id }) => user_id)).size).toBe(2);
   });
 
   test('are cut at 200 characters', async () => {
     await load(`${row(1, 'ü'.repeat(200))} union all ${row(2, 'ü'.repeat(201))}`);
-    const sample = (await measured(check({ metric: 'rows-where', predicate: 'true' }, { sample: ['id', 'name'] })))['rows-where']?.sample ?? [];
+    const sample =
+      (await measured(check({ metric: 'rows-where', predicate: 'true' }, { sample: ['id', 'name'] })))['rows-where']?.sample ?? [];
     const shown = Object.fromEntries(sample.map(({ id, name }) => [id, name]));
     expect(shown).toEqual({ 1: 'ü'.repeat(200), 2: `${'ü'.repeat(199)}…` });
   });
@@ -175,7 +200,15 @@ test('names and values of a declaration never end a statement early', async () =
   const odd = 'a"b\'c';
   const datasets: Readonly<Record<string, DatasetSpec>> = { [odd]: { columns: { [odd]: 'text' } } };
   await duckdb.connection.run(versionView(odd, [{ name: odd, type: 'text' }], []));
-  const metrics = suiteMetrics({ checks: [check({ metric: 'null-count', column: odd }, { dataset: odd }), check({ metric: 'duplicate-keys', key: [odd] }, { dataset: odd })] }, datasets);
+  const metrics = suiteMetrics(
+    {
+      checks: [
+        check({ metric: 'null-count', column: odd }, { dataset: odd }),
+        check({ metric: 'duplicate-keys', key: [odd] }, { dataset: odd }),
+      ],
+    },
+    datasets,
+  );
   for (const query of suiteQueries(metrics, { datasets, salt: odd })) {
     const [answer] = await duckdb.rows(query.sql);
     expect([...readMeasurements(query, answer ?? {}).values()]).toEqual([{ value: 0, rows: 0, sample: [] }]);

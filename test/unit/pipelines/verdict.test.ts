@@ -6,7 +6,13 @@ const STATUSES: readonly CheckStatus[] = ['PASS', 'NO_HISTORY', 'WARN', 'FAIL', 
 const NO_BASELINE: Baseline = { window: '2026-11-20', accepted: [] };
 
 function check(more: Partial<CheckDeclaration>): CheckDeclaration {
-  return { id: 'report-complete', dataset: 'report', measure: { metric: 'null-count', column: 'pixel_id' }, why: 'Nobody can look such a row up.', ...more };
+  return {
+    id: 'report-complete',
+    dataset: 'report',
+    measure: { metric: 'null-count', column: 'pixel_id' },
+    why: 'Nobody can look such a row up.',
+    ...more,
+  };
 }
 
 describe('statuses', () => {
@@ -59,7 +65,9 @@ describe('bands', () => {
     const order = (status: CheckStatus): number => STATUSES.indexOf(status);
     fc.assert(
       fc.property(fc.nat(1000), fc.nat(1000), fc.nat(1000), fc.nat(1000), (warn, fail, a, b) => {
-        const judged = [Math.min(a, b), Math.max(a, b)].map((value) => order(judge(check({ warn: { max: warn }, fail: { max: warn + fail } }), value, 10, NO_BASELINE).status));
+        const judged = [Math.min(a, b), Math.max(a, b)].map((value) =>
+          order(judge(check({ warn: { max: warn }, fail: { max: warn + fail } }), value, 10, NO_BASELINE).status),
+        );
         expect(judged[0]).toBeLessThanOrEqual(judged[1] ?? -1);
       }),
     );
@@ -79,9 +87,18 @@ describe('what could not be computed', () => {
 });
 
 describe('drift', () => {
-  const size = check({ id: 'udb-size', dataset: 'udb', measure: { metric: 'rows' }, warn: 'drift', why: 'The size is unlike that of the weeks before.' });
+  const size = check({
+    id: 'udb-size',
+    dataset: 'udb',
+    measure: { metric: 'rows' },
+    warn: 'drift',
+    why: 'The size is unlike that of the weeks before.',
+  });
   const fridays = ['2026-10-23', '2026-10-30', '2026-11-06', '2026-11-13'];
-  const baseline = (windows: readonly string[]): Baseline => ({ window: '2026-11-20', accepted: windows.map((window) => ({ window, value: 100, rows: 100 })) });
+  const baseline = (windows: readonly string[]): Baseline => ({
+    window: '2026-11-20',
+    accepted: windows.map((window) => ({ window, value: 100, rows: 100 })),
+  });
 
   test('without enough history passes as NO_HISTORY and says what is missing', () => {
     const verdict = judge(size, 1e6, 1e6, baseline(fridays.slice(1)));
@@ -105,7 +122,10 @@ describe('drift', () => {
 
   test('of a ratio compares ratios, not counts', () => {
     const share = check({ as: 'ratio', warn: 'drift' });
-    const history: Baseline = { window: '2026-11-20', accepted: fridays.map((window, week) => ({ window, value: 10 * 2 ** week, rows: 100 * 2 ** week })) };
+    const history: Baseline = {
+      window: '2026-11-20',
+      accepted: fridays.map((window, week) => ({ window, value: 10 * 2 ** week, rows: 100 * 2 ** week })),
+    };
     expect(judge(share, 1000, 10_000, history)).toMatchObject({ status: 'PASS', observed: 0.1 });
     expect(judge(share, 5000, 10_000, history)).toMatchObject({ status: 'WARN', observed: 0.5 });
   });
@@ -113,14 +133,62 @@ describe('drift', () => {
 
 describe('the message names check, dataset, number, band and why', () => {
   test.each<[string, Partial<CheckDeclaration>, number, number, string]>([
-    ['nulls', { fail: { max: 0 } }, 1, 9, 'report-complete: 1 row of report has no pixel_id; allowed: at most 0. Nobody can look such a row up.'],
-    ['a ratio', { as: 'ratio', fail: { max: 0.1 } }, 3, 25, 'report-complete: 3 of 25 rows of report (12 %) have no pixel_id; allowed: at most 10 %. Nobody can look such a row up.'],
-    ['a predicate', { measure: { metric: 'rows-where', predicate: 'a > b' }, warn: { max: 1 } }, 2, 9, 'report-complete: 2 rows of report are such that a > b; expected: at most 1. Nobody can look such a row up.'],
-    ['repeated keys', { measure: { metric: 'duplicate-keys', key: ['p', 's'] }, fail: { max: 0 } }, 1200, 9000, 'report-complete: 1,200 rows of report repeat the key (p, s) of another row; allowed: at most 0. Nobody can look such a row up.'],
-    ['references', { measure: { metric: 'missing-references', column: 'p', in: { dataset: 'names', column: 'p' } }, fail: { max: 0 } }, 2, 9, 'report-complete: 2 rows of report have a p that is not in names; allowed: at most 0. Nobody can look such a row up.'],
-    ['quarantine', { measure: { metric: 'quarantine-ratio', stage: 'adds', reasons: ['early', 'malformed'] }, fail: { max: 0.05 } }, 0.0501, 9000, 'report-complete: 5.01 % of the 9,000 rows read for report are in quarantine as early or malformed; allowed: at most 5 %. Nobody can look such a row up.'],
-    ['a size', { measure: { metric: 'rows' }, fail: { min: 1, max: 10 } }, 0, 0, 'report-complete: report has 0 rows; allowed: 1 to 10. Nobody can look such a row up.'],
-    ['a pass, which needs no reason', { fail: { max: 0 } }, 0, 9, 'report-complete: 0 rows of report have no pixel_id; allowed: at most 0.'],
+    [
+      'nulls',
+      { fail: { max: 0 } },
+      1,
+      9,
+      'report-complete: 1 row of report has no pixel_id; allowed: at most 0. Nobody can look such a row up.',
+    ],
+    [
+      'a ratio',
+      { as: 'ratio', fail: { max: 0.1 } },
+      3,
+      25,
+      'report-complete: 3 of 25 rows of report (12 %) have no pixel_id; allowed: at most 10 %. Nobody can look such a row up.',
+    ],
+    [
+      'a predicate',
+      { measure: { metric: 'rows-where', predicate: 'a > b' }, warn: { max: 1 } },
+      2,
+      9,
+      'report-complete: 2 rows of report are such that a > b; expected: at most 1. Nobody can look such a row up.',
+    ],
+    [
+      'repeated keys',
+      { measure: { metric: 'duplicate-keys', key: ['p', 's'] }, fail: { max: 0 } },
+      1200,
+      9000,
+      'report-complete: 1,200 rows of report repeat the key (p, s) of another row; allowed: at most 0. Nobody can look such a row up.',
+    ],
+    [
+      'references',
+      { measure: { metric: 'missing-references', column: 'p', in: { dataset: 'names', column: 'p' } }, fail: { max: 0 } },
+      2,
+      9,
+      'report-complete: 2 rows of report have a p that is not in names; allowed: at most 0. Nobody can look such a row up.',
+    ],
+    [
+      'quarantine',
+      { measure: { metric: 'quarantine-ratio', stage: 'adds', reasons: ['early', 'malformed'] }, fail: { max: 0.05 } },
+      0.0501,
+      9000,
+      'report-complete: 5.01 % of the 9,000 rows read for report are in quarantine as early or malformed; allowed: at most 5 %. Nobody can look such a row up.',
+    ],
+    [
+      'a size',
+      { measure: { metric: 'rows' }, fail: { min: 1, max: 10 } },
+      0,
+      0,
+      'report-complete: report has 0 rows; allowed: 1 to 10. Nobody can look such a row up.',
+    ],
+    [
+      'a pass, which needs no reason',
+      { fail: { max: 0 } },
+      0,
+      9,
+      'report-complete: 0 rows of report have no pixel_id; allowed: at most 0.',
+    ],
   ])('%s', (_what, declaration, observed, rows, message) => {
     expect(judge(check(declaration), observed, rows, NO_BASELINE).message).toBe(message);
   });

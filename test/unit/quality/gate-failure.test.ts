@@ -7,8 +7,19 @@ import type { CheckDeclaration, StageOutput } from '../../../pipelines/types';
 import { judge, summarize } from '../../../pipelines/verdict';
 
 function result(id: string, value: number): CheckResult {
-  const check: CheckDeclaration = { id, dataset: 'report', measure: { metric: 'null-count', column: 'id' }, fail: { max: 0 }, why: 'It must hold.' };
-  return { check, verdict: judge(check, value, 9, { window: '2026-11-20', accepted: [] }), failedRows: value, sample: Array.from({ length: 5 }, (_, row) => ({ id: null, name: `n${row}` })) };
+  const check: CheckDeclaration = {
+    id,
+    dataset: 'report',
+    measure: { metric: 'null-count', column: 'id' },
+    fail: { max: 0 },
+    why: 'It must hold.',
+  };
+  return {
+    check,
+    verdict: judge(check, value, 9, { window: '2026-11-20', accepted: [] }),
+    failedRows: value,
+    sample: Array.from({ length: 5 }, (_, row) => ({ id: null, name: `n${row}` })),
+  };
 }
 
 test('a gate’s failure leaves out what passed, and shows three rows of the first five checks', () => {
@@ -41,10 +52,21 @@ test('the hash of a metric does not depend on the order of its members, and diff
 describe('the share in quarantine', () => {
   const metric = { metric: 'quarantine-ratio', stage: 'adds', reasons: ['early', 'malformed'] } as const;
   const manifest = { rowsIn: 40, quarantine: { rows: { early: 10 }, files: [] } } as unknown as Manifest;
-  const output = (more: Partial<StageOutput>): StageOutput => ({ versions: [], rowsIn: 100, rowsOut: 95, bytesIn: 0, bytesOut: 0, ...more });
+  const output = (more: Partial<StageOutput>): StageOutput => ({
+    versions: [],
+    rowsIn: 100,
+    rowsOut: 95,
+    bytesIn: 0,
+    bytesOut: 0,
+    ...more,
+  });
 
   test('adds up the reasons named and no others', () => {
-    expect(quarantineRatio({ adds: output({ quarantined: { early: 1, malformed: 2, late: 50 } }) }, metric, manifest)).toEqual({ value: 0.03, rows: 100, sample: [] });
+    expect(quarantineRatio({ adds: output({ quarantined: { early: 1, malformed: 2, late: 50 } }) }, metric, manifest)).toEqual({
+      value: 0.03,
+      rows: 100,
+      sample: [],
+    });
   });
 
   test('is known from the version where an output named by hand has none', () => {
