@@ -9,7 +9,9 @@ import { registerInspectCommands } from './commands/inspect';
 import { registerPublishCommands } from './commands/publish';
 import { registerRunCommand } from './commands/run';
 import { registerStatusCommands } from './commands/status';
+import { registerTestCommands } from './commands/test';
 import { registerUpCommands } from './commands/up';
+import { registerValidateCommands } from './commands/validate';
 import { registerVerbCommands } from './commands/verbs';
 import { registerWorkerCommand } from './commands/worker';
 import { renderError, reportOf, toAlmanacError, type ErrorReport } from './error-report';
@@ -28,6 +30,8 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerVerbCommands,
   registerCheckCommands,
   registerPublishCommands,
+  registerValidateCommands,
+  registerTestCommands,
   registerWorkerCommand,
 ];
 

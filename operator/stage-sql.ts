@@ -55,11 +55,8 @@ export function sourceTable(source: string): string {
   return `given.${quoteIdentifier(source)}`;
 }
 
-/** Makes the tables of all a stage reads, empty; returns each source that may have rows, with its dataset. */
-export async function createSources(
-  session: EngineSession,
-  { spec, plan, bootstrap }: StageText,
-): Promise<ReadonlyMap<string, DatasetSpec>> {
+/** Makes the tables of all a stage reads, empty; returns each source with its dataset. */
+export async function createSources(session: EngineSession, { spec, plan }: StageText): Promise<ReadonlyMap<string, DatasetSpec>> {
   const sources = new Map<string, DatasetSpec>();
   for (const read of Object.values(spec.reads ?? {})) {
     const dataset = plan.datasets[typeof read === 'string' ? read : read.previous];
