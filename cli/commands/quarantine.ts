@@ -1,0 +1,40 @@
+import type { Command } from 'commander';
+import type { QuarantineView } from '../../operator/quarantine';
+import type { CliIo } from '../io';
+import { printable } from '../render';
+import { wholeNumber } from '../whole-number';
+
+export function registerQuarantineCommands(program: Command, io: CliIo): void {
+  const quarantine = program.command('quarantine').description('rows that ingest put aside instead of losing them');
+  quarantine
+    .command('list')
+    .description('quarantined rows by source, window and reason, with some of each; newest window first')
+    .option('--dataset <name>')
+    .option('--source <name>', 'a folder under landing or a file under reference')
+    .option('--window <key>')
+    .option('--reason <reason>', 'malformed, early or late')
+    .option('--samples <n>', 'rows shown of each', '3')
+    .option('--limit <n>', 'at most this many lines of counts', '30')
+    .addHelpText('after', '\nExamples:\n  almanac quarantine list\n  almanac quarantine list --source segment-adds --window 2011-11-02 --samples 10 --json')
+    .action(async (options: { dataset?: string; source?: string; window?: string; reason?: string; samples: string; limit: string }) => {
+      const filter = { ...options, samples: wholeNumber('--samples', options.samples), limit: wholeNumber('--limit', options.limit) };
+      const [{ listQuarantine }, { createScratchEngine }] = await Promise.all([import('../../operator/quarantine.js'), import('../../operator/scratch-engine.js')]);
+      const session = await io.session();
+      await using scratch = createScratchEngine();
+      const views = await listQuarantine({ ...session, engine: scratch.engine }, filter);
+      io.print(views, () => renderQuarantine(views));
+    });
+}
+
+function renderQuarantine(views: readonly QuarantineView[]): string {
+  if (views.length === 0) return 'nothing is in quarantine';
+  return views
+    .flatMap(({ source, dataset, window, accepted, reason, rows, rowsIn, samples }) => [
+      `${window}  ${source} → ${dataset}${accepted ? '' : ' (not accepted)'}: ${rows.toLocaleString('en-US')} of ${rowsIn.toLocaleString('en-US')} rows ${reason}`,
+      ...samples.map((row) => {
+        const what = [row.column, row.detail].filter((part) => part !== null).join(' ') || row.eventTime || '';
+        return `    ${row.file}:${row.line}  ${what}  ${printable(row.raw.slice(0, 120))}`;
+      }),
+    ])
+    .join('\n');
+}

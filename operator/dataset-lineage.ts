@@ -1,0 +1,77 @@
+import { formatRun } from '../pipelines/run-id';
+import { resolveVersion, type DatasetServices, type VersionAddress } from './dataset-names';
+
+export interface LineageVersion {
+  readonly dataset: string;
+  readonly window: string;
+  readonly version: string;
+  /** Steps away from the version asked for. */
+  readonly depth: number;
+  /** The run and stage that wrote it; null when the store no longer has it. */
+  readonly run: string | null;
+  readonly stage: string | null;
+  readonly rows: number | null;
+}
+
+export interface Lineage {
+  readonly version: { readonly dataset: string; readonly window: string; readonly version: string; readonly digest: string; readonly run: string; readonly stage: string };
+  /** What it was computed from, by version, nearest first. */
+  readonly upstream: readonly LineageVersion[];
+  /** Landing folders and reference files it and its upstream were read from. */
+  readonly sources: readonly { readonly source: string; readonly dataset: string; readonly window: string }[];
+  /** What was computed from it, nearest first. */
+  readonly downstream: readonly LineageVersion[];
+}
+
+interface Row {
+  dataset: string;
+  window_key: string;
+  version: string;
+  depth: number;
+  pipeline: string | null;
+  branch: string | null;
+  generation: number | null;
+  stage: string | null;
+  rows: number | null;
+}
+
+/** Where a version came from and what became of it, up to `depth` steps. Throws `dataset.unknown`, `dataset.version-missing`. */
+export async function lineageOf(services: DatasetServices, address: VersionAddress, depth: number): Promise<Lineage> {
+  const { dataset, window, version, digest, provenance } = await resolveVersion(services, address);
+  const start = [dataset, window, version, depth];
+  const upstream = await services.database.query<Row>(walk('dataset', 'input'), start);
+  const downstream = await services.database.query<Row>(walk('input', 'dataset'), start);
+  const names = [{ dataset, window_key: window, version }, ...upstream.rows];
+  const sources = await services.database.query<{ source: string; dataset: string; window: string }>(
+    `select source, dataset, window_key as window from almanac.version_source
+     where (dataset, window_key, version) in (select * from unnest($1::text[], $2::text[], $3::text[])) order by window_key desc, source`,
+    [names.map((name) => name.dataset), names.map((name) => name.window_key), names.map((name) => name.version)],
+  );
+  const run = `${formatRun(provenance.run)}#${provenance.run.generation}`;
+  return {
+    version: { dataset, window, version, digest, run, stage: provenance.stage },
+    upstream: upstream.rows.map(view),
+    sources: sources.rows,
+    downstream: downstream.rows.map(view),
+  };
+}
+
+/** Follows inputs from one end of each to the other; a version reached twice is told once, at its least depth. */
+function walk(from: 'dataset' | 'input', to: 'dataset' | 'input'): string {
+  const columns = { dataset: ['dataset', 'window_key', 'version'], input: ['input_dataset', 'input_window', 'input_version'] } as const;
+  const select = columns[to].map((column, index) => `e.${column} as ${columns.dataset[index] ?? column}`).join(', ');
+  const join = columns[from].map((column, index) => `e.${column} = w.${columns.dataset[index] ?? column}`).join(' and ');
+  return `with recursive walked as (
+      select $1::text as dataset, $2::text as window_key, $3::text as version, 0 as depth
+      union
+      select ${select}, w.depth + 1 from walked w join almanac.version_input e on ${join} where w.depth < $4::int)
+    select w.dataset, w.window_key, w.version, min(w.depth) as depth, v.pipeline, v.branch, v.generation, v.stage, v.rows
+    from walked w left join almanac.dataset_version v using (dataset, window_key, version) where w.depth > 0
+    group by w.dataset, w.window_key, w.version, v.pipeline, v.branch, v.generation, v.stage, v.rows order by depth, w.window_key desc, w.dataset`;
+}
+
+function view(row: Row): LineageVersion {
+  const { dataset, window_key: window, version, depth, stage, rows, pipeline, branch, generation } = row;
+  const run = pipeline === null || branch === null || generation === null ? null : `${formatRun({ pipeline, window, branch })}#${generation}`;
+  return { dataset, window, version, depth, run, stage, rows };
+}

@@ -1,0 +1,102 @@
+import type { Engine } from '../activities/compute/engine';
+import { quoteText } from '../pipelines/duckdb-sql';
+import type { DatasetServices } from './dataset-names';
+import { requireDataset } from './dataset-names';
+import type { OperatorSession } from './session';
+
+export interface QuarantineFilter {
+  readonly dataset?: string | undefined;
+  /** `landing/SOURCE` or `reference/FILE`, or SOURCE alone. */
+  readonly source?: string | undefined;
+  readonly window?: string | undefined;
+  readonly reason?: string | undefined;
+  /** Groups, newest window first. */
+  readonly limit: number;
+  /** Rows shown of each group; 0 reads no file. */
+  readonly samples: number;
+}
+
+/** One quarantined row; its text is `***` where the dataset has personal columns. */
+export interface QuarantinedRow {
+  readonly file: string;
+  readonly line: string;
+  readonly column: string | null;
+  readonly detail: string | null;
+  /** Instant of an early or late row, ISO. */
+  readonly eventTime: string | null;
+  readonly raw: string;
+}
+
+/** Rows put aside for one reason by the version that counts for a window: the current one, else the newest. */
+export interface QuarantineView {
+  readonly source: string;
+  readonly dataset: string;
+  readonly window: string;
+  readonly version: string;
+  readonly accepted: boolean;
+  readonly reason: string;
+  readonly rows: number;
+  /** Rows the version was read from, for a ratio. */
+  readonly rowsIn: number;
+  readonly samples: readonly QuarantinedRow[];
+}
+
+export interface QuarantineServices extends Pick<DatasetServices, 'database' | 'store' | 'datasets' | 'project'> {
+  readonly engine: Engine;
+  readonly config: Pick<OperatorSession['config'], 'worker'>;
+}
+
+type Group = Omit<QuarantineView, 'samples'>;
+type SampleRow = QuarantinedRow & Record<string, unknown> & { readonly version: string; readonly reason: string };
+
+const MASK = '***';
+
+/** Quarantined rows counted by source, window and reason, with some of each. Throws `dataset.unknown`. */
+export async function listQuarantine(services: QuarantineServices, filter: QuarantineFilter): Promise<QuarantineView[]> {
+  if (filter.dataset !== undefined) await requireDataset(services, filter.dataset);
+  const { rows: groups } = await services.database.query<Group>(
+    `with counted as (
+       select distinct on (v.dataset, v.window_key, v.branch) v.*, a.version is not null as accepted
+       from almanac.dataset_version v
+       left join almanac.accepted_version a on a.dataset = v.dataset and a.version_window = v.window_key and a.version = v.version and a.branch = v.branch
+       order by v.dataset, v.window_key, v.branch, (a.version is not null) desc, v.written_at desc)
+     select coalesce(string_agg(s.source, ', ' order by s.source), '') as source, v.dataset, v.window_key as "window", v.version, v.accepted, q.reason, q.rows, v.rows_in as "rowsIn"
+     from almanac.quarantine q join counted v using (dataset, window_key, version) left join almanac.version_source s using (dataset, window_key, version)
+     where ($1::text is null or v.dataset = $1) and ($2::text is null or v.window_key = $2) and ($3::text is null or q.reason = $3)
+     group by v.dataset, v.window_key, v.version, v.accepted, q.reason, q.rows, v.rows_in
+     having $4::text is null or bool_or(s.source in ($4, 'landing/' || $4, 'reference/' || $4))
+     order by v.window_key desc, v.dataset, q.reason limit $5`,
+    [filter.dataset ?? null, filter.window ?? null, filter.reason ?? null, filter.source ?? null, filter.limit],
+  );
+  const samples = filter.samples > 0 && groups.length > 0 ? await sampleRows(services, groups, filter.samples) : [];
+  return groups.map((group) => ({
+    ...group,
+    samples: samples.filter((row) => row.version === nameOf(group) && row.reason === group.reason).map(({ version: _version, reason: _reason, ...row }) => row),
+  }));
+}
+
+async function sampleRows(services: QuarantineServices, groups: readonly Group[], limit: number): Promise<SampleRow[]> {
+  const selects: string[] = [];
+  const personal = new Set<string>();
+  for (const group of new Map(groups.map((one) => [nameOf(one), one])).values()) {
+    const manifest = await services.datasets.find(group.dataset, group.window, group.version);
+    const files = manifest?.quarantine?.files ?? [];
+    if (manifest?.pii?.length) personal.add(nameOf(group));
+    if (files.length === 0) continue;
+    const list = files.map(({ path }) => quoteText(services.store.readable(path))).join(', ');
+    selects.push(
+      `select ${quoteText(nameOf(group))} as version, reason, file, cast(line as varchar) as line, column_name as "column", detail, event_time as "eventTime", coalesce(raw, '') as raw
+       from read_parquet([${list}]) qualify row_number() over (partition by reason order by file, line) <= ${limit}`,
+    );
+  }
+  if (selects.length === 0) return [];
+  const { memoryBytes, threads } = services.config.worker;
+  const rows = await services.engine.session({ memoryBytes, threads }, new AbortController().signal, (session) =>
+    session.rows<SampleRow>(`${selects.map((select) => `(${select})`).join(' union all ')} order by version, reason, file, try_cast(line as bigint)`),
+  );
+  return rows.map((row) => (personal.has(row.version) ? { ...row, raw: MASK } : row));
+}
+
+function nameOf({ dataset, window, version }: Pick<Group, 'dataset' | 'window' | 'version'>): string {
+  return `${dataset}@${window}#${version}`;
+}
