@@ -9,7 +9,7 @@ export const KEPT_PUBLICATIONS = 3;
 /** A standby does not tell us its snapshots; its queries on retired rows get this long before a drop may cancel them. */
 const STANDBY_GRACE_MS = 60 * 60 * 1000;
 /** A live table's lock is given up sooner here than while publishing: the next collection tries again. */
-const COLLECT_LOCK_DEADLINE_MS = 2_000;
+const COLLECT_LOCK_DEADLINE_MS = 500;
 
 export interface CollectReport {
   readonly collected: readonly number[];

@@ -45,7 +45,7 @@ export async function publishUnderReaders(options: ScenarioOptions, progress: (p
     for (let i = 1; i <= options.publications; i++) {
       const control = await publishing.accept(day(2 * i + 1), rows(-i));
       const accepted = await publishing.accept(day(2 * i), rows(i));
-      if (i % SNAPSHOT_EVERY === 1) snapshot = await readers.snapshot();
+      if (i % SNAPSHOT_EVERY === 1) snapshot = await readers.snapshot(i % (2 * SNAPSHOT_EVERY) === 1);
       // Which of the two comes first alternates, so that neither always follows the pause between.
       const arms = [
         ['flip', () => publishing.publish(publishStage, accepted)],

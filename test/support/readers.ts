@@ -57,9 +57,12 @@ export interface SnapshotSession {
 export interface Readers {
   /** Queries due from now on count for this arm. */
   arm(name: string): void;
-  snapshot(): Promise<SnapshotSession>;
+  /** With `keepsLocks` false the session keeps its snapshot but gives the locks of its first read back. */
+  snapshot(keepsLocks: boolean): Promise<SnapshotSession>;
   /** Ends the long transaction, if there is one; none follows. */
   endLongTransaction(): Promise<void>;
+  /** What was seen so far. */
+  report(): ReadersReport;
   stop(): Promise<ReadersReport>;
 }
 
@@ -138,16 +141,23 @@ export async function startReaders(options: ReadersOptions): Promise<Readers> {
     await client.end();
   }
 
+  function report(): ReadersReport {
+    const arms = Object.fromEntries(Object.entries(latencies).map(([name, of]) => [name, summary(of)]));
+    return { reads, errors: [...errors], empty, mixed, changed, stalls, snapshotReads, longTransactions, arms };
+  }
+
   const sessions = await Promise.all(Array.from({ length: options.readers }, connected));
   const looping = sessions.map((client, index) => reader(index, client));
   const longLoop = long ? longSession(await connected()) : Promise.resolve();
 
   return {
     arm: (name) => (arm = name),
-    async snapshot() {
+    report,
+    async snapshot(keepsLocks) {
       const client = await connected();
-      await client.query('begin isolation level repeatable read');
+      await client.query('begin isolation level repeatable read; savepoint unread');
       const stamp = await read(client, false);
+      if (!keepsLocks) await client.query('rollback to savepoint unread');
       return {
         stamp,
         async readAgain() {
@@ -167,8 +177,7 @@ export async function startReaders(options: ReadersOptions): Promise<Readers> {
       running = false;
       long = false;
       await Promise.all([...looping, longLoop]);
-      const arms = Object.fromEntries(Object.entries(latencies).map(([name, of]) => [name, summary(of)]));
-      return { reads, errors, empty, mixed, changed, stalls, snapshotReads, longTransactions, arms };
+      return report();
     },
   };
 }

@@ -101,7 +101,7 @@ it('waits for an open transaction that has read the view, finishes the half deta
   await reader.query('begin');
   await reader.query('select count(*) from audience_index');
   await publish(2);
-  expect(publishing.logged.at(-1)).toMatch(/^old publications are left for the next collection: detaching almanac_live\."audience_index_p1" found no lock in 2 s; in the way: pid \d+/);
+  expect(publishing.logged.at(-1)).toMatch(/^old publications are left for the next collection: detaching almanac_live\."audience_index_p1" found no lock in 0\.5 s; in the way: pid \d+/);
   expect((await pool.query(`select inhrelid::regclass::text as name from pg_inherits where inhdetachpending`)).rows).toEqual([{ name: 'almanac_live.audience_index_p1' }]);
   expect((await reader.query('select distinct stamp from audience_index')).rows).toEqual([{ stamp: 5 }]);
   await reader.query('commit');
