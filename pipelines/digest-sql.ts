@@ -7,7 +7,7 @@ import type { ColumnType } from './types';
  * Sums of buckets add up to the sum of the version. `hash` is DuckDB's own: 20 times cheaper than md5, and pinned by a
  * test, because another DuckDB may hash otherwise; the algorithm's name is part of the digest for that day.
  */
-export const DIGEST_ALGORITHM = 'duckdb1';
+const DIGEST_ALGORITHM = 'duckdb1';
 
 /** What the query of {@link digestSql} returns for one table or bucket; integers as text. */
 export interface DigestPart {

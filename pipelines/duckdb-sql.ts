@@ -30,7 +30,8 @@ export function columnsOf(spec: Pick<DatasetSpec, 'columns'>): Column[] {
 
 /** A query over Parquet files with exactly these columns and types; no files give no rows. `where` is a SQL condition. */
 export function versionSelect(columns: readonly Column[], files: readonly string[], where?: string): string {
-  if (files.length === 0) return `select ${columns.map(({ name, type }) => `null::${DUCKDB_TYPES[type]} as ${quoteName(name)}`).join(', ')} where false`;
+  if (files.length === 0)
+    return `select ${columns.map(({ name, type }) => `null::${DUCKDB_TYPES[type]} as ${quoteName(name)}`).join(', ')} where false`;
   const selected = columns.map(({ name, type }) => `${quoteName(name)}::${DUCKDB_TYPES[type]} as ${quoteName(name)}`).join(', ');
   return `select ${selected} from read_parquet([${files.map(quoteText).join(', ')}])${where === undefined ? '' : ` where ${where}`}`;
 }

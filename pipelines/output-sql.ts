@@ -37,7 +37,12 @@ export function selectText(text: string, columns: readonly Column[], before = ''
 }
 
 /** The first way in which a text's columns are not the declared ones, as a sentence about `textName`; undefined when they are. */
-export function schemaFault(textName: string, dataset: string, declared: readonly Column[], returned: readonly DescribedColumn[]): string | undefined {
+export function schemaFault(
+  textName: string,
+  dataset: string,
+  declared: readonly Column[],
+  returned: readonly DescribedColumn[],
+): string | undefined {
   const names = returned.map((column) => column.column_name);
   const repeated = names.find((name, index) => names.indexOf(name) !== index);
   if (repeated !== undefined) return `${textName} returns the column "${repeated}" twice.`;
@@ -46,7 +51,8 @@ export function schemaFault(textName: string, dataset: string, declared: readonl
   const extra = names.find((name) => !declared.some((column) => column.name === name));
   if (extra !== undefined) return `${textName} returns the column "${extra}", which ${dataset} does not declare.`;
   const moved = declared.findIndex(({ name }, index) => names[index] !== name);
-  if (moved >= 0) return `${textName} returns "${names[moved]}" as column ${moved + 1}, where ${dataset} declares "${declared[moved]?.name}".`;
+  if (moved >= 0)
+    return `${textName} returns "${names[moved]}" as column ${moved + 1}, where ${dataset} declares "${declared[moved]?.name}".`;
   const types = new Map(returned.map((column) => [column.column_name, column.column_type]));
   const wrong = declared.find(({ name, type }) => types.get(name) !== UNTYPED && !ACCEPTED[type].test(types.get(name) ?? ''));
   return wrong && `${textName} returns "${wrong.name}" as ${types.get(wrong.name)}, which is no ${wrong.type}, as ${dataset} declares it.`;

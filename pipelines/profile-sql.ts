@@ -54,7 +54,9 @@ export function readProfile(row: Readonly<Record<string, unknown>>, columns: rea
   return {
     digest: { rows: String(row['rows']), first: String(row['first']), second: String(row['second']) },
     rows: Number(row['rows']),
-    columns: Object.fromEntries(columns.map(({ name }, i) => [name, { nulls: Number(row[`nulls_${i}`]), min: row[`min_${i}`], max: row[`max_${i}`] }])),
+    columns: Object.fromEntries(
+      columns.map(({ name }, i) => [name, { nulls: Number(row[`nulls_${i}`]), min: row[`min_${i}`], max: row[`max_${i}`] }]),
+    ),
     keysUnique: row['keys_unique'] === true,
     misplaced: Number(row['misplaced']),
   };

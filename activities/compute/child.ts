@@ -41,7 +41,10 @@ interface Pending {
 function program(): string[] {
   if (!__filename.endsWith('.ts')) return [path.join(__dirname, 'duckdb-child.js')];
   const source = path.join(__dirname, 'duckdb-child.ts');
-  return ['-e', `require(${JSON.stringify(require.resolve('jiti'))}).createJiti(${JSON.stringify(source)}).import(${JSON.stringify(source)})`];
+  return [
+    '-e',
+    `require(${JSON.stringify(require.resolve('jiti'))}).createJiti(${JSON.stringify(source)}).import(${JSON.stringify(source)})`,
+  ];
 }
 
 /** One DuckDB process and the conversation with it. */

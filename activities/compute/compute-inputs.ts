@@ -39,7 +39,9 @@ export async function resolveInputs(context: StageContext, spec: ComputeSpec, wi
 }
 
 function broken(context: StageContext, what: string): AlmanacError {
-  return new AlmanacError('internal', `The stage ${context.stage.id} ${what}.`, { next: '`almanac show RUN` names the stages that are not done; retry the one that writes it.' });
+  return new AlmanacError('internal', `The stage ${context.stage.id} ${what}.`, {
+    next: '`almanac show RUN` names the stages that are not done; retry the one that writes it.',
+  });
 }
 
 /** How the passes of a stage are cut: as its output is, else as the first bucketed input is; undefined for one pass over everything. */
@@ -49,7 +51,11 @@ export function bucketsOfPasses(spec: ComputeSpec, output: DatasetSpec, inputs: 
 }
 
 /** The views of one pass: bucketed inputs restricted to the bucket, others whole. */
-export function passViews(inputs: readonly Input[], pass: { buckets: Buckets; bucket: number } | undefined, readable: (path: string) => string): PassViews {
+export function passViews(
+  inputs: readonly Input[],
+  pass: { buckets: Buckets; bucket: number } | undefined,
+  readable: (path: string) => string,
+): PassViews {
   let rows = 0;
   const views = inputs.map((input) => {
     const cut = pass && input.spec.buckets?.by === pass.buckets.by ? pass : undefined;
@@ -60,7 +66,11 @@ export function passViews(inputs: readonly Input[], pass: { buckets: Buckets; bu
   return { rows, sql: views.join(';\n') };
 }
 
-function inputSelect({ spec, manifest }: Input, cut: { buckets: Buckets; bucket: number } | undefined, readable: (path: string) => string): PassViews {
+function inputSelect(
+  { spec, manifest }: Input,
+  cut: { buckets: Buckets; bucket: number } | undefined,
+  readable: (path: string) => string,
+): PassViews {
   const columns: readonly Column[] = manifest?.columns ?? columnsOf(spec);
   const all = manifest?.files ?? [];
   const written = manifest?.buckets;
@@ -70,6 +80,10 @@ function inputSelect({ spec, manifest }: Input, cut: { buckets: Buckets; bucket:
   const where = cut === undefined || byFile ? undefined : `${bucketExpression(cut.buckets.by, cut.buckets.count)} = ${cut.bucket}`;
   return {
     rows: files.reduce((sum, file) => sum + file.rows, 0),
-    sql: versionSelect(columns, files.map((file) => readable(file.path)), where),
+    sql: versionSelect(
+      columns,
+      files.map((file) => readable(file.path)),
+      where,
+    ),
   };
 }

@@ -32,7 +32,13 @@ export const computeStage: StageBody = async (context) => {
   const usesBootstrap = context.bootstrap && context.stage.bootstrapHash !== undefined;
   const inputs = await resolveInputs(context, spec, usesBootstrap);
   const refs = inputs.map((input) => input.ref).filter((ref) => ref !== undefined);
-  const key = candidateKey({ run: context.run, stage: context.stage.id, stageHash: context.stage.hash, inputs: refs, bootstrap: context.bootstrap });
+  const key = candidateKey({
+    run: context.run,
+    stage: context.stage.id,
+    stageHash: context.stage.hash,
+    inputs: refs,
+    bootstrap: context.bootstrap,
+  });
   const earlier = await context.datasets.find(spec.writes, context.window.key, key);
   if (earlier) {
     context.log(`an earlier attempt finished ${earlier.dataset} version ${earlier.version}: ${earlier.rows} rows adopted`);
@@ -75,12 +81,20 @@ function computeSpec({ stage }: StageContext): ComputeSpec {
   return stage.spec;
 }
 
-async function prepare(context: StageContext, spec: ComputeSpec, dataset: string, inputs: readonly Input[], usesBootstrap: boolean): Promise<Computation> {
+async function prepare(
+  context: StageContext,
+  spec: ComputeSpec,
+  dataset: string,
+  inputs: readonly Input[],
+  usesBootstrap: boolean,
+): Promise<Computation> {
   const { plan, stage, window } = context;
   const output = plan.datasets[dataset];
   const hash = usesBootstrap ? stage.bootstrapHash : stage.sqlHash;
   if (output === undefined || hash === undefined) {
-    throw new AlmanacError('internal', `The plan of stage ${stage.id} lacks ${output ? 'its SQL text' : `the dataset ${dataset}`}.`, { next: '`almanac validate`, then start the run anew with `--again`.' });
+    throw new AlmanacError('internal', `The plan of stage ${stage.id} lacks ${output ? 'its SQL text' : `the dataset ${dataset}`}.`, {
+      next: '`almanac validate`, then start the run anew with `--again`.',
+    });
   }
   const textName = `pipelines/${plan.pipeline}/sql/${(usesBootstrap ? spec.bootstrap : spec.sql) ?? hash}`;
   const text = renderSql(await context.text(hash), { ...windowValues(window), ...plan.params }, textName);
@@ -93,29 +107,34 @@ async function compute(context: StageContext, computation: Computation, session:
   const writer = new VersionWriter(session, output, scratch);
   const buckets = bucketsOfPasses(computation.spec, output, inputs);
   const passes = buckets ? Array.from({ length: buckets.count }, (_, bucket) => ({ buckets, bucket })) : [undefined];
-  const viewsOf = (pass: (typeof passes)[number]): ReturnType<typeof passViews> => passViews(inputs, pass, (path) => context.store.readable(path));
+  const viewsOf = (pass: (typeof passes)[number]): ReturnType<typeof passViews> =>
+    passViews(inputs, pass, (path) => context.store.readable(path));
   await session.exec(viewsOf(passes[0]).sql || 'select 1', { name: `the inputs of ${context.stage.id}` });
   await checkSchema(session, computation);
 
   // Rows go straight to their file unless what is cut is not what is written.
   const staged = (buckets !== undefined) !== (output.buckets !== undefined);
-  await timed(context, `computed ${dataset} in ${passes.length === 1 ? 'one pass' : `${passes.length} buckets`} from ${rowsIn(inputs)} rows`, async () => {
-    for (const [index, pass] of passes.entries()) {
-      const views = viewsOf(pass);
-      if (index > 0) await session.exec(views.sql);
-      const label = (linesBefore: number): StatementLabel => ({ name: textName, linesBefore });
-      if (staged) {
-        const before = index === 0 ? `create schema if not exists almanac; create table ${STAGED} as ` : `insert into ${STAGED} `;
-        const { sql, linesBefore } = selectText(text, writer.columns, before);
-        await session.exec(sql, label(linesBefore));
-      } else {
-        const { sql, linesBefore } = selectText(text, writer.columns);
-        await writer.write(sql, { ...(pass && { bucket: pass.bucket, expectedRows: views.rows }), label: label(linesBefore) });
+  await timed(
+    context,
+    `computed ${dataset} in ${passes.length === 1 ? 'one pass' : `${passes.length} buckets`} from ${rowsIn(inputs)} rows`,
+    async () => {
+      for (const [index, pass] of passes.entries()) {
+        const views = viewsOf(pass);
+        if (index > 0) await session.exec(views.sql);
+        const label = (linesBefore: number): StatementLabel => ({ name: textName, linesBefore });
+        if (staged) {
+          const before = index === 0 ? `create schema if not exists almanac; create table ${STAGED} as ` : `insert into ${STAGED} `;
+          const { sql, linesBefore } = selectText(text, writer.columns, before);
+          await session.exec(sql, label(linesBefore));
+        } else {
+          const { sql, linesBefore } = selectText(text, writer.columns);
+          await writer.write(sql, { ...(pass && { bucket: pass.bucket, expectedRows: views.rows }), label: label(linesBefore) });
+        }
+        await context.point(`pass-${index}`);
       }
-      await context.point(`pass-${index}`);
-    }
-    if (staged) await writeStaged(writer, output.buckets);
-  });
+      if (staged) await writeStaged(writer, output.buckets);
+    },
+  );
   return timed(context, `measured ${dataset}`, async () => {
     const { measured, ...written } = await writer.finish();
     if (measured.misplaced > 0) throw misplaced(computation, measured.misplaced);
@@ -145,10 +164,14 @@ async function writeStaged(writer: VersionWriter, buckets: Buckets | undefined):
 }
 
 function misplaced({ textName, output, dataset }: Computation, rows: number): AlmanacError {
-  return new AlmanacError('compute.bucket', `${textName} returned rows of ${dataset} whose ${output.buckets?.by} belongs to another bucket than it read (${rows} found).`, {
-    next: `Return ${output.buckets?.by} as it was read, or declare the stage without \`each: 'bucket'\`.`,
-    details: { dataset, text: textName, rows },
-  });
+  return new AlmanacError(
+    'compute.bucket',
+    `${textName} returned rows of ${dataset} whose ${output.buckets?.by} belongs to another bucket than it read (${rows} found).`,
+    {
+      next: `Return ${output.buckets?.by} as it was read, or declare the stage without \`each: 'bucket'\`.`,
+      details: { dataset, text: textName, rows },
+    },
+  );
 }
 
 function stageOutput(inputs: readonly Input[], manifest: Manifest): StageOutput {

@@ -29,7 +29,9 @@ export function createDuckDbEngine(options: DuckDbEngineOptions): Engine {
   async function session<T>(limits: SessionLimits, signal: AbortSignal, body: (session: EngineSession) => Promise<T>): Promise<T> {
     const killsBefore = kernelMemoryKills();
     const fail = (error: unknown, label?: StatementLabel): unknown =>
-      signal.aborted ? reason(signal) : engineFailure(error, { limits, ...(label && { label }), kernelKilled: kernelMemoryKills() > killsBefore });
+      signal.aborted
+        ? reason(signal)
+        : engineFailure(error, { limits, ...(label && { label }), kernelKilled: kernelMemoryKills() > killsBefore });
     const child = await pool.acquire(signal).catch((error: unknown) => {
       throw fail(error);
     });

@@ -29,13 +29,21 @@ function statementFailure(error: StatementFailed, { limits, label }: FailureScen
   const details = { ...(label && { statement: label.name }), ...(line !== undefined && { line }), duckdb: text };
   // The temp directory's limit is reported as an Out of Memory Error, so disk goes first.
   if (DISK_FULL.test(error.message)) {
-    return new AlmanacError('engine.disk', `${place}the disk is full: ${firstLine(text)}`, { next: 'Free space on the disk of ALMANAC_HOME (`almanac dataset gc`), then retry the stage.', details });
+    return new AlmanacError('engine.disk', `${place}the disk is full: ${firstLine(text)}`, {
+      next: 'Free space on the disk of ALMANAC_HOME (`almanac dataset gc`), then retry the stage.',
+      details,
+    });
   }
   if (OUT_OF_MEMORY.test(error.message)) return memoryFailure(`${place}${firstLine(text)}`, limits, details);
   if (BROKEN.test(error.message)) {
-    return new AlmanacError('engine.lost', `${place}DuckDB failed: ${firstLine(text)}`, { next: 'Retry the stage; if it stays, look at the disk and the log of the worker.', details });
+    return new AlmanacError('engine.lost', `${place}DuckDB failed: ${firstLine(text)}`, {
+      next: 'Retry the stage; if it stays, look at the disk and the log of the worker.',
+      details,
+    });
   }
-  const next = label ? `Correct ${label.name}${line === undefined ? '' : ` at line ${line}`}, then retry the stage.` : 'Correct the SQL the message shows, then retry the stage.';
+  const next = label
+    ? `Correct ${label.name}${line === undefined ? '' : ` at line ${line}`}, then retry the stage.`
+    : 'Correct the SQL the message shows, then retry the stage.';
   return new AlmanacError('engine.sql', `${place}${text}`, { next, details });
 }
 
@@ -47,20 +55,26 @@ function endFailure(end: ChildEnd, { limits, label, kernelKilled }: FailureScene
   if (!end.killed && ((end.signal === 'SIGKILL' && kernelKilled) || OUT_OF_MEMORY.test(stderr))) {
     return memoryFailure(`${place}the system killed the DuckDB process for memory`, limits, details);
   }
-  return new AlmanacError('engine.lost', `${place}the DuckDB process ended ${how} before it answered`, { next: 'Retry the stage; nothing was written.', details });
+  return new AlmanacError('engine.lost', `${place}the DuckDB process ended ${how} before it answered`, {
+    next: 'Retry the stage; nothing was written.',
+    details,
+  });
 }
 
 function memoryFailure(message: string, limits: SessionLimits, details: Record<string, unknown>): AlmanacError {
   const mebibytes = Math.round(limits.memoryBytes / 2 ** 20);
   return new AlmanacError('engine.memory', `${message} (limit ${mebibytes} MiB, ${limits.threads} threads)`, {
-    next: 'Raise ALMANAC_MEMORY, or declare the stage `each: \'bucket\'` over more buckets; then retry it.',
+    next: "Raise ALMANAC_MEMORY, or declare the stage `each: 'bucket'` over more buckets; then retry it.",
     details: { ...details, memoryBytes: limits.memoryBytes, threads: limits.threads },
   });
 }
 
 /** DuckDB counts lines of what it was sent; authors count those of their file. */
 function locate(message: string, label: StatementLabel | undefined): { text: string; line?: number } {
-  const text = message.replace(/^Failed to extract statements: /, '').replace(/\s*Possible solutions:[\s\S]*$/, '').trim();
+  const text = message
+    .replace(/^Failed to extract statements: /, '')
+    .replace(/\s*Possible solutions:[\s\S]*$/, '')
+    .trim();
   const found = /^LINE (\d+):/m.exec(text);
   if (!found) return { text };
   const line = Math.max(1, Number(found[1]) - (label?.linesBefore ?? 0));

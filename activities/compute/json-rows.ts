@@ -13,7 +13,7 @@ import {
 const MICROS_PER_MILLI = 1000n;
 
 /** ISO 8601 in UTC: milliseconds as `Date` writes them, all six digits where there are microseconds. */
-export function isoInstant(micros: bigint): string {
+function isoInstant(micros: bigint): string {
   const rest = ((micros % MICROS_PER_MILLI) + MICROS_PER_MILLI) % MICROS_PER_MILLI;
   const iso = new Date(Number((micros - rest) / MICROS_PER_MILLI)).toISOString();
   return rest === 0n ? iso : `${iso.slice(0, -1)}${String(rest).padStart(3, '0')}Z`;

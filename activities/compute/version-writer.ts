@@ -13,7 +13,8 @@ const PARTS = 'almanac.parts';
 const PLACEMENT_SAMPLE = 100_000;
 
 /** What the writer knows of a version once all its files are written; the rest of a candidate is the stage's. */
-export type WrittenVersion = Pick<CandidateInput, 'digest' | 'columns' | 'files'> & Partial<Pick<CandidateInput, 'buckets' | 'minKey' | 'maxKey' | 'profile' | 'pii'>>;
+export type WrittenVersion = Pick<CandidateInput, 'digest' | 'columns' | 'files'> &
+  Partial<Pick<CandidateInput, 'buckets' | 'minKey' | 'maxKey' | 'profile' | 'pii'>>;
 
 /** Writes one version's files into a scratch directory and measures each from the file as written. */
 export class VersionWriter {
@@ -41,7 +42,9 @@ export class VersionWriter {
       ...this.#placement(bucket, expectedRows),
     });
     const parts = `select ${part} as part, * from (${measured})`;
-    await this.session.exec(part === 0 ? `create schema if not exists almanac; create table ${PARTS} as ${parts}` : `insert into ${PARTS} ${parts}`);
+    await this.session.exec(
+      part === 0 ? `create schema if not exists almanac; create table ${PARTS} as ${parts}` : `insert into ${PARTS} ${parts}`,
+    );
   }
 
   /** The version as measured; files without rows are left out. */
@@ -51,7 +54,9 @@ export class VersionWriter {
     const measured = readProfile(total ?? {}, columns);
     const counts = await this.session.rows<{ part: number; rows: string }>(`select part, "rows" from ${PARTS}`);
     const rows = new Map(counts.map((count) => [count.part, Number(count.rows)]));
-    const files: ScratchFile[] = this.#written.map((file, part) => ({ ...file, rows: rows.get(part) ?? 0 })).filter((file) => file.rows > 0);
+    const files: ScratchFile[] = this.#written
+      .map((file, part) => ({ ...file, rows: rows.get(part) ?? 0 }))
+      .filter((file) => file.rows > 0);
     const key = dataset.key;
     return {
       measured,
@@ -60,9 +65,18 @@ export class VersionWriter {
       files,
       ...(dataset.buckets && { buckets: dataset.buckets }),
       ...(dataset.pii && { pii: dataset.pii }),
-      ...(key && measured.rows > 0 && { minKey: key.map((name) => measured.columns[name]?.min), maxKey: key.map((name) => measured.columns[name]?.max) }),
+      ...(key &&
+        measured.rows > 0 && {
+          minKey: key.map((name) => measured.columns[name]?.min),
+          maxKey: key.map((name) => measured.columns[name]?.max),
+        }),
       profile: {
-        columns: Object.fromEntries(Object.entries(measured.columns).map(([name, { nulls, min, max }]) => [name, dataset.pii?.includes(name) ? { nulls } : { nulls, min, max }])),
+        columns: Object.fromEntries(
+          Object.entries(measured.columns).map(([name, { nulls, min, max }]) => [
+            name,
+            dataset.pii?.includes(name) ? { nulls } : { nulls, min, max },
+          ]),
+        ),
         ...(key && { duplicateKeys: await this.#duplicateKeys(key, measured, files) }),
       },
     };
@@ -72,7 +86,9 @@ export class VersionWriter {
   async #duplicateKeys(key: readonly string[], measured: Profile, files: readonly ScratchFile[]): Promise<number> {
     const apart = files.length <= 1 || (this.dataset.buckets !== undefined && key.includes(this.dataset.buckets.by));
     if (files.length === 0 || (apart && measured.keysUnique)) return 0;
-    const [counted] = await this.session.rows(duplicateKeysSql(`read_parquet([${files.map(({ file }) => quoteText(file)).join(', ')}])`, key));
+    const [counted] = await this.session.rows(
+      duplicateKeysSql(`read_parquet([${files.map(({ file }) => quoteText(file)).join(', ')}])`, key),
+    );
     return Number(counted?.['duplicates']);
   }
 
@@ -81,6 +97,8 @@ export class VersionWriter {
     if (!buckets || bucket === undefined || expectedRows === undefined) return {};
     const elsewhere = `${bucketExpression(buckets.by, buckets.count)} <> ${bucket}`;
     const oneIn = Math.max(1, Math.floor(expectedRows / PLACEMENT_SAMPLE));
-    return { misplaced: oneIn === 1 ? elsewhere : `case when hash(${quoteName(buckets.by)}) % ${oneIn} = 0 then ${elsewhere} else false end` };
+    return {
+      misplaced: oneIn === 1 ? elsewhere : `case when hash(${quoteName(buckets.by)}) % ${oneIn} = 0 then ${elsewhere} else false end`,
+    };
   }
 }

@@ -59,7 +59,8 @@ export class StageHarness implements AsyncDisposable {
       const written = [];
       for (const bucket of buckets) {
         const file = path.join(scratch, `${bucket ?? 'all'}.parquet`);
-        const where = bucket === undefined || !spec.buckets ? '' : ` where ${bucketExpression(spec.buckets.by, spec.buckets.count)} = ${bucket}`;
+        const where =
+          bucket === undefined || !spec.buckets ? '' : ` where ${bucketExpression(spec.buckets.by, spec.buckets.count)} = ${bucket}`;
         await session.exec(`copy (from landed${where}) to ${quoteText(file)} (format parquet)`);
         const [part] = await session.rows<DigestPart & Record<string, unknown>>(digestSql(`read_parquet(${quoteText(file)})`, columns));
         if (!part) throw new Error('a digest query returned nothing');
@@ -88,8 +89,13 @@ export class StageHarness implements AsyncDisposable {
   async rows(ref: VersionRef | undefined): Promise<Record<string, unknown>[]> {
     if (!ref) throw new Error('the stage wrote no version');
     const manifest = await this.datasets.manifest(ref);
-    const select = versionSelect(manifest.columns, manifest.files.map((file) => this.store.readable(file.path)));
-    return this.engine.session({ memoryBytes: 1e9, threads: 1 }, new AbortController().signal, (session) => session.rows(`from (${select}) order by all`));
+    const select = versionSelect(
+      manifest.columns,
+      manifest.files.map((file) => this.store.readable(file.path)),
+    );
+    return this.engine.session({ memoryBytes: 1e9, threads: 1 }, new AbortController().signal, (session) =>
+      session.rows(`from (${select}) order by all`),
+    );
   }
 
   context(request: StageRequest): HarnessContext {
@@ -115,7 +121,15 @@ export class StageHarness implements AsyncDisposable {
       clock: systemClock,
       text: (hash) => (texts[hash] === undefined ? Promise.reject(new Error(`no text ${hash}`)) : Promise.resolve(texts[hash])),
       run: { pipeline: 'example', window: DAY.key, branch: 'main', generation: request.generation ?? 1 },
-      plan: { hash: 'plan', pipeline: 'example', chain: 'ordered', window: { every: 'day', timezone: 'UTC' }, params: request.params ?? {}, datasets: this.specs, stages: [stage] },
+      plan: {
+        hash: 'plan',
+        pipeline: 'example',
+        chain: 'ordered',
+        window: { every: 'day', timezone: 'UTC' },
+        params: request.params ?? {},
+        datasets: this.specs,
+        stages: [stage],
+      },
       stage,
       window: DAY,
       attempt: 1,

@@ -44,7 +44,10 @@ type Add = readonly [user: string, segment: number, second: number];
 
 function addsSql(adds: readonly Add[]): string {
   if (adds.length === 0) return "select ''::VARCHAR as user_id, 0::BIGINT as segment_id, timestamp '2026-01-01' as seen where false";
-  const rows = adds.map(([user, segment, second]) => `('${user.replaceAll("'", "''")}', ${segment}::BIGINT, timestamp '2026-11-20' + interval (${second}) second)`);
+  const rows = adds.map(
+    ([user, segment, second]) =>
+      `('${user.replaceAll("'", "''")}', ${segment}::BIGINT, timestamp '2026-11-20' + interval (${second}) second)`,
+  );
   return `select * from (values ${rows.join(', ')}) as t(user_id, segment_id, seen)`;
 }
 
@@ -61,7 +64,14 @@ async function failure(request: StageRequest): Promise<{ code: string; message: 
   );
 }
 
-const SOME: Add[] = [['ann', 1, 0], ['ann', 2, 5], ['bob', 1, 7], ['Zoë', 3, 9], ['', 1, 11], ['bob', 1, 8]];
+const SOME: Add[] = [
+  ['ann', 1, 0],
+  ['ann', 2, 5],
+  ['bob', 1, 7],
+  ['Zoë', 3, 9],
+  ['', 1, 11],
+  ['bob', 1, 8],
+];
 
 test('writes a version whose manifest says what it holds and what it was made of', async () => {
   const adds = await harness.version('adds', addsSql(SOME));
@@ -84,18 +94,28 @@ test('writes a version whose manifest says what it holds and what it was made of
     pii: ['user_id'],
     profile: {
       duplicateKeys: 0,
-      columns: { user_id: { nulls: 0 }, segment_id: { nulls: 0, min: '1', max: '3' }, seen: { nulls: 0, min: '2026-11-20T00:00:00.000Z', max: '2026-11-20T00:00:11.000Z' } },
+      columns: {
+        user_id: { nulls: 0 },
+        segment_id: { nulls: 0, min: '1', max: '3' },
+        seen: { nulls: 0, min: '2026-11-20T00:00:00.000Z', max: '2026-11-20T00:00:11.000Z' },
+      },
     },
     provenance: { stage: 'compute', attempt: 1, inputs: [adds] },
   });
   expect(manifest.profile?.columns['user_id']).not.toHaveProperty('min');
   expect(new Set(manifest.files.map((file) => file.bucket)).size).toBe(manifest.files.length);
   expect(context.children).toHaveLength(1);
-  expect(context.lines.join('\n')).toMatch(/computed state in 4 buckets from 6 rows: \d+\.\d{3} s\n.*measured state: .* s\n.*committed state: /);
+  expect(context.lines.join('\n')).toMatch(
+    /computed state in 4 buckets from 6 rows: \d+\.\d{3} s\n.*measured state: .* s\n.*committed state: /,
+  );
 });
 
 test('bucketed equals unbucketed, for any state and adds', async () => {
-  const add = fc.tuple(fc.constantFrom('', 'a', 'b', "o'c", 'Zoë', 'u1', 'u2', 'u3', 'u4', '🎈'), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 0, max: 86_399 }));
+  const add = fc.tuple(
+    fc.constantFrom('', 'a', 'b', "o'c", 'Zoë', 'u1', 'u2', 'u3', 'u4', '🎈'),
+    fc.integer({ min: 1, max: 3 }),
+    fc.integer({ min: 0, max: 86_399 }),
+  );
   let generation = 100;
   await fc.assert(
     fc.asyncProperty(fc.array(add, { maxLength: 12 }), fc.array(add, { maxLength: 12 }), async (before, today) => {
@@ -118,11 +138,20 @@ test('bucketed equals unbucketed, for any state and adds', async () => {
 }, 120_000);
 
 test('counts of buckets are collected in one file, unbucketed inputs are read whole in each', async () => {
-  const state = await harness.version('state', addsSql([['ann', 1, 0], ['bob', 1, 0], ['cyd', 2, 0]]));
+  const state = await harness.version(
+    'state',
+    addsSql([
+      ['ann', 1, 0],
+      ['bob', 1, 0],
+      ['cyd', 2, 0],
+    ]),
+  );
   const names = await harness.version('names', "select * from (values (1::BIGINT, 'one'), (2, 'two')) as t(segment_id, name)");
   const ref = await run({
     spec: { reads: { state: 'state', names: 'names' }, sql: 'count.sql', writes: 'bucket_counts', each: 'bucket' },
-    texts: { 'count.sql': 'select names.segment_id, count(distinct user_id) as users from names left join state using (segment_id) group by 1' },
+    texts: {
+      'count.sql': 'select names.segment_id, count(distinct user_id) as users from names left join state using (segment_id) group by 1',
+    },
     inputs: { state, names },
   });
   const rows = await harness.rows(ref);
@@ -143,8 +172,17 @@ test('rows nobody has: no input rows give an empty version with all its columns'
   const adds = await harness.version('adds', addsSql([]), '2026-11-18');
   const ref = await run(update({ inputs: { adds } }));
   const manifest = await harness.datasets.manifest(ref as VersionRef);
-  expect(manifest).toMatchObject({ rows: 0, files: [], columns: [{ name: 'user_id' }, { name: 'segment_id' }, { name: 'seen' }], profile: { duplicateKeys: 0 } });
-  const next = await run({ spec: { reads: { state: 'state' }, sql: 'count.sql', writes: 'counts' }, texts: { 'count.sql': COUNT_USERS }, inputs: { state: ref as VersionRef } });
+  expect(manifest).toMatchObject({
+    rows: 0,
+    files: [],
+    columns: [{ name: 'user_id' }, { name: 'segment_id' }, { name: 'seen' }],
+    profile: { duplicateKeys: 0 },
+  });
+  const next = await run({
+    spec: { reads: { state: 'state' }, sql: 'count.sql', writes: 'counts' },
+    texts: { 'count.sql': COUNT_USERS },
+    inputs: { state: ref as VersionRef },
+  });
   expect(await harness.rows(next)).toEqual([]);
 });
 
@@ -152,7 +190,10 @@ test('a bootstrap run uses the bootstrap text and no predecessor', async () => {
   const adds = await harness.version('adds', addsSql(SOME));
   const state = await harness.version('state', addsSql([['gone', 1, 0]]), '2026-11-19');
   const spec = { ...update().spec, bootstrap: 'bootstrap.sql' };
-  const texts = { 'update.sql': UPDATE, 'bootstrap.sql': 'select user_id, segment_id, max(seen) as seen from adds where seen < $window_end group by all' };
+  const texts = {
+    'update.sql': UPDATE,
+    'bootstrap.sql': 'select user_id, segment_id, max(seen) as seen from adds where seen < $window_end group by all',
+  };
   const inputs = { adds, 'previous:state': state };
   const bootstrapped = await run({ spec, texts, inputs, bootstrap: true });
   const updated = await run({ spec, texts, inputs });
@@ -164,10 +205,15 @@ test('a bootstrap run uses the bootstrap text and no predecessor', async () => {
 test('placeholders are the window and the params', async () => {
   const ref = await run({
     spec: { sql: 'typed.sql', writes: 'typed' },
-    texts: { 'typed.sql': "select 0.25 as share, $as_of as day, $window_end as seen_at, $limit as n, $window_start < $window_end as ok, $who as name" },
+    texts: {
+      'typed.sql':
+        'select 0.25 as share, $as_of as day, $window_end as seen_at, $limit as n, $window_start < $window_end as ok, $who as name',
+    },
     params: { limit: 7, who: "o'c" },
   });
-  expect(await harness.rows(ref)).toEqual([{ share: 0.25, day: '2026-11-20', seen_at: '2026-11-21T00:00:00.000Z', n: 7, ok: true, name: "o'c" }]);
+  expect(await harness.rows(ref)).toEqual([
+    { share: 0.25, day: '2026-11-20', seen_at: '2026-11-21T00:00:00.000Z', n: 7, ok: true, name: "o'c" },
+  ]);
 });
 
 test("engine 'none' is a join point", async () => {
@@ -182,7 +228,13 @@ test('a finished candidate is adopted and nothing is computed twice', async () =
   const first = await computeStage(harness.context(request));
   const again = harness.context(request);
   const second = await computeStage(again);
-  expect(second).toMatchObject({ adopted: true, versions: first.versions, rowsIn: first.rowsIn, rowsOut: first.rowsOut, bytesOut: first.bytesOut });
+  expect(second).toMatchObject({
+    adopted: true,
+    versions: first.versions,
+    rowsIn: first.rowsIn,
+    rowsOut: first.rowsOut,
+    bytesOut: first.bytesOut,
+  });
   expect(again.children).toEqual([]);
   const other = harness.context({ ...request, generation: 21 });
   expect((await computeStage(other)).versions[0]?.version).not.toBe(first.versions[0]?.version);
@@ -233,7 +285,9 @@ describe('what an author can do wrong', () => {
 
   test('rows of another bucket are refused before they are committed', async () => {
     const adds = await harness.version('adds', addsSql(SOME));
-    const error = await failure(update({ inputs: { adds }, texts: { 'update.sql': "select user_id || '!' as user_id, segment_id, seen from adds" }, generation: 40 }));
+    const error = await failure(
+      update({ inputs: { adds }, texts: { 'update.sql': "select user_id || '!' as user_id, segment_id, seen from adds" }, generation: 40 }),
+    );
     expect(error).toMatchObject({ code: 'compute.bucket' });
     expect(error.message).toContain('user_id');
   });
@@ -253,13 +307,21 @@ describe('the machine', () => {
   });
 
   test('a query that needs more memory than its limit is engine.memory', async () => {
-    const error = await failure(heavy('select len(list(hash(range)::text)) as segment_id, 1 as users from range(20000000)', { memoryBytes: 100e6, threads: 2 }));
+    const error = await failure(
+      heavy('select len(list(hash(range)::text)) as segment_id, 1 as users from range(20000000)', { memoryBytes: 100e6, threads: 2 }),
+    );
     expect(error).toMatchObject({ code: 'engine.memory', details: { statement: 'pipelines/example/sql/heavy.sql' } });
   });
 
   test('a cancel stops the stage within a second; its child is idle or dead', async () => {
     const cancel = new AbortController();
-    const context = harness.context({ ...heavy('select 1 as segment_id, sum(hash(a.range * b.range))::bigint as users from range(10000000) a, range(1000000) b', { memoryBytes: 300e6, threads: 2 }), signal: cancel.signal });
+    const context = harness.context({
+      ...heavy('select 1 as segment_id, sum(hash(a.range * b.range))::bigint as users from range(10000000) a, range(1000000) b', {
+        memoryBytes: 300e6,
+        threads: 2,
+      }),
+      signal: cancel.signal,
+    });
     let aborted = 0;
     const stage = computeStage({
       ...context,
@@ -274,6 +336,10 @@ describe('the machine', () => {
     await expect(stage).rejects.toThrow('cancelled');
     expect(performance.now() - aborted).toBeLessThan(1000);
     expect(context.children.every(isAlive)).toBe(true);
-    expect(await harness.engine.session({ memoryBytes: 1e8, threads: 1 }, new AbortController().signal, (session) => session.rows('select 1::integer as one'))).toEqual([{ one: 1 }]);
+    expect(
+      await harness.engine.session({ memoryBytes: 1e8, threads: 1 }, new AbortController().signal, (session) =>
+        session.rows('select 1::integer as one'),
+      ),
+    ).toEqual([{ one: 1 }]);
   });
 });

@@ -31,7 +31,10 @@ afterEach(async () => {
   rmSync(scratch, { recursive: true });
 });
 
-function session<T>(body: (session: EngineSession) => Promise<T>, options: { limits?: typeof LIMITS; signal?: AbortSignal } = {}): Promise<T> {
+function session<T>(
+  body: (session: EngineSession) => Promise<T>,
+  options: { limits?: typeof LIMITS; signal?: AbortSignal } = {},
+): Promise<T> {
   return engine.session(options.limits ?? LIMITS, options.signal ?? forever, (leased) => {
     seen.push(leased.child);
     return body(leased);
@@ -54,8 +57,15 @@ describe('a session', () => {
     );
     expect(rows).toEqual([
       {
-        big: '9007199254740993', small: 1, exact: '1.50', real: 0.5, nothing: null,
-        at: '2026-11-20T01:02:03.004Z', fine: '1969-12-31T23:59:59.999999Z', zoned: '2026-01-01T00:00:00.000Z', day: '2026-11-20',
+        big: '9007199254740993',
+        small: 1,
+        exact: '1.50',
+        real: 0.5,
+        nothing: null,
+        at: '2026-11-20T01:02:03.004Z',
+        fine: '1969-12-31T23:59:59.999999Z',
+        zoned: '2026-01-01T00:00:00.000Z',
+        day: '2026-11-20',
       },
     ]);
   });
@@ -86,7 +96,9 @@ describe('a session', () => {
       return s.child;
     });
     const [settings] = await session((s) =>
-      s.rows("select current_setting('threads')::text as threads, current_setting('TimeZone') as zone, (select count(*) from duckdb_tables()) as tables"),
+      s.rows(
+        "select current_setting('threads')::text as threads, current_setting('TimeZone') as zone, (select count(*) from duckdb_tables()) as tables",
+      ),
     );
     expect(seen[1]).toEqual(first);
     expect(settings).toEqual({ threads: '2', zone: 'UTC', tables: '0' });
@@ -108,7 +120,7 @@ describe('a session', () => {
 });
 
 describe('a statement that fails', () => {
-  test('names the author\'s file and line, whatever was put around the text', async () => {
+  test("names the author's file and line, whatever was put around the text", async () => {
     const text = 'select 1 as one,\n  no_such_column\nfrom range(3)';
     const error = await failure(session((s) => s.exec(`create table out as\n${text}`, { name: 'update-udb.sql', linesBefore: 1 })));
     expect(error).toMatchObject({ code: 'engine.sql', details: { statement: 'update-udb.sql', line: 2 } });
@@ -118,7 +130,7 @@ describe('a statement that fails', () => {
   });
 
   test('is engine.memory when the limit is too small, and the next lease works', async () => {
-    const greedy = (s: EngineSession): Promise<unknown> => s.rows("select list(hash(range)::text) as all from range(20000000)", 1);
+    const greedy = (s: EngineSession): Promise<unknown> => s.rows('select list(hash(range)::text) as all from range(20000000)', 1);
     const error = await failure(session(greedy, { limits: { memoryBytes: 100e6, threads: 2 } }));
     expect(error).toMatchObject({ code: 'engine.memory', details: { memoryBytes: 100e6 } });
     expect(await session((s) => s.rows('select 1::integer as one'))).toEqual([{ one: 1 }]);
@@ -126,10 +138,13 @@ describe('a statement that fails', () => {
 
   test('is engine.disk when there is no room to spill', async () => {
     const error = await failure(
-      session(async (s) => {
-        await s.exec("set max_temp_directory_size = '10MB'");
-        await s.exec('create table t as select hash(range)::text as v from range(20000000)');
-      }, { limits: { memoryBytes: 100e6, threads: 2 } }),
+      session(
+        async (s) => {
+          await s.exec("set max_temp_directory_size = '10MB'");
+          await s.exec('create table t as select hash(range)::text as v from range(20000000)');
+        },
+        { limits: { memoryBytes: 100e6, threads: 2 } },
+      ),
     );
     expect(error).toMatchObject({ code: 'engine.disk' });
   });
@@ -140,7 +155,7 @@ describe('a statement that fails', () => {
   });
 
   test('installs and loads no extension from elsewhere', async () => {
-    const error = await failure(session((s) => s.exec("load httpfs")));
+    const error = await failure(session((s) => s.exec('load httpfs')));
     expect(error).toMatchObject({ code: 'engine.sql' });
   });
 });
@@ -162,11 +177,16 @@ describe('an abort', () => {
   test('that comes before the statement has begun is not lost', async () => {
     for (let i = 0; i < 20; i++) {
       const cancel = new AbortController();
-      const work = failure(session((s) => {
-        const running = s.exec(ENDLESS);
-        cancel.abort(new Error('at once'));
-        return running;
-      }, { signal: cancel.signal }));
+      const work = failure(
+        session(
+          (s) => {
+            const running = s.exec(ENDLESS);
+            cancel.abort(new Error('at once'));
+            return running;
+          },
+          { signal: cancel.signal },
+        ),
+      );
       expect(await work).toMatchObject({ message: 'at once' });
       // Nor does it outlive its lease: the next one of the same child is not interrupted.
       expect(await session((s) => s.rows('select count(*)::integer as n from range(1000000)'))).toEqual([{ n: 1000000 }]);
@@ -224,13 +244,16 @@ describe('the end', () => {
     const jiti = require.resolve('jiti');
     const enginePath = require.resolve('../../../activities/compute/duckdb-engine');
     const script = path.join(scratch, 'parent.cjs');
-    writeFileSync(script, `
+    writeFileSync(
+      script,
+      `
       const { createDuckDbEngine } = require(${JSON.stringify(jiti)}).createJiti(__filename)(${JSON.stringify(enginePath)});
       const engine = createDuckDbEngine({ scratch: ${JSON.stringify(scratch)}, maxChildren: 1 });
       engine.session({ memoryBytes: 5e8, threads: 2 }, new AbortController().signal, (s) => {
         console.log(JSON.stringify(s.child));
         return s.exec(${JSON.stringify(ENDLESS)});
-      });`);
+      });`,
+    );
     const parent = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line] = (await once(parent.stdout, 'data')) as [Buffer];
     const orphan = JSON.parse(line.toString()) as ChildIdentity;

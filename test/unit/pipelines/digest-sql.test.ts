@@ -31,7 +31,9 @@ async function digest(from: string, columns: readonly Column[] = COLUMNS): Promi
 function pairs(rows: readonly (readonly [bigint | null, string | null])[]): string {
   const literal = (text: string | null): string => (text === null ? 'null' : `'${text.replaceAll("'", "''")}'`);
   const values = rows.map(([id, name]) => `(${id === null ? 'null' : `'${id}'`}::BIGINT, ${literal(name)}::VARCHAR)`);
-  return rows.length === 0 ? '(select null::BIGINT as id, null::VARCHAR as name where false)' : `(values ${values.join(', ')}) as t(id, name)`;
+  return rows.length === 0
+    ? '(select null::BIGINT as id, null::VARCHAR as name where false)'
+    : `(values ${values.join(', ')}) as t(id, name)`;
 }
 const PAIR: Column[] = COLUMNS.slice(0, 2);
 
@@ -49,11 +51,19 @@ test('known rows have known digests: another hash() must become another algorith
 });
 
 test('buckets add up to the whole, in any order, for any rows', async () => {
-  const row = fc.tuple(fc.option(fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n })), fc.option(fc.string({ unit: 'grapheme' }).map((s) => s.replaceAll('\0', ''))));
+  const row = fc.tuple(
+    fc.option(fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n })),
+    fc.option(fc.string({ unit: 'grapheme' }).map((s) => s.replaceAll('\0', ''))),
+  );
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(row, fc.integer({ min: 0, max: 3 })), { maxLength: 30 }), async (placed) => {
       const rows = placed.map(([one]) => one);
-      const buckets = [3, 1, 0, 2].map((bucket) => placed.filter(([, at]) => at === bucket).map(([one]) => one).reverse());
+      const buckets = [3, 1, 0, 2].map((bucket) =>
+        placed
+          .filter(([, at]) => at === bucket)
+          .map(([one]) => one)
+          .reverse(),
+      );
       const parts = await Promise.all(buckets.map((bucket) => part(pairs(bucket), PAIR)));
       expect(combineDigests(PAIR, parts)).toBe(await digest(pairs(rows), PAIR));
     }),
@@ -63,7 +73,8 @@ test('buckets add up to the whole, in any order, for any rows', async () => {
 
 test('different multisets have different digests', async () => {
   const small = fc.tuple(fc.constantFrom(null, 0n, 1n, 2n), fc.constantFrom(null, '', 'a', 'b'));
-  const sorted = (rows: readonly (readonly [bigint | null, string | null])[]): string[] => rows.map(([id, name]) => `${id}|${name === null ? 'N' : `'${name}`}`).sort();
+  const sorted = (rows: readonly (readonly [bigint | null, string | null])[]): string[] =>
+    rows.map(([id, name]) => `${id}|${name === null ? 'N' : `'${name}`}`).sort();
   await fc.assert(
     fc.asyncProperty(fc.array(small, { maxLength: 6 }), fc.array(small, { maxLength: 6 }), async (a, b) => {
       const same = JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
@@ -111,7 +122,10 @@ test('names, types and order of the columns are part of it, with and without row
 });
 
 test('values swapped between rows do not cancel out', async () => {
-  const columns: Column[] = [{ name: 'a', type: 'bigint' }, { name: 'b', type: 'bigint' }];
+  const columns: Column[] = [
+    { name: 'a', type: 'bigint' },
+    { name: 'b', type: 'bigint' },
+  ];
   const seen = new Set<string>();
   for (let b = 0; b < 50; b++) {
     seen.add(await digest(`(values (1, ${b}), (2, ${99 - b})) as t(a, b)`, columns));

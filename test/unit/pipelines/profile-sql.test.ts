@@ -3,7 +3,10 @@ import { duplicateKeysSql, profileSql, readProfile, totalProfileSql, type Profil
 import type { Column } from '../../../pipelines/duckdb-sql';
 import { testDuckDb, type TestDuckDb } from '../../support/duckdb';
 
-const COLUMNS: Column[] = [{ name: 'k', type: 'bigint' }, { name: 'v', type: 'integer' }];
+const COLUMNS: Column[] = [
+  { name: 'k', type: 'bigint' },
+  { name: 'v', type: 'integer' },
+];
 
 let duckdb: TestDuckDb;
 beforeAll(async () => {
@@ -14,13 +17,18 @@ afterAll(() => duckdb[Symbol.dispose]());
 type Row = readonly [number | null, number | null];
 
 function table(rows: readonly Row[]): string {
-  const select = rows.length === 0 ? 'select null::BIGINT, null::INTEGER where false' : `values ${rows.map(([k, v]) => `(${k}::BIGINT, ${v}::INTEGER)`).join(', ')}`;
+  const select =
+    rows.length === 0
+      ? 'select null::BIGINT, null::INTEGER where false'
+      : `values ${rows.map(([k, v]) => `(${k}::BIGINT, ${v}::INTEGER)`).join(', ')}`;
   return `(${select}) as t(k, v)`;
 }
 
 async function profile(buckets: readonly (readonly Row[])[], misplaced?: string): Promise<Profile> {
   const request = { columns: COLUMNS, key: ['k'], ...(misplaced !== undefined && { misplaced }) };
-  await duckdb.connection.run(`create or replace table parts as ${buckets.map((rows) => profileSql(table(rows), request)).join(' union all ')}`);
+  await duckdb.connection.run(
+    `create or replace table parts as ${buckets.map((rows) => profileSql(table(rows), request)).join(' union all ')}`,
+  );
   const [row] = await duckdb.rows(totalProfileSql('parts', COLUMNS));
   return readProfile(row ?? {}, COLUMNS);
 }
@@ -49,6 +57,19 @@ test('rows, nulls, ranges and duplicates are those a loop counts, whatever the b
 });
 
 test('rows in the wrong place are counted', async () => {
-  expect((await profile([[[1, 1], [2, null], [3, 3]]], 'v <> 1')).misplaced).toBe(1);
+  expect(
+    (
+      await profile(
+        [
+          [
+            [1, 1],
+            [2, null],
+            [3, 3],
+          ],
+        ],
+        'v <> 1',
+      )
+    ).misplaced,
+  ).toBe(1);
   expect((await profile([[[1, 1]]])).misplaced).toBe(0);
 });

@@ -1,0 +1,68 @@
+import { ChildEnded, StatementFailed, type ChildEnd } from '../../../activities/compute/child';
+import { engineFailure, type FailureScene } from '../../../activities/compute/engine-failures';
+import { AlmanacError } from '../../../pipelines/failures';
+
+const SCENE: FailureScene = { limits: { memoryBytes: 2 ** 30, threads: 2 }, kernelKilled: false };
+
+function coded(error: unknown, scene: Partial<FailureScene> = {}): AlmanacError {
+  const failure = engineFailure(error, { ...SCENE, ...scene });
+  if (failure instanceof AlmanacError) return failure;
+  throw new Error('the failure has no code');
+}
+
+const statement = (message: string): StatementFailed => new StatementFailed(message);
+const ended = (end: Partial<ChildEnd>): ChildEnded => new ChildEnded({ exitCode: null, signal: null, stderr: '', killed: false, ...end });
+
+test.each([
+  ['engine.sql', 'Binder Error: Referenced column "x" not found'],
+  ['engine.sql', 'Conversion Error: Could not convert string to INT32'],
+  ['engine.memory', 'Out of Memory Error: failed to allocate data of size 16.0 MiB (95.3 MiB/95.3 MiB used)'],
+  [
+    'engine.disk',
+    "Out of Memory Error: failed to offload data block of size 256.0 KiB. This limit was set by the 'max_temp_directory_size' setting.",
+  ],
+  ['engine.disk', 'IO Error: Could not write file "/x": No space left on device'],
+  ['engine.disk', "ENOSPC: no space left on device, mkdir '/x'"],
+  ['engine.lost', 'INTERNAL Error: Attempted to access index 3 within vector of size 3'],
+  ['engine.lost', 'FATAL Error: database has been invalidated because of a previous fatal error'],
+  ['engine.lost', 'IO Error: Could not read from file "/x": Input/output error'],
+])('%s: %s', (code, message) => {
+  expect(coded(statement(message)).code).toBe(code);
+});
+
+test.each([
+  ['killed while the kernel killed for memory', { signal: 'SIGKILL' as const }, true, 'engine.memory'],
+  ['killed by somebody', { signal: 'SIGKILL' as const }, false, 'engine.lost'],
+  ['killed by us, whatever the kernel did', { signal: 'SIGKILL' as const, killed: true }, true, 'engine.lost'],
+  [
+    'aborted after an allocation failed',
+    { signal: 'SIGABRT' as const, stderr: "terminate called after throwing an instance of 'std::bad_alloc'" },
+    false,
+    'engine.memory',
+  ],
+  ['crashed', { signal: 'SIGSEGV' as const }, true, 'engine.lost'],
+  ['exited', { exitCode: 1, stderr: 'Cannot find module' }, false, 'engine.lost'],
+])('a child that was %s', (_, end, kernelKilled, code) => {
+  expect(coded(ended(end), { kernelKilled }).code).toBe(code);
+});
+
+test("lines are those of the author's file", () => {
+  const error = coded(statement('Parser Error: syntax error at or near "form"\n\nLINE 4: form t\n        ^'), {
+    label: { name: 'a.sql', linesBefore: 1 },
+  });
+  expect(error.details).toMatchObject({ statement: 'a.sql', line: 3 });
+  expect(error.message).toMatch(/^a\.sql line 3: Parser Error/);
+  expect(error.message).toContain('LINE 3: form t');
+});
+
+test("a memory failure names the limit and the variable that raises it, without DuckDB's own advice", () => {
+  const error = coded(statement('Out of Memory Error: failed to allocate\n\nPossible solutions:\n* Reducing the number of threads'));
+  expect(error.message).toContain('limit 1024 MiB, 2 threads');
+  expect(error.message).not.toContain('Possible solutions');
+  expect(error.next).toContain('ALMANAC_MEMORY');
+});
+
+test('what is not of the engine passes through unchanged', () => {
+  const other = new Error("a stage's own");
+  expect(engineFailure(other, SCENE)).toBe(other);
+});
