@@ -62,7 +62,10 @@ async function runCase(engine: Engine, pipeline: ProjectPipeline, loaded: Loaded
     return diff === undefined ? { ...result, passed: true } : { ...result, passed: false, diff };
   } catch (error) {
     if (!(error instanceof AlmanacError)) throw error;
-    return { ...result, passed: false, failure: failureInfo(error) };
+    // The engine speaks to the operator of a run; here nothing has run yet.
+    const next =
+      error.code === 'engine.sql' ? { next: 'Correct the text or the case the message names, then run `almanac test` again.' } : {};
+    return { ...result, passed: false, failure: { ...failureInfo(error), ...next } };
   }
 }
 

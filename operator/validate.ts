@@ -6,7 +6,7 @@ import { columnsOf } from '../pipelines/duckdb-sql';
 import type { Plan, PlanStage, Window } from '../pipelines/types';
 import { windowOf } from '../pipelines/window';
 import { loadProject, type ProjectPipeline } from './project';
-import { checkText, createSources, stageText } from './stage-sql';
+import { checkText, createSources, stageText, type StageText } from './stage-sql';
 
 export interface PipelineValidation {
   readonly pipeline: string;
@@ -46,8 +46,11 @@ async function validatePipeline(pipeline: ProjectPipeline, engine: Engine, now: 
   if (plan === undefined) return { pipeline: spec.id, stages, problems, warnings: [] };
   const window = windowOf(spec.window, now);
   for (const stage of plan.stages) {
-    for (const bootstrap of [false, true]) await collect(problems, () => bindText(engine, pipeline, plan, stage, bootstrap, window));
-    await collect(problems, () => bindSuite(engine, plan, stage));
+    for (const bootstrap of [false, true]) {
+      const text = stageText(pipeline, plan, stage, bootstrap);
+      if (text !== undefined) await collect(problems, () => bindText(engine, text, window), text.name);
+    }
+    await collect(problems, () => bindSuite(engine, plan, stage), `the checks of stage ${stage.id}`);
   }
   const used = new Set(plan.stages.flatMap(({ sqlHash, bootstrapHash }) => [sqlHash, bootstrapHash]));
   const unused = [...pipeline.textNames]
@@ -57,26 +60,19 @@ async function validatePipeline(pipeline: ProjectPipeline, engine: Engine, now: 
 }
 
 /** What a declaration causes is collected, so that one problem does not hide the next; anything else is thrown. */
-async function collect<T>(problems: FailureInfo[], check: () => T | Promise<T>): Promise<T | undefined> {
+async function collect<T>(problems: FailureInfo[], check: () => T | Promise<T>, what = 'the declaration'): Promise<T | undefined> {
   try {
     return await check();
   } catch (error) {
     if (!(error instanceof AlmanacError) || error.class !== 'user') throw error;
-    problems.push(failureInfo(error));
+    // The engine speaks to the operator of a run; here nothing has run yet.
+    const next = error.code === 'engine.sql' ? { next: `Correct ${what}, then run \`almanac validate\` again.` } : {};
+    problems.push({ ...failureInfo(error), ...next });
     return undefined;
   }
 }
 
-async function bindText(
-  engine: Engine,
-  pipeline: ProjectPipeline,
-  plan: Plan,
-  stage: PlanStage,
-  bootstrap: boolean,
-  window: Window,
-): Promise<void> {
-  const text = stageText(pipeline, plan, stage, bootstrap);
-  if (text === undefined) return;
+async function bindText(engine: Engine, text: StageText, window: Window): Promise<void> {
   await engine.session(LIMITS, new AbortController().signal, async (session) => {
     await createSources(session, text);
     await checkText(session, text, window);

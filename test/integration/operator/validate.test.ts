@@ -65,6 +65,7 @@ describe('validateProject', () => {
   it('finds every problem of a pipeline at once, and says the next step of each', async () => {
     const validation = await validate({ 'pipelines/plays/sql/add.sql': 'select 1 as a', 'pipelines/plays/sql/all.sql': 'select nothing' });
     expect(validation.pipelines[0]?.problems.map(({ code }) => code)).toEqual(['compute.schema', 'engine.sql']);
+    expect(renderValidation(validation).match(/next: Correct .*all\.sql, then run `almanac validate` again\./g)).toHaveLength(1);
     expect(renderValidation(validation).match(/next: /g)).toHaveLength(2);
   });
 
