@@ -53,9 +53,15 @@ export function randomLanding(seed: number, days: number): RandomLanding {
   for (let n = 0; n < days * 12; n++) fires.push({ user: random.pick(users), id: random.pick(PIXELS), at: instant(random, days) });
   for (let n = 0; n < 90; n++) {
     const user = `rare-${n}`;
-    const chain = gaps(random, instant(random, days), end).map((at) => ({ user, id: random.pick(SEGMENTS.slice(0, 2)), at }));
+    const segment = random.pick(SEGMENTS);
+    // Early enough that a gap of 30 days fits into the landing, if any does.
+    const chain = gaps(random, instant(random, Math.max(1, days - 31)), end).map((at) => ({
+      user,
+      id: random.chance(0.9) ? segment : random.pick(SEGMENTS),
+      at,
+    }));
     adds.push(...chain);
-    const near = random.pick(chain).at + random.pick([-SECOND, -1, 0, 1, SECOND, DAY]);
+    const near = random.pick(chain.slice(0, 2)).at + random.pick([-SECOND, -1, 0, 1, SECOND, DAY]);
     const pixel = random.pick(PIXELS);
     fires.push(...gaps(random, near, end).map((at) => ({ user, id: pixel, at })));
   }
@@ -107,7 +113,7 @@ function instant(random: Random, days: number): number {
 function gaps(random: Random, at: number, end: number): number[] {
   const exact = [MEMBERSHIP, MEMBERSHIP + SECOND, MEMBERSHIP - SECOND, MEMBERSHIP + 1, MEMBERSHIP - 1];
   const instants = [];
-  for (let next = at; next < end; next += random.chance(0.75) ? random.pick(exact) : random.below(45 * DAY)) instants.push(next);
+  for (let next = at; next < end; next += random.chance(0.85) ? random.pick(exact) : random.below(45 * DAY)) instants.push(next);
   return instants.length === 0 ? [at] : instants;
 }
 
