@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { packageRoot } from '../../../lib/package-root';
 import { loadProject } from '../../../operator/project';
 import { AlmanacError } from '../../../pipelines/failures';
@@ -76,14 +78,31 @@ describe('loadProject', () => {
     expect(plan({}).hash).toBe(plan().hash);
   });
 
+  // Jest has a module cache of its own, so this runs in a plain process.
   it('reads changed files anew in the same process', async () => {
     await write(foreign);
-    const before = (await loadProject(directory)).pipeline('plays').plan();
-    await write({ 'pipelines/plays/sql/add.sql': 'select user_id, 1 as plays from added' });
-    await write({ 'pipelines/plays/pipeline.ts': foreign['pipelines/plays/pipeline.ts'].replace("owner: 'music'", "owner: 'radio'") });
-    const after = (await loadProject(directory)).pipeline('plays');
-    expect(after.spec.owner).toBe('radio');
-    expect(after.plan().hash).not.toBe(before.hash);
+    const script = `
+      const { readFileSync, writeFileSync } = require('node:fs');
+      const [directory, file, source] = process.argv.slice(1);
+      (async () => {
+        const { loadProject } = await require('jiti').createJiti(source).import(source);
+        const seen = async () => {
+          const { spec, plan } = (await loadProject(directory)).pipeline('plays');
+          return [spec.owner, plan().hash];
+        };
+        const before = await seen();
+        writeFileSync(file, readFileSync(file, 'utf8').replace("owner: 'music'", "owner: 'radio'"));
+        const after = await seen();
+        writeFileSync(file.replace('pipeline.ts', 'sql/add.sql'), 'select user_id, 1 as plays from added');
+        console.log(JSON.stringify([before, after, await seen()]));
+      })();`;
+    const file = path.join(directory, 'pipelines/plays/pipeline.ts');
+    const source = path.join(packageRoot(), 'operator/project.ts');
+    const { stdout } = await promisify(execFile)(process.execPath, ['-e', script, directory, file, source], { cwd: packageRoot() });
+    const [[first, hash], [second, same], [, other]] = JSON.parse(stdout) as [string[], string[], string[]];
+    expect([first, second]).toEqual(['music', 'radio']);
+    expect(same).toBe(hash);
+    expect(other).not.toBe(hash);
   });
 
   it("loads this repository's own project, and every plan of it is sound", async () => {
