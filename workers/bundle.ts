@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { packageRoot } from '../lib/package-root';
-import { payloadConverterPath } from '../lib/payload-converter';
+import { payloadBundleOptions } from '../lib/payload-converter';
 
 /** Bundles the one interpreter; nothing of a project enters. */
 export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
@@ -13,7 +13,7 @@ export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
   const fromSource = __filename.endsWith('.ts');
   return bundleWorkflowCode({
     workflowsPath: fromSource || !existsSync(compiled) ? source : compiled,
-    payloadConverterPath,
+    ...payloadBundleOptions,
     logger: new DefaultLogger('WARN'),
   });
 }
