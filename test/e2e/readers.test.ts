@@ -3,6 +3,7 @@ import { migrate } from '../../lib/migrate';
 import { publishUnderReaders } from '../support/publication-scenario';
 import { complaints, startReaders, type ReadersReport } from '../support/readers';
 import { testDatabase } from '../support/postgres';
+import { until } from '../support/until';
 
 const PUBLICATIONS = 20;
 const PIXELS = 10;
@@ -35,6 +36,7 @@ type Swap = (client: pg.Client, stamp: number) => Promise<unknown>;
 
 const DEADLINE_MS = 60_000;
 const SNAPSHOTS = 3;
+const HOLDS_LOCK = `select from pg_stat_activity where state = 'idle in transaction' and backend_xid is not null and application_name = 'reader' and datname = current_database() limit 1`;
 
 /**
  * Swaps tables of schema `live` under the same readers, with a REPEATABLE READ session across each of the first swaps,
@@ -47,16 +49,16 @@ async function swapUnderReaders(swap: Swap, shows: (report: ReadersReport) => bo
   try {
     await client.query(`create schema live; alter database ${new URL(database.url).pathname.slice(1)} set search_path = live; set search_path = live`);
     await client.query(tables('live', '', 0));
-    const readers = await startReaders({
-      ...{ databaseUrl: database.url, readers: 8, queriesPerSecond: 50, pixels: PIXELS, rowsPerPixel: SEGMENTS },
-      ...(longTransactionMs === undefined ? {} : { longTransactionMs }),
-    });
+    const readers = await startReaders({ databaseUrl: database.url, readers: 8, queriesPerSecond: 50, pixels: PIXELS, rowsPerPixel: SEGMENTS });
     try {
       const deadline = performance.now() + DEADLINE_MS;
       for (let stamp = 1; !shows(readers.report()) && performance.now() < deadline; stamp++) {
         // Locks kept would block the swap this session is there to see.
         const snapshot = stamp <= SNAPSHOTS ? await readers.snapshot(false) : undefined;
+        const held = longTransactionMs === undefined ? undefined : readers.holdTransaction(longTransactionMs);
+        if (held !== undefined) await until('the long transaction reads', async () => (await client.query(HOLDS_LOCK)).rowCount === 1);
         await swap(client, stamp);
+        await held?.end();
         await snapshot?.readAgain();
       }
     } finally {

@@ -5,7 +5,7 @@ import { withPublishSession } from '../../activities/publish/publish-session';
 import { preparePublication, publicationRequest, publishStage } from '../../activities/publish/publish-stage';
 import type { StageContext } from '../../activities/stage';
 import { createPublishing, day, stampedRows } from './publishing';
-import { startReaders, type ReadersReport, type SnapshotSession } from './readers';
+import { startReaders, type HeldTransaction, type ReadersReport, type SnapshotSession } from './readers';
 
 export interface ScenarioOptions {
   readonly databaseUrl: string;
@@ -25,6 +25,9 @@ export interface ScenarioReport extends ReadersReport {
   readonly p99Ratio: number;
 }
 
+/** A transaction that stays open over ten publications, then none for ten. */
+const LONG_EVERY = 20;
+const LONG_LASTS = 10;
 /** REPEATABLE READ sessions begin before one flip in ten and read again after six more, collections included. */
 const SNAPSHOT_EVERY = 10;
 const SNAPSHOT_LASTS = 6;
@@ -32,19 +35,21 @@ const LOCK_DEADLINE_MS = 60_000;
 
 /**
  * Publishes under readers. Each publication alternates with a control: the same COPY, index, analyze and attach of
- * another window, which is never flipped to and dropped again. One transaction stays open for the first half.
+ * another window, which is never flipped to and dropped again. Beside them a long transaction and REPEATABLE READ sessions.
  */
 export async function publishUnderReaders(options: ScenarioOptions, progress: (publication: number) => void = () => undefined): Promise<ScenarioReport> {
   await using publishing = createPublishing({ databaseUrl: options.databaseUrl });
   const rows = (stamp: number): ReturnType<typeof stampedRows> => stampedRows(stamp, options.pixels, options.segments);
   await publishing.publish(publishStage, await publishing.accept(day(0), rows(0)));
-  const readers = await startReaders({ ...options, rowsPerPixel: options.segments, longTransactionMs: Number.POSITIVE_INFINITY });
+  const readers = await startReaders({ ...options, rowsPerPixel: options.segments });
   const begun = performance.now();
   let snapshot: SnapshotSession | undefined;
+  let held: HeldTransaction | undefined;
   try {
     for (let i = 1; i <= options.publications; i++) {
       const control = await publishing.accept(day(2 * i + 1), rows(-i));
       const accepted = await publishing.accept(day(2 * i), rows(i));
+      if (i % LONG_EVERY === 1) held = readers.holdTransaction(Number.POSITIVE_INFINITY);
       if (i % SNAPSHOT_EVERY === 1) snapshot = await readers.snapshot(i % (2 * SNAPSHOT_EVERY) === 1);
       // Which of the two comes first alternates, so that neither always follows the pause between.
       const arms = [
@@ -60,7 +65,7 @@ export async function publishUnderReaders(options: ScenarioOptions, progress: (p
         await snapshot?.readAgain();
         snapshot = undefined;
       }
-      if (i === Math.floor(options.publications / 2)) await readers.endLongTransaction();
+      if (i % LONG_EVERY === LONG_LASTS) await held?.end();
       progress(i);
     }
     await snapshot?.readAgain();

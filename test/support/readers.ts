@@ -18,8 +18,6 @@ export interface ReadersOptions {
   readonly pixels: number;
   /** Rows a whole publication has for one pixel. */
   readonly rowsPerPixel: number;
-  /** Length of the transaction that one more session holds open again and again; it has a transaction id and reads. Absent: none. */
-  readonly longTransactionMs?: number;
 }
 
 /** Milliseconds from sending a query to having its rows. */
@@ -42,7 +40,7 @@ export interface ReadersReport {
   readonly stalls: number;
   /** Second reads of REPEATABLE READ sessions. */
   readonly snapshotReads: number;
-  /** Transactions of the long session that came to their end. */
+  /** Long transactions that came to their end. */
   readonly longTransactions: number;
   readonly arms: Readonly<Record<string, Latencies>>;
 }
@@ -54,13 +52,18 @@ export interface SnapshotSession {
   readAgain(): Promise<void>;
 }
 
+export interface HeldTransaction {
+  /** Resolves when it is committed. */
+  end(): Promise<void>;
+}
+
 export interface Readers {
   /** Queries due from now on count for this arm. */
   arm(name: string): void;
   /** With `keepsLocks` false the session keeps its snapshot but gives the locks of its first read back. */
   snapshot(keepsLocks: boolean): Promise<SnapshotSession>;
-  /** Ends the long transaction, if there is one; none follows. */
-  endLongTransaction(): Promise<void>;
+  /** One more session whose transaction has an id, reads, and stays open for so many milliseconds or until it is ended. */
+  holdTransaction(milliseconds: number): HeldTransaction;
   /** What was seen so far. */
   report(): ReadersReport;
   stop(): Promise<ReadersReport>;
@@ -83,7 +86,8 @@ export async function startReaders(options: ReadersOptions): Promise<Readers> {
   const latencies: Record<string, number[]> = {};
   const errors: string[] = [];
   let [reads, empty, mixed, changed, stalls, snapshotReads, longTransactions, next] = [0, 0, 0, 0, 0, 0, 0, 0];
-  let [arm, running, long] = ['all', true, options.longTransactionMs !== undefined];
+  let [arm, running] = ['all', true];
+  const held = new Set<HeldTransaction>();
 
   async function connected(): Promise<pg.Client> {
     const client = new pg.Client({ connectionString: options.databaseUrl, application_name: 'reader' });
@@ -125,20 +129,31 @@ export async function startReaders(options: ReadersOptions): Promise<Readers> {
     await client.end();
   }
 
-  async function longSession(client: pg.Client): Promise<void> {
-    while (long) {
-      const end = performance.now() + (options.longTransactionMs ?? 0);
+  function holdTransaction(milliseconds: number): HeldTransaction {
+    let holding = true;
+    const session = (async () => {
+      const client = await connected();
+      const end = performance.now() + milliseconds;
       await client.query('begin');
       await client.query('select pg_current_xact_id()');
-      while (long && performance.now() < end) {
+      while (holding && performance.now() < end) {
         await read(client, false);
         await sleep(period);
       }
       // A read that failed has aborted the transaction and is counted already.
       await client.query('commit');
+      await client.end();
       longTransactions++;
-    }
-    await client.end();
+    })();
+    const transaction: HeldTransaction = {
+      end() {
+        holding = false;
+        held.delete(transaction);
+        return session;
+      },
+    };
+    held.add(transaction);
+    return transaction;
   }
 
   function report(): ReadersReport {
@@ -148,7 +163,6 @@ export async function startReaders(options: ReadersOptions): Promise<Readers> {
 
   const sessions = await Promise.all(Array.from({ length: options.readers }, connected));
   const looping = sessions.map((client, index) => reader(index, client));
-  const longLoop = long ? longSession(await connected()) : Promise.resolve();
 
   return {
     arm: (name) => (arm = name),
@@ -169,14 +183,10 @@ export async function startReaders(options: ReadersOptions): Promise<Readers> {
         },
       };
     },
-    async endLongTransaction() {
-      long = false;
-      await longLoop;
-    },
+    holdTransaction,
     async stop() {
       running = false;
-      long = false;
-      await Promise.all([...looping, longLoop]);
+      await Promise.all([...looping, ...[...held].map((transaction) => transaction.end())]);
       return report();
     },
   };
