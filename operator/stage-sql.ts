@@ -40,7 +40,7 @@ export function stageText(pipeline: ProjectPipeline, plan: Plan, stage: PlanStag
 export const PREVIOUS = 'previous:';
 
 /** How a test and a run's pins name what is read: `DATASET`, or `previous:DATASET`. */
-export function sourceName(read: Read): string {
+function sourceName(read: Read): string {
   return typeof read === 'string' ? read : `${PREVIOUS}${read.previous}`;
 }
 
