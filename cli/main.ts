@@ -3,10 +3,12 @@ import path from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { registerCheckCommands } from './commands/check';
 import { registerDemoCommand } from './commands/demo';
+import { registerDatasetCommands } from './commands/dataset';
 import { registerDoctorCommands } from './commands/doctor';
 import { registerDownCommands } from './commands/down';
 import { registerInspectCommands } from './commands/inspect';
 import { registerPublishCommands } from './commands/publish';
+import { registerQuarantineCommands } from './commands/quarantine';
 import { registerRunCommand } from './commands/run';
 import { registerStatusCommands } from './commands/status';
 import { registerTestCommands } from './commands/test';
@@ -30,6 +32,8 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerVerbCommands,
   registerCheckCommands,
   registerPublishCommands,
+  registerDatasetCommands,
+  registerQuarantineCommands,
   registerValidateCommands,
   registerTestCommands,
   registerWorkerCommand,
@@ -47,7 +51,10 @@ export function createProgram(io: CliIo, streams: CliStreams): Command {
     .option('--json', 'print the result as JSON on stdout')
     .option('--project <dir>', 'the project: a directory with an almanac.config.ts (default: the one you stand in)')
     .configureHelp({ showGlobalOptions: true })
-    .addHelpText('after', '\nExamples:\n  almanac up --detach\n  almanac demo\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac status --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac up --detach\n  almanac demo\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac status --json',
+    )
     .exitOverride()
     .configureOutput({ writeOut: (text) => streams.stdout.write(text), writeErr: () => undefined });
   for (const register of COMMANDS) register(program, io);

@@ -5,9 +5,8 @@ export interface DiffSide {
   readonly files: readonly string[];
 }
 
-const STATES = ['only-left', 'only-right', 'changed'] as const;
 /** What is with a row or key: only one side has it, or both have the key with other values. */
-export type DiffState = (typeof STATES)[number];
+export type DiffState = 'only-left' | 'only-right' | 'changed';
 
 /**
  * Compares two versions as bags of rows; doubles are equal when 12 significant digits are, as in digests. With a key,

@@ -4,7 +4,8 @@ import { formatRun } from '../../pipelines/run-id';
 import type { IngestSpec, LandingFile, Window } from '../../pipelines/types';
 import { parseWindow } from '../../pipelines/window';
 import type { StageContext } from '../stage';
-import { inspectFile } from '../storage/compressed-file';
+import { inspectFile, type FileInspection } from '../storage/compressed-file';
+import { codeOf } from '../storage/error-code';
 import type { ObjectInfo, ObjectStore } from '../storage/object-store';
 import { landingFolder, landingSource, referencePath } from '../storage/store-paths';
 
@@ -79,9 +80,17 @@ async function see(context: LandingContext, info: ObjectInfo): Promise<SeenFile>
   context.signal.throwIfAborted();
   const format = landingFormat(info.path);
   if (!format) throw unreadable(context, info.path, `its name does not end in ${LANDING_ENDINGS}`);
-  const { bytes, sha256, damage } = await inspectFile(await context.store.read(info.path), format.compression);
+  const { bytes, sha256, damage } = await inspect(context, info, format).catch((error: unknown) => {
+    context.signal.throwIfAborted();
+    if (codeOf(error) === 'EACCES' || codeOf(error) === 'EPERM') throw unreadable(context, info.path, 'Almanac may not read it', error);
+    throw error;
+  });
   if (damage !== undefined) throw unreadable(context, info.path, `it is truncated or corrupt (${damage})`);
   return { path: info.path, bytes, sha256, format, modifiedAt: info.modifiedAt };
+}
+
+async function inspect(context: LandingContext, { path }: ObjectInfo, { compression }: LandingFormat): Promise<FileInspection> {
+  return inspectFile(await context.store.read(path), compression, context.signal);
 }
 
 async function referenceInfo(context: LandingContext, file: string): Promise<ObjectInfo> {

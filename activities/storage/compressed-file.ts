@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Readable, Writable } from 'node:stream';
+import { Writable, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import type { LandingFormat } from '../../pipelines/landing-format';
@@ -17,7 +17,8 @@ export interface FileInspection {
  * Hashes a file in one pass and proves its compression whole meanwhile: DuckDB reads a truncated gzip or zstd file as a
  * shorter one and says nothing, so a half-arrived file would pass for a quiet day. Memory is a few buffers.
  */
-export async function inspectFile(source: Readable, compression: LandingFormat['compression']): Promise<FileInspection> {
+export async function inspectFile(source: Readable, compression: LandingFormat['compression'], signal?: AbortSignal): Promise<FileInspection> {
+  const stoppable = signal ? { signal } : {};
   const hash = createHash('sha256');
   let bytes = 0;
   async function* hashed(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -30,7 +31,7 @@ export async function inspectFile(source: Readable, compression: LandingFormat['
   let damage: string | undefined;
   if (compression === 'gzip') {
     try {
-      await pipeline(source, hashed, createGunzip(), nowhere());
+      await pipeline(source, hashed, createGunzip(), nowhere(), stoppable);
     } catch (error) {
       const code = codeOf(error);
       if (code?.startsWith('Z_') !== true) throw error;
@@ -38,9 +39,10 @@ export async function inspectFile(source: Readable, compression: LandingFormat['
     }
   } else {
     const frames = compression === 'zstd' ? new ZstdFrames() : undefined;
-    await pipeline(source, hashed, async (chunks: AsyncIterable<Buffer>) => {
+    const walk = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
       for await (const chunk of chunks) frames?.add(chunk);
-    });
+    };
+    await pipeline(source, hashed, walk, stoppable);
     const fault = frames?.fault();
     damage = fault && `zstd: ${fault}`;
   }

@@ -29,6 +29,9 @@ export interface IngestOptions {
   readonly timezone?: string;
   readonly now?: Date;
   readonly point?: (name: string) => Promise<void>;
+  readonly signal?: AbortSignal;
+  /** Stands between the stage and the bench's store, to inject a fault. */
+  readonly store?: ObjectStore;
 }
 
 export interface IngestResult {
@@ -77,7 +80,7 @@ export class IngestBench {
     const spec: IngestSpec = { kind: 'ingest', writes: 'events', ...(options.spec ?? { landing: 'events', eventTime: 'ts' }) };
     const stage = { id: 'events', kind: 'ingest', needs: [], timeoutSeconds: 60, hash: 'stage-hash', spec } as const;
     const context: StageContext = {
-      store: this.store,
+      store: options.store ?? this.store,
       datasets: this.datasets,
       engine: this.engine,
       clock: now ? { now: () => now } : systemClock,
@@ -94,7 +97,7 @@ export class IngestBench {
       outputs: {},
       bootstrap,
       limits: LIMITS,
-      signal: FOREVER,
+      signal: options.signal ?? FOREVER,
       computing: () => undefined,
       log: (line) => log.push(line),
       point: options.point ?? (() => Promise.resolve()),

@@ -51,8 +51,8 @@ async function fill() {
   let state: Manifest | undefined;
   for (const [window, generation] of [['2026-03-10', 1], ['2026-03-11', 1], ['2026-03-11', 2]] as const) {
     const events = await commit('events', window, `e${generation}`, [], generation);
-    const next = await commit('udb', window, `u${generation}`, [ref(events), ...(state && state.window < window ? [ref(state)] : [])], generation);
-    if (!state || state.window < window) state = next;
+    const next = await commit('udb', window, `u${generation}`, [ref(events), ...(state ? [ref(state)] : [])], generation);
+    state ??= next;
     manifests.push(events, next);
     const current = await datasets.accepted('p', 'main', window);
     const acceptance = { pipeline: 'p', branch: 'main', window, run: run(window, generation), versions: [ref(events), ref(next)], gates: { judge: 'PASS' } };

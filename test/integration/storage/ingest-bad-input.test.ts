@@ -108,6 +108,28 @@ describe('files that cannot be read', () => {
     expect(await bench.failure()).toMatchObject({ code: 'landing.unreadable', details: { file: `${FOLDER}/a.parquet` } });
   });
 
+  test('a file that may not be read is told so', async () => {
+    bench.land('a.csv', ROWS);
+    const denied = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+    const failure = await bench.failure({ store: { ...bench.store, read: () => Promise.reject(denied) } });
+    expect(failure).toMatchObject({ code: 'landing.unreadable', details: { file: `${FOLDER}/a.csv` } });
+  });
+
+  test('a cancel while a big file is hashed stops it with the reason of the cancel', async () => {
+    truncateSync(bench.land('a.csv', ''), 20e9);
+    const controller = new AbortController();
+    const reason = new Error('cancelled by an operator');
+    const store = {
+      ...bench.store,
+      read: async (path: string) => {
+        const stream = await bench.store.read(path);
+        stream.once('readable', () => controller.abort(reason));
+        return stream;
+      },
+    };
+    await expect(bench.ingest({ store, signal: controller.signal })).rejects.toBe(reason);
+  });
+
   test('a link out of the data root is refused', async () => {
     bench.land('a.csv', ROWS);
     symlinkSync('/etc/hostname', bench.file(`${FOLDER}/b.csv`));

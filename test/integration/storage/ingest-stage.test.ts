@@ -263,4 +263,18 @@ describe('windows', () => {
     expect((await bench.ingest({ generation: 2 })).output.adopted).toBeUndefined();
     expect((await bench.store.list('scratch')).map(({ path }) => path)).toEqual([]);
   });
+
+  test('killed between any two steps, the next try ends with the same version, and litter is all that remains', async () => {
+    bench.land('a.csv', CSV);
+    const undisturbed = await bench.ingest({ generation: 7 });
+    for (let step = 0; ; step++) {
+      let left = step;
+      const point = (): Promise<void> => (left-- === 0 ? Promise.reject(new Error('killed')) : Promise.resolve());
+      const killed = await bench.ingest({ generation: step + 10, point }).then(() => false, () => true);
+      const { manifest } = await bench.ingest({ generation: step + 10 });
+      expect(manifest).toMatchObject({ digest: undisturbed.manifest.digest, rows: 2, rowsIn: 2 });
+      if (!killed) break;
+      expect(step).toBeLessThan(10);
+    }
+  });
 });
