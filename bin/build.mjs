@@ -28,14 +28,20 @@ export async function build() {
   const compiler = [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.build.json'];
   const compiled = spawnSync(process.execPath, compiler, { cwd: root, stdio: ['ignore', 2, 2] });
   if (compiled.status !== 0) return false;
-  const bundled = spawnSync(process.execPath, ['-e', 'require("./dist/workers/bundle.js").writeBundle()'], { cwd: root, stdio: ['ignore', 2, 2] });
+  const bundled = spawnSync(process.execPath, ['-e', 'require("./dist/workers/bundle.js").writeBundle()'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
   if (bundled.status !== 0) return false;
   writeFileSync(stamp, digest);
   return true;
 }
 
 function sourcesDigest() {
-  const files = [...CONFIGURATION.map((name) => path.join(root, name)), ...FOLDERS.flatMap((name) => filesBelow(path.join(root, name), '.ts'))];
+  const files = [
+    ...CONFIGURATION.map((name) => path.join(root, name)),
+    ...FOLDERS.flatMap((name) => filesBelow(path.join(root, name), '.ts')),
+  ];
   const hash = createHash('sha256');
   for (const file of files.sort()) hash.update(`\0${path.relative(root, file)}\0`).update(readFileSync(file));
   return hash.digest('hex');

@@ -15,7 +15,18 @@ export interface ErrorReport {
 }
 
 /** Codes of Node, pg and gRPC for a server that is not there or went away while we talked to it. */
-const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', '57P01', '57P02', '57P03']);
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  '57P01',
+  '57P02',
+  '57P03',
+]);
 const GRPC_UNAVAILABLE = 14;
 
 /** Every error as one with a code. An unexpected one goes to a log file, stack and all, and becomes `internal`. */

@@ -20,7 +20,6 @@ export function renderTable<Row>(rows: readonly Row[], columns: readonly Column<
 
 /** Control characters of foreign text (a file name, a message) must not move the operator's cursor. */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- naming control characters is the purpose
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd').replace(/[\t\n]/g, ' ');
 }
 

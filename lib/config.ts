@@ -170,7 +170,10 @@ function readTemporal(env: Readonly<Record<string, string>>): TemporalConfig {
     if (value !== undefined && !FLAGS.includes(value)) throw invalid(name, `expected one of ${FLAGS.join(', ')}`, value);
   }
   if (env.TEMPORAL_TLS_DISABLE_HOST_VERIFICATION === '1' || env.TEMPORAL_TLS_DISABLE_HOST_VERIFICATION === 'true') {
-    throw invalid('TEMPORAL_TLS_DISABLE_HOST_VERIFICATION', 'not supported; name the authority in TEMPORAL_TLS_SERVER_CA_CERT_PATH instead');
+    throw invalid(
+      'TEMPORAL_TLS_DISABLE_HOST_VERIFICATION',
+      'not supported; name the authority in TEMPORAL_TLS_SERVER_CA_CERT_PATH instead',
+    );
   }
   let profile: ClientConfigProfile;
   try {

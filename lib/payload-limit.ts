@@ -33,7 +33,11 @@ export function largestField(value: unknown): string {
     if (typeof current !== 'object' || current === null) break;
     const entries = Object.entries(current).map(([key, part]) => ({ key, part: part as unknown, size: jsonSize(part) }));
     const total = entries.reduce((sum, entry) => sum + entry.size, 0);
-    const largest = entries.reduce((best, entry) => (entry.size > best.size ? entry : best), { key: '', part: undefined as unknown, size: 0 });
+    const largest = entries.reduce((best, entry) => (entry.size > best.size ? entry : best), {
+      key: '',
+      part: undefined as unknown,
+      size: 0,
+    });
     if (largest.size * 2 <= total) break;
     path += Array.isArray(current) ? `[${largest.key}]` : `${path === '' ? '' : '.'}${largest.key}`;
     current = largest.part;

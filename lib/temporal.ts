@@ -46,10 +46,14 @@ async function reach<T>(address: string, connect: () => Promise<T>): Promise<T> 
   try {
     return await connect();
   } catch (error) {
-    throw new AlmanacError('stack.unreachable', `Temporal does not answer at ${address}: ${error instanceof Error ? error.message : String(error)}`, {
-      next: 'almanac doctor',
-      details: { address },
-      cause: error,
-    });
+    throw new AlmanacError(
+      'stack.unreachable',
+      `Temporal does not answer at ${address}: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        next: 'almanac doctor',
+        details: { address },
+        cause: error,
+      },
+    );
   }
 }

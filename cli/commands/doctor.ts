@@ -12,7 +12,11 @@ export function registerDoctorCommands(program: Command, io: CliIo): void {
       const findings = await doctor(process.env, io.projectDirectory());
       const failures = findings.filter(({ state }) => state === 'fail').length;
       io.print({ healthy: failures === 0, findings }, () =>
-        findings.map(({ check, state, message, next }) => `${state.padEnd(4)}  ${check}: ${message}${next === null ? '' : `\n      next: ${next}`}`).join('\n'),
+        findings
+          .map(
+            ({ check, state, message, next }) => `${state.padEnd(4)}  ${check}: ${message}${next === null ? '' : `\n      next: ${next}`}`,
+          )
+          .join('\n'),
       );
       if (failures > 0) io.exitWith(FAILURE_CLASSES.user.exitCode);
     });

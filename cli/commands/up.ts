@@ -9,7 +9,10 @@ export function registerUpCommands(program: Command, io: CliIo): void {
     .command('up')
     .description('start the stack: Temporal, Postgres and the workers, unless the environment names external ones')
     .option('--detach', 'return when everything runs, and leave it running')
-    .addHelpText('after', '\nExamples:\n  almanac up --detach\n  TEMPORAL_ADDRESS=cluster:7233 DATABASE_URL=postgres://u@db/almanac almanac up')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac up --detach\n  TEMPORAL_ADDRESS=cluster:7233 DATABASE_URL=postgres://u@db/almanac almanac up',
+    )
     .action(async ({ detach }: { detach?: boolean }) => {
       if (detach) await detached(io);
       else await foreground(io);

@@ -62,7 +62,12 @@ function checkNode(): Finding {
 function checkBuild(): Finding {
   const missing = ['cli/main.js', 'workflow-bundle.js'].filter((name) => !existsSync(path.join(packageRoot(), 'dist', name)));
   if (missing.length === 0) return ok('build', path.join(packageRoot(), 'dist'));
-  return { check: 'build', state: 'fail', message: `dist lacks ${missing.join(', ')}`, next: `node ${path.join(packageRoot(), 'bin', 'setup.mjs')}` };
+  return {
+    check: 'build',
+    state: 'fail',
+    message: `dist lacks ${missing.join(', ')}`,
+    next: `node ${path.join(packageRoot(), 'bin', 'setup.mjs')}`,
+  };
 }
 
 function checkHome(home: string): Finding {
@@ -79,7 +84,12 @@ function checkDisk(home: string): Finding {
   const free = bavail * bsize;
   const message = `${(free / GB).toFixed(1)} GB free for ${home}`;
   if (free >= 2 * GB) return ok('disk', message);
-  return { check: 'disk', state: free < 0.3 * GB ? 'fail' : 'warn', message, next: 'almanac dataset gc, or set ALMANAC_HOME to a larger disk' };
+  return {
+    check: 'disk',
+    state: free < 0.3 * GB ? 'fail' : 'warn',
+    message,
+    next: 'almanac dataset gc, or set ALMANAC_HOME to a larger disk',
+  };
 }
 
 function checkMemory({ worker }: Config): Finding {
@@ -94,7 +104,12 @@ function checkTemporalBinary(env: Environment): Finding {
   if (found) return ok('temporal', `${found.file} (${found.source}), server ${serverVersion(found.file) ?? 'unknown'}`);
   const onPath = findOnPath('temporal', env);
   if (onPath !== undefined && !isRecent(serverVersion(onPath))) {
-    return { check: 'temporal', state: 'warn', message: `${onPath} is older than server 1.29 and is not used`, next: 'update it; almanac up gets another' };
+    return {
+      check: 'temporal',
+      state: 'warn',
+      message: `${onPath} is older than server 1.29 and is not used`,
+      next: 'update it; almanac up gets another',
+    };
   }
   if (findOnPath('go', env) !== undefined) {
     const message = `not here yet; it will be put into ${cachedTemporal(env)}`;
@@ -119,7 +134,11 @@ async function checkExternalTemporal(config: Config, address: string): Promise<F
   try {
     await temporalAnswers(config, address, PROBE_MS, AbortSignal.timeout(2 * PROBE_MS));
   } catch (error) {
-    return failed('temporal', error, `check TEMPORAL_ADDRESS (${address}), its TLS and key, and that the namespace ${config.temporal.namespace} exists`);
+    return failed(
+      'temporal',
+      error,
+      `check TEMPORAL_ADDRESS (${address}), its TLS and key, and that the namespace ${config.temporal.namespace} exists`,
+    );
   }
   const settings = Object.entries(DYNAMIC_CONFIG).map(([name, value]) => `${name}=${value}`);
   return ok('temporal', `${address}, namespace ${config.temporal.namespace}; whether it has ${settings.join(', ')} cannot be asked`);
@@ -137,11 +156,16 @@ async function checkDatabase(databaseUrl: string): Promise<readonly Finding[]> {
     const [row] = rows;
     if (!row) throw new Error('the server answered nothing');
     const findings = [ok('postgres', `${maskUrl(databaseUrl)}, version ${row.shown}, lock_timeout ${row.lock_ms} ms`)];
-    const complain = (state: 'warn' | 'fail', message: string, next: string): number => findings.push({ check: 'postgres', state, message, next });
+    const complain = (state: 'warn' | 'fail', message: string, next: string): number =>
+      findings.push({ check: 'postgres', state, message, next });
     if (row.version < OLDEST_POSTGRES) complain('fail', `version ${row.shown} is older than 15`, 'use Postgres 15 or later');
     if (!row.may_create) complain('fail', 'the user may not create schemas in this database', 'grant create on database DATABASE to USER');
     if (row.deadlock_ms <= FLIP_LOCK_TIMEOUT_MS) {
-      complain('fail', `deadlock_timeout is ${row.deadlock_ms} ms, not above the ${FLIP_LOCK_TIMEOUT_MS} ms a flip waits for a lock`, "alter system set deadlock_timeout = '1s'; select pg_reload_conf()");
+      complain(
+        'fail',
+        `deadlock_timeout is ${row.deadlock_ms} ms, not above the ${FLIP_LOCK_TIMEOUT_MS} ms a flip waits for a lock`,
+        "alter system set deadlock_timeout = '1s'; select pg_reload_conf()",
+      );
     }
     return findings;
   } catch (error) {

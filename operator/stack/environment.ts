@@ -18,7 +18,10 @@ export function stackEnvironment(config: Pick<Config, 'home' | 'databaseUrl' | '
   if (config.databaseUrl !== undefined && external !== undefined) return { databaseUrl: config.databaseUrl, temporalAddress: external };
   const state = readStackState(config.home);
   if (!state || !isRunning(state.supervisor)) {
-    throw new AlmanacError('stack.down', `no stack is running in ${config.home}`, { next: 'almanac up --detach', details: { home: config.home } });
+    throw new AlmanacError('stack.down', `no stack is running in ${config.home}`, {
+      next: 'almanac up --detach',
+      details: { home: config.home },
+    });
   }
   return {
     databaseUrl: config.databaseUrl ?? state.databaseUrl ?? missing('DATABASE_URL', 'Postgres'),

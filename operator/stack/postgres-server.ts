@@ -1,5 +1,16 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
 import { packageRoot } from '../../lib/package-root';
@@ -39,7 +50,9 @@ export function postgresHome(): string {
     const home = path.join(dir, wanted);
     if (existsSync(home)) return home;
     if (path.dirname(dir) === dir) {
-      throw new AlmanacError('stack.failed', `${wanted} is not installed`, { next: 'npm ci (optional dependencies included), or set DATABASE_URL' });
+      throw new AlmanacError('stack.failed', `${wanted} is not installed`, {
+        next: 'npm ci (optional dependencies included), or set DATABASE_URL',
+      });
     }
   }
 }
@@ -76,7 +89,13 @@ export async function preparePostgres(dataDirectory: string): Promise<PostgresUs
 
 /** Starts the server in a session of its own. */
 export function spawnPostgres(options: PostgresOptions, user: PostgresUser): ChildProcess {
-  const settings = { listen_addresses: '127.0.0.1', port: String(options.port), unix_socket_directories: '', timezone: 'UTC', ...options.settings };
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: String(options.port),
+    unix_socket_directories: '',
+    timezone: 'UTC',
+    ...options.settings,
+  };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const { command, args } = asUser(user, path.join(postgresHome(), 'bin', 'postgres'), ['-D', options.dataDirectory, ...flags]);
   const log = options.logFile === undefined ? ('ignore' as const) : openSync(options.logFile, 'a');

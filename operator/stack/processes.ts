@@ -45,7 +45,8 @@ export function stackProcesses(options: StackProcessOptions): StackProcesses {
   const { config, ports, temporalBinary } = options;
   const external: ProcessRecord[] = [];
   const servers: ProcessSpec[] = [];
-  if (config.temporal.external) external.push({ name: 'temporal', state: 'external', address: config.temporal.external.address, restarts: 0 });
+  if (config.temporal.external)
+    external.push({ name: 'temporal', state: 'external', address: config.temporal.external.address, restarts: 0 });
   else servers.push(temporalSpec(config, ports, temporalBinary ?? ''));
   if (config.databaseUrl === undefined) servers.push(postgresSpec(config, ports));
   else external.push({ name: 'postgres', state: 'external', address: databaseAddress(config.databaseUrl), restarts: 0 });
@@ -129,7 +130,10 @@ function workerSpec({ config, projectDirectory, ports }: StackProcessOptions, ro
     address: `127.0.0.1:${port}`,
     logFile: file,
     // The channel tells the worker when its supervisor is gone, however that ended.
-    launch: () => withLog(file, (log) => spawn(process.execPath, args, { cwd: projectDirectory, env, detached: true, stdio: ['ignore', log, log, 'ipc'] })),
+    launch: () =>
+      withLog(file, (log) =>
+        spawn(process.execPath, args, { cwd: projectDirectory, env, detached: true, stdio: ['ignore', log, log, 'ipc'] }),
+      ),
     ready: (signal) => listens(port, WORKER_START_MS, signal),
     stopSignal: 'SIGTERM',
     stopGraceMs: WORKER_GRACE_MS,

@@ -46,7 +46,14 @@ export async function stackStatus(config: Config): Promise<StackStatus> {
     databaseUrl: shownDatabaseUrl(config, known?.databaseUrl) ?? null,
     temporalAddress: config.temporal.external?.address ?? known?.temporalAddress ?? null,
     processes: [
-      { name: 'supervisor', pid: supervisor?.pid ?? null, address: null, state: supervisorState(state, supervisor !== undefined), restarts: 0, lastExit: null },
+      {
+        name: 'supervisor',
+        pid: supervisor?.pid ?? null,
+        address: null,
+        state: supervisorState(state, supervisor !== undefined),
+        restarts: 0,
+        lastExit: null,
+      },
       ...processes,
     ],
   };
@@ -55,7 +62,14 @@ export async function stackStatus(config: Config): Promise<StackStatus> {
 async function processStatus(config: Config, name: string, state: StackState | undefined, supervised: boolean): Promise<ProcessStatus> {
   const external = externalAddress(config, name);
   if (external !== undefined) {
-    return { name, pid: null, address: external, state: (await answers(external)) ? 'external' : 'unreachable', restarts: 0, lastExit: null };
+    return {
+      name,
+      pid: null,
+      address: external,
+      state: (await answers(external)) ? 'external' : 'unreachable',
+      restarts: 0,
+      lastExit: null,
+    };
   }
   const record = state?.processes.find((candidate) => candidate.name === name);
   return record ? ownStatus(record, supervised) : { name, pid: null, address: null, state: 'stopped', restarts: 0, lastExit: null };

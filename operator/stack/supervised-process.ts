@@ -24,7 +24,9 @@ export class SupervisedProcess {
         resolve(reason);
       };
       this.#child.once('error', (error) => this.pid === undefined && settle(`could not be started: ${error.message}`));
-      this.#child.once('exit', (code, signal) => settle(signal === null ? `ended with exit code ${String(code)}` : `was ended by ${signal}`));
+      this.#child.once('exit', (code, signal) =>
+        settle(signal === null ? `ended with exit code ${String(code)}` : `was ended by ${signal}`),
+      );
     });
   }
 

@@ -36,7 +36,12 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     for (const spec of options.specs) {
-      this.#records.set(spec.name, { name: spec.name, state: 'starting', restarts: 0, ...(spec.address === undefined ? {} : { address: spec.address }) });
+      this.#records.set(spec.name, {
+        name: spec.name,
+        state: 'starting',
+        restarts: 0,
+        ...(spec.address === undefined ? {} : { address: spec.address }),
+      });
     }
   }
 
@@ -46,7 +51,8 @@ export class Supervisor {
     this.#keepers = this.#options.specs.map((spec) => this.#keep(spec));
     await this.#until(() => this.#allRunning() || this.#hopeless !== undefined || this.#stop.signal.aborted);
     if (this.#hopeless) throw this.#hopeless;
-    if (this.#stop.signal.aborted) throw new AlmanacError('stack.failed', 'the stack was stopped while it started', { next: 'almanac up --detach' });
+    if (this.#stop.signal.aborted)
+      throw new AlmanacError('stack.failed', 'the stack was stopped while it started', { next: 'almanac up --detach' });
     this.#phase = 'up';
     this.#write();
   }

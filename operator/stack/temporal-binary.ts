@@ -96,7 +96,13 @@ async function download(scratch: string, file: string, env: Environment): Promis
 
 async function install(go: string, scratch: string, file: string, env: Environment): Promise<void> {
   const environment = { ...env, GOBIN: scratch, GOFLAGS: '', CGO_ENABLED: '0' };
-  const code = await run(go, ['install', `github.com/temporalio/cli/cmd/temporal@${TEMPORAL_CLI_VERSION}`], environment, INSTALL_DEADLINE_MS, 'inherit');
+  const code = await run(
+    go,
+    ['install', `github.com/temporalio/cli/cmd/temporal@${TEMPORAL_CLI_VERSION}`],
+    environment,
+    INSTALL_DEADLINE_MS,
+    'inherit',
+  );
   const built = path.join(scratch, 'temporal');
   if (code !== 0 || !existsSync(built)) throw unobtainable(`go install ended with ${String(code)}`);
   keep(built, file);
@@ -108,9 +114,20 @@ function keep(from: string, file: string): void {
   renameSync(from, file);
 }
 
-function run(command: string, args: readonly string[], env: Environment, deadlineMs: number, errors: 'ignore' | 'inherit' = 'ignore'): Promise<number | null> {
+function run(
+  command: string,
+  args: readonly string[],
+  env: Environment,
+  deadlineMs: number,
+  errors: 'ignore' | 'inherit' = 'ignore',
+): Promise<number | null> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env: { ...env }, stdio: ['ignore', 'ignore', errors], timeout: deadlineMs, killSignal: 'SIGKILL' });
+    const child = spawn(command, args, {
+      env: { ...env },
+      stdio: ['ignore', 'ignore', errors],
+      timeout: deadlineMs,
+      killSignal: 'SIGKILL',
+    });
     child.once('error', reject);
     child.once('exit', (code) => resolve(code));
   });

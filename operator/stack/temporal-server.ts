@@ -40,7 +40,9 @@ export function temporalArguments(options: TemporalServerOptions): readonly stri
     ...named('metrics-port', options.metricsPort),
     ...(options.uiPort === undefined ? ['--headless'] : named('ui-port', options.uiPort)),
     ...(options.databaseFile === undefined ? [] : named('db-filename', options.databaseFile)),
-    ...(options.databaseFile === undefined ? [] : ['journal_mode=WAL', 'synchronous=NORMAL'].flatMap((pragma) => named('sqlite-pragma', pragma))),
+    ...(options.databaseFile === undefined
+      ? []
+      : ['journal_mode=WAL', 'synchronous=NORMAL'].flatMap((pragma) => named('sqlite-pragma', pragma))),
     ...(options.namespace === 'default' ? [] : named('namespace', options.namespace)),
     ...Object.entries(DYNAMIC_CONFIG).flatMap(([name, value]) => named('dynamic-config-value', `${name}=${value}`)),
     ...named('log-level', 'error'),
@@ -55,7 +57,12 @@ export function spawnTemporal(options: TemporalServerOptions, log: number | 'ign
 }
 
 /** Resolves when the server at `address` knows the namespace; rejects when it does not within `deadlineMs` or `signal` aborts. */
-export async function temporalAnswers(config: Pick<Config, 'temporal'>, address: string, deadlineMs: number, signal: AbortSignal): Promise<void> {
+export async function temporalAnswers(
+  config: Pick<Config, 'temporal'>,
+  address: string,
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   const deadline = Date.now() + deadlineMs;
   for (;;) {
     signal.throwIfAborted();

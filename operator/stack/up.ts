@@ -100,10 +100,14 @@ function ensureHome(home: string): void {
     mkdirSync(home, { recursive: true });
     accessSync(home, constants.W_OK);
   } catch (error) {
-    throw new AlmanacError('config.invalid', `ALMANAC_HOME: ${home} cannot be used: ${error instanceof Error ? error.message : String(error)}`, {
-      next: 'set ALMANAC_HOME to a directory of yours',
-      cause: error,
-    });
+    throw new AlmanacError(
+      'config.invalid',
+      `ALMANAC_HOME: ${home} cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        next: 'set ALMANAC_HOME to a directory of yours',
+        cause: error,
+      },
+    );
   }
 }
 
@@ -115,8 +119,12 @@ function startSupervisor({ config, projectDirectory }: UpOptions): Promise<UpRes
   const child = spawn(process.execPath, args, { cwd: projectDirectory, env, detached: true, stdio: ['ignore', log, log, 'ipc'] });
   closeSync(log);
   return new Promise((resolve, reject) => {
-    const failed = (message: string): AlmanacError => new AlmanacError('stack.failed', message, { next: `almanac doctor; the log is ${file}` });
-    const timer = setTimeout(() => settle(() => reject(failed(`the stack is not up after ${DETACHED_START_MS / 60_000} minutes`))), DETACHED_START_MS);
+    const failed = (message: string): AlmanacError =>
+      new AlmanacError('stack.failed', message, { next: `almanac doctor; the log is ${file}` });
+    const timer = setTimeout(
+      () => settle(() => reject(failed(`the stack is not up after ${DETACHED_START_MS / 60_000} minutes`))),
+      DETACHED_START_MS,
+    );
     const settle = (answer: () => void): void => {
       clearTimeout(timer);
       child.removeAllListeners();
@@ -129,7 +137,13 @@ function startSupervisor({ config, projectDirectory }: UpOptions): Promise<UpRes
     child.once('message', (message) =>
       settle(() => {
         const report = message as SupervisorReport;
-        if (report.failure) reject(new AlmanacError(report.failure.code, report.failure.message, { next: report.failure.next, details: { ...report.failure.details } }));
+        if (report.failure)
+          reject(
+            new AlmanacError(report.failure.code, report.failure.message, {
+              next: report.failure.next,
+              details: { ...report.failure.details },
+            }),
+          );
         else if (report.result === 'started') resolve('started');
         else resolve(settled(config.home).then(() => found(config.home)));
       }),
@@ -146,11 +160,17 @@ export interface SupervisorReport {
 /** Of two detached starts one finds the other's supervisor. */
 async function found(home: string): Promise<UpResult> {
   const holder = lockHolder(home);
-  return holder ? waitUntilUp(home, holder) : Promise.reject(new AlmanacError('stack.failed', 'the stack that was found ended', { next: 'almanac up --detach' }));
+  return holder
+    ? waitUntilUp(home, holder)
+    : Promise.reject(new AlmanacError('stack.failed', 'the stack that was found ended', { next: 'almanac up --detach' }));
 }
 
 async function waitUntilUp(home: string, holder: ProcessIdentity): Promise<UpResult> {
-  await poll(`the stack of process ${holder.pid} to be up`, DETACHED_START_MS, () => readStackState(home)?.phase === 'up' || !isRunning(holder));
+  await poll(
+    `the stack of process ${holder.pid} to be up`,
+    DETACHED_START_MS,
+    () => readStackState(home)?.phase === 'up' || !isRunning(holder),
+  );
   if (isRunning(holder)) return 'found';
   throw new AlmanacError('stack.failed', `the supervisor with pid ${holder.pid} ended while it started the stack`, {
     next: `almanac up --detach; its log is ${logFile(home, 'supervisor')}`,
@@ -168,7 +188,8 @@ function settled(home: string): Promise<void> {
 async function poll(what: string, deadlineMs: number, condition: () => boolean): Promise<void> {
   const deadline = Date.now() + deadlineMs;
   while (!condition()) {
-    if (Date.now() > deadline) throw new AlmanacError('stack.busy', `waited ${deadlineMs / 1000} s for ${what}`, { next: 'almanac status' });
+    if (Date.now() > deadline)
+      throw new AlmanacError('stack.busy', `waited ${deadlineMs / 1000} s for ${what}`, { next: 'almanac status' });
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }

@@ -15,7 +15,11 @@ export function cliEnvironment(home: string, extra: Readonly<Record<string, stri
 }
 
 /** Starts the built command line as a user would. */
-export function startCli(args: readonly string[], env: NodeJS.ProcessEnv, options: { detached?: boolean; cwd?: string } = {}): ChildProcess {
+export function startCli(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  options: { detached?: boolean; cwd?: string } = {},
+): ChildProcess {
   return spawn(process.execPath, [path.join(packageRoot(), 'bin', 'almanac.js'), ...args], {
     cwd: options.cwd ?? packageRoot(),
     env,
@@ -25,7 +29,11 @@ export function startCli(args: readonly string[], env: NodeJS.ProcessEnv, option
 }
 
 /** Runs one command to its end; rejects when it has not ended after `deadlineMs`. */
-export function runCommand(args: readonly string[], env: NodeJS.ProcessEnv, options: { cwd?: string; deadlineMs?: number } = {}): Promise<CliResult> {
+export function runCommand(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  options: { cwd?: string; deadlineMs?: number } = {},
+): Promise<CliResult> {
   const child = startCli(args, env, options);
   return new Promise((resolve, reject) => {
     let stdout = '';

@@ -1,7 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** Resolves once `condition` holds; fails naming what was waited for. */
-export async function eventually(what: string, condition: () => boolean | Promise<boolean>, deadlineMs = 30_000, everyMs = 50): Promise<void> {
+export async function eventually(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  deadlineMs = 30_000,
+  everyMs = 50,
+): Promise<void> {
   const deadline = Date.now() + deadlineMs;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`after ${deadlineMs} ms still not: ${what}`);
@@ -16,7 +21,10 @@ export function processesNaming(text: string): readonly number[] {
     .filter((pid) => {
       try {
         const state = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0];
-        return state !== 'Z' && (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(text));
+        return (
+          state !== 'Z' &&
+          (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(text))
+        );
       } catch {
         return false;
       }

@@ -67,24 +67,40 @@ test.each([
 });
 
 test('a workflow may catch it', async () => {
-  const run = space.client.workflow.execute(workflows.survivesOversizedArgument, { taskQueue, workflowId: uniqueName('run'), args: [PAYLOAD_LIMIT_BYTES], ...LIMITS });
+  const run = space.client.workflow.execute(workflows.survivesOversizedArgument, {
+    taskQueue,
+    workflowId: uniqueName('run'),
+    args: [PAYLOAD_LIMIT_BYTES],
+    ...LIMITS,
+  });
   expect(await run).toBe('payload.too-large');
 });
 
 test('an oversized answer of an Update is refused to the one who asked, and the run goes on', async () => {
   const handle = await space.client.workflow.start(workflows.answersUpdates, { taskQueue, workflowId: uniqueName('run'), ...LIMITS });
-  await expect(handle.executeUpdate('grow', { args: [PAYLOAD_LIMIT_BYTES] })).rejects.toMatchObject({ cause: { type: 'payload.too-large' } });
+  await expect(handle.executeUpdate('grow', { args: [PAYLOAD_LIMIT_BYTES] })).rejects.toMatchObject({
+    cause: { type: 'payload.too-large' },
+  });
   expect(await handle.executeUpdate('grow', { args: [3] })).toBe('xxx');
   await handle.signal('finish');
   await handle.result();
 });
 
 test('what fits passes', async () => {
-  const run = space.client.workflow.execute(workflows.oversizedActivityResult, { taskQueue, workflowId: uniqueName('run'), args: [1000], ...LIMITS });
+  const run = space.client.workflow.execute(workflows.oversizedActivityResult, {
+    taskQueue,
+    workflowId: uniqueName('run'),
+    args: [1000],
+    ...LIMITS,
+  });
   expect(await run).toBe(1000);
 });
 
 test('a client refuses to send it', async () => {
-  const start = space.client.workflow.start('anything', { taskQueue, workflowId: uniqueName('run'), args: [{ sql: 'x'.repeat(PAYLOAD_LIMIT_BYTES) }] });
+  const start = space.client.workflow.start('anything', {
+    taskQueue,
+    workflowId: uniqueName('run'),
+    args: [{ sql: 'x'.repeat(PAYLOAD_LIMIT_BYTES) }],
+  });
   await expect(start).rejects.toMatchObject({ type: 'payload.too-large' });
 });

@@ -105,9 +105,14 @@ test('below a home that others may not enter it runs in a user namespace, or the
 test('where there are no user namespaces, the error names the directory to open', () => {
   const closed = path.join(directory, 'closed');
   mkdirSync(closed, { mode: 0o700 });
-  const choose = (): unknown => choosePostgresUser(path.join(postgresHome(), 'bin', 'postgres'), path.join(closed, 'data'), '/nowhere/unshare');
+  const choose = (): unknown =>
+    choosePostgresUser(path.join(postgresHome(), 'bin', 'postgres'), path.join(closed, 'data'), '/nowhere/unshare');
   if (!isRoot) return expect(choose()).toMatchObject({ prefix: [] });
   expect(choose).toThrow(
-    expect.objectContaining({ code: 'stack.postgres-user', message: expect.stringContaining(closed), next: expect.stringContaining(`chmod o+x ${closed}`) }),
+    expect.objectContaining({
+      code: 'stack.postgres-user',
+      message: expect.stringContaining(closed),
+      next: expect.stringContaining(`chmod o+x ${closed}`),
+    }),
   );
 });

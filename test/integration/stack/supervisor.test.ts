@@ -82,7 +82,9 @@ test('restarts in a row come later and later', async () => {
     ...failing,
     launch() {
       starts.push(Date.now());
-      return starts.length === 1 ? failing.launch() : spawn(process.execPath, ['-e', 'process.exit(3)', home], { detached: true, stdio: 'ignore' });
+      return starts.length === 1
+        ? failing.launch()
+        : spawn(process.execPath, ['-e', 'process.exit(3)', home], { detached: true, stdio: 'ignore' });
     },
   }).start();
   process.kill(recordOf('worker')?.identity?.pid ?? 0, 'SIGKILL');

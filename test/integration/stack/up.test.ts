@@ -84,10 +84,15 @@ test('every killed process comes back, and what was stored is still there', asyn
   for (const name of ['postgres', 'temporal', 'worker-control', 'worker-compute']) {
     const before = await pidOf(name);
     process.kill(before, 'SIGKILL');
-    await eventually(`${name} is back`, async () => {
-      const now = (await status()).processes.find((process) => process.name === name);
-      return now?.state === 'running' && now.pid !== before && now.restarts === 1;
-    }, 120_000, STATUS_MS);
+    await eventually(
+      `${name} is back`,
+      async () => {
+        const now = (await status()).processes.find((process) => process.name === name);
+        return now?.state === 'running' && now.pid !== before && now.restarts === 1;
+      },
+      120_000,
+      STATUS_MS,
+    );
   }
   expect(await query('select value from kept')).toEqual([{ value: 1 }]);
 });
@@ -97,7 +102,12 @@ test('without its supervisor the workers end, status names the orphans, and up e
   await query('create table kept as select 1 as value');
   const [temporal, postgres] = [await pidOf('temporal'), await pidOf('postgres')];
   process.kill(await pidOf('supervisor'), 'SIGKILL');
-  await eventually('the workers have ended', async () => (await status()).processes.filter(({ name, pid }) => name.startsWith('worker') && pid !== null).length === 0, 30_000, STATUS_MS);
+  await eventually(
+    'the workers have ended',
+    async () => (await status()).processes.filter(({ name, pid }) => name.startsWith('worker') && pid !== null).length === 0,
+    30_000,
+    STATUS_MS,
+  );
 
   const orphaned = await status();
   expect(orphaned.state).toBe('down');

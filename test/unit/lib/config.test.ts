@@ -22,7 +22,12 @@ test('without variables everything embedded lives below .almanac of the project'
 
 test('relative directories are taken from the project, and an empty variable counts as unset', () => {
   const config = readConfig({ ALMANAC_HOME: 'state', ALMANAC_DATA: '/lake', DATABASE_URL: '', TEMPORAL_ADDRESS: '' }, '/project');
-  expect([config.home, config.data, config.databaseUrl, config.temporal.external]).toEqual(['/project/state', '/lake', undefined, undefined]);
+  expect([config.home, config.data, config.databaseUrl, config.temporal.external]).toEqual([
+    '/project/state',
+    '/lake',
+    undefined,
+    undefined,
+  ]);
 });
 
 test.each([

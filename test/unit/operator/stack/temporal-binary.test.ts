@@ -49,7 +49,9 @@ test('Go builds it once, tells that it takes long, and leaves nothing half done'
   chmodSync(go, 0o755);
   const told: string[] = [];
   // A proxy that refuses connections makes the download fail.
-  const found = await obtainTemporal({ ...env, HTTPS_PROXY: 'http://127.0.0.1:9', https_proxy: 'http://127.0.0.1:9' }, (line) => told.push(line));
+  const found = await obtainTemporal({ ...env, HTTPS_PROXY: 'http://127.0.0.1:9', https_proxy: 'http://127.0.0.1:9' }, (line) =>
+    told.push(line),
+  );
   expect(found).toEqual({ file: cachedTemporal(env), source: 'go' });
   expect(told.join('\n')).toContain('3 minutes');
   expect(locateTemporal(env)).toEqual({ file: cachedTemporal(env), source: 'cache' });
@@ -57,5 +59,8 @@ test('Go builds it once, tells that it takes long, and leaves nothing half done'
 
 test('without any way to get one the error says what to install', async () => {
   const env = { PATH: directory, XDG_CACHE_HOME: directory, HTTPS_PROXY: 'http://127.0.0.1:9', https_proxy: 'http://127.0.0.1:9' };
-  await expect(obtainTemporal(env, () => undefined)).rejects.toMatchObject({ code: 'stack.temporal-missing', next: expect.stringContaining('TEMPORAL_ADDRESS') });
+  await expect(obtainTemporal(env, () => undefined)).rejects.toMatchObject({
+    code: 'stack.temporal-missing',
+    next: expect.stringContaining('TEMPORAL_ADDRESS'),
+  });
 });
