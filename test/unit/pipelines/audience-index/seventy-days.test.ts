@@ -1,16 +1,8 @@
 import fc from 'fast-check';
-import {
-  audienceIndex,
-  byKey,
-  MEMBERSHIP,
-  membershipsAt,
-  named,
-  type AudienceEvent,
-  type AudienceRow,
-  type Membership,
-} from '../../../support/audience-reference';
+import { byKey, MEMBERSHIP, type AudienceEvent } from '../../../support/audience-reference';
+import { expectation, expectRows, memberText, sorted } from '../../../support/audience-expectation';
 import { AudienceSql } from '../../../support/audience-sql';
-import { randomLanding, type LandedDay, type RandomLanding } from '../../../support/random-landing';
+import { randomLanding } from '../../../support/random-landing';
 
 const DAY = 86_400_000_000;
 /** Set TEST_SEED to repeat a run; the seed is in the failure. */
@@ -83,51 +75,3 @@ describe('70 days of random landing data', () => {
     expect(randomLanding(7, 10)).not.toEqual(randomLanding(8, 10));
   });
 });
-
-function expectation(landing: RandomLanding, day: LandedDay, adds: readonly AudienceEvent[], fires: readonly AudienceEvent[]) {
-  const memberships = membershipsAt(day.end, byKey(adds));
-  const visits = membershipsAt(day.end, byKey(fires));
-  const groupOf = new Map([...landing.segments].map(([id, [, group]]) => [id, group]));
-  return {
-    memberships: memberText(memberships),
-    visits: memberText(visits),
-    rows: audienceIndex(memberships, visits, groupOf),
-    segments: named(landing.segments, memberships),
-    pixels: named(landing.pixels, visits),
-  };
-}
-
-/** One line a membership: comparing thousands of rows as one text is what keeps this test short. */
-function memberText(members: readonly Membership[]): string {
-  return members
-    .map(({ user, id, first, last }) => JSON.stringify([user, id, first, last]))
-    .sort()
-    .join('\n');
-}
-
-function sorted<V>(map: ReadonlyMap<number, V>): [number, V][] {
-  return [...map].sort(([a], [b]) => a - b);
-}
-
-function expectRows(actual: readonly (AudienceRow & { asOf: string })[], expected: readonly AudienceRow[], date: string): void {
-  const order = (a: AudienceRow, b: AudienceRow): number => a.pixel - b.pixel || a.segment - b.segment;
-  const exact = (rows: readonly AudienceRow[]): string =>
-    rows
-      .map((row) =>
-        [row.pixel, row.segment, row.group, row.usersSegmentPixel, row.usersGroupPixel, row.usersSegment, row.usersGroup].join(),
-      )
-      .join('\n');
-  const left = actual.toSorted(order);
-  const right = expected.toSorted(order);
-  expect(exact(left)).toBe(exact(right));
-  expect(left.every((row) => row.asOf === date)).toBe(true);
-  const apart = left.filter((row, n) => {
-    const same = right[n];
-    return same === undefined || !close(row.index, same.index) || !close(row.low, same.low) || !close(row.high, same.high);
-  });
-  expect(apart).toEqual([]);
-}
-
-function close(a: number, b: number): boolean {
-  return Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b));
-}
