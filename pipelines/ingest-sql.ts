@@ -2,21 +2,20 @@
  * The SQL that turns landing files into accepted and quarantined rows in one DuckDB session: files become numbered lines
  * (`raw`, `line`) or Parquet rows, these become texts by column, texts become typed values with a verdict (`staged`).
  * Lines are read whole and split here, so that every line is counted, has its number, and no bad one takes its neighbours along.
+ * Quarantine reasons: `malformed` cannot be read; `late` belongs to a day before its folder's, so it arrived after its day;
+ * `early` belongs to a day after it (its instant is at or after the end of the folder's day).
  */
 import { parseExpression } from './column-sql';
 import { DUCKDB_TYPES, quoteName, quoteText, type Column } from './duckdb-sql';
 
 /** Longer lines are quarantined unread, so no line decides how much memory an ingest takes. */
-export const MAX_LINE_BYTES = 2 ** 20;
+const MAX_LINE_BYTES = 2 ** 20;
 /** DuckDB's read buffer; of a longer line only this much is ever held. */
 const BUFFER_BYTES = 4 * MAX_LINE_BYTES;
 /** Characters of a quarantined row's text that are kept. */
 const RAW_LENGTH = 4096;
 /** Stands for a delimiter no line holds; a line that does hold it is refused by DuckDB as one with too many columns. */
 const NO_DELIMITER = '\x01\x02\x03\x04';
-
-/** Reasons a row is quarantined for: unreadable, of a later day than its folder's, of an earlier one. */
-export type QuarantineReason = 'malformed' | 'early' | 'late';
 
 export interface IngestColumn extends Column {
   /** Rows where it is empty are malformed. */

@@ -138,7 +138,7 @@ function schemaOf(datasets: Readonly<Record<string, DatasetSpec>>, stage: StageS
   const dataset = name === undefined ? undefined : datasets[name];
   if (dataset === undefined) return undefined;
   // The order of columns is part of the schema, and canonical JSON sorts members.
-  return { columns: Object.entries(dataset.columns), key: dataset.key, buckets: dataset.buckets };
+  return { columns: Object.entries(dataset.columns), key: dataset.key, buckets: dataset.buckets, optional: dataset.optional };
 }
 
 /** Declared params with overrides in their place; text is read as the declared type, as it comes from a command line. */

@@ -5,7 +5,7 @@
 import type { RunRef, VersionRef } from './types';
 
 /** Newest accepted windows of a chain whose state is kept. */
-export const KEPT_WINDOWS = 35;
+const KEPT_WINDOWS = 35;
 
 export type VersionName = Pick<VersionRef, 'dataset' | 'window' | 'version'>;
 

@@ -93,6 +93,7 @@ function datasetProblems(place: string, dataset: DatasetSpec): Problem[] {
   }
   problems.push(
     ...unknownColumns(`${place}.key`, dataset, dataset.key ?? []),
+    ...unknownColumns(`${place}.optional`, dataset, dataset.optional ?? []),
     ...unknownColumns(`${place}.pii`, dataset, dataset.pii ?? []),
   );
   if (dataset.buckets !== undefined) {

@@ -1,5 +1,5 @@
-import type { ColumnType, LandingFile, RunRef, VersionRef } from '../../pipelines/types';
-import type { AcceptedSet, DataFile, Manifest, Provenance, VersionProfile } from './manifest';
+import type { ColumnType, RunRef, VersionRef } from '../../pipelines/types';
+import type { AcceptedSet, Manifest, Provenance, VersionProfile } from './manifest';
 
 /** Files of a candidate, still in a scratch directory. */
 export interface ScratchFile {
@@ -51,5 +51,3 @@ export interface DatasetStore {
   /** Forbids a generation's late acceptance; the current versions stay. */
   revoke(run: RunRef): Promise<void>;
 }
-
-export type { AcceptedSet, DataFile, LandingFile, Manifest };

@@ -12,7 +12,7 @@ export interface CommitterOrder {
   readonly dieAtStep: number;
 }
 
-export const COMMITTED_WINDOW = '2026-03-10';
+const COMMITTED_WINDOW = '2026-03-10';
 
 async function commitGenerations({ root, firstGeneration, lastGeneration, dieAtStep }: CommitterOrder): Promise<void> {
   let steps = 0;
