@@ -28,7 +28,7 @@ export interface OperatorSession {
 /** Opens a session on the project's stack: the embedded one that runs, or the external services the environment names. */
 export async function openSession(projectDirectory: string): Promise<OperatorSession> {
   const config = readConfig(process.env, projectDirectory);
-  const addresses = await stackEnvironment(config);
+  const addresses = stackEnvironment(config);
   const database = connect(addresses.databaseUrl);
   await migrate(database);
   const store = createLocalStore(config.data);

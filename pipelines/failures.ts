@@ -36,6 +36,7 @@ export interface CodeEntry {
 export const CODES = {
   'accept.conflict': { class: 'refused', when: 'Another acceptance of the same window came first.', next: 'Look at what is current with `almanac dataset versions`; run the window again if its data should win.' },
   'chain.gap': { class: 'refused', when: 'The window before this one has no accepted set, so its state does not exist.', next: 'Run the window it names, or `--bootstrap` this one.' },
+  'chain.schema': { class: 'refused', when: 'The declared columns or buckets of a state dataset differ from the accepted state of the window before.', next: 'Rebuild the state under the new declaration: `almanac run PIPELINE --window KEY --bootstrap`.' },
   'check.unknown': { class: 'missing', when: 'No check of that dataset was ever measured under that name, or the run has no results yet.', next: 'Use one of the names the message lists.' },
   'compute.bucket': { class: 'user', when: 'A text run bucket by bucket returned rows of another bucket.', next: 'Return the bucket column as it was read, or declare the stage without `each`.' },
   'compute.schema': { class: 'user', when: 'A text returns other columns or types than its dataset declares.', next: 'Correct the select list of the text or the columns of the dataset.' },

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { Client } from '@temporalio/client';
-import { NativeConnection, Runtime } from '@temporalio/worker';
+import { Runtime, type NativeConnection } from '@temporalio/worker';
 import { createLocalStore } from '../activities/storage/local-store';
 import type { Config } from '../lib/config';
 import { createLogger } from '../lib/log';

@@ -1,4 +1,6 @@
 import type { DatasetStore } from '../../activities/storage/dataset-store';
+import type { Manifest } from '../../activities/storage/manifest';
+import { canonicalJson } from '../../pipelines/canonical';
 import { AlmanacError } from '../../pipelines/failures';
 import type { Plan, VersionRef } from '../../pipelines/types';
 import { nextKey, previousKey } from '../../pipelines/window';
@@ -42,6 +44,7 @@ export async function startOfChain(datasets: DatasetStore, plan: Plan, branch: s
         next: `almanac run ${plan.pipeline} --window ${window} --bootstrap`,
       });
     }
+    requireSameSchema(plan, dataset, await datasets.manifest(version), window);
     pins[dataset] = version;
   }
   return { pins, origin: false };
@@ -58,4 +61,21 @@ function chainGap(plan: Plan, window: string, before: string, earlier: readonly 
     next: fill === undefined ? `almanac run ${plan.pipeline} --window ${window} --bootstrap` : `almanac run ${plan.pipeline} --window ${fill} --wait`,
     details: { needs: before, reaches: last ?? null },
   });
+}
+
+/** State is carried on only under the declaration it was written under. */
+function requireSameSchema(plan: Plan, dataset: string, state: Manifest, window: string): void {
+  const declared = plan.datasets[dataset];
+  const columns = Object.entries(declared?.columns ?? {}).map(([name, type]) => ({ name, type }));
+  const buckets = declared?.buckets === undefined ? null : { by: declared.buckets.by, count: declared.buckets.count };
+  if (canonicalJson([columns, buckets]) === canonicalJson([state.columns.map(({ name, type }) => ({ name, type })), state.buckets ?? null])) return;
+  throw new AlmanacError('chain.schema', `${dataset}@${state.window} was written as ${describe(state.columns, state.buckets)}, and is declared as ${describe(columns, declared?.buckets)}`, {
+    next: `almanac run ${plan.pipeline} --window ${window} --bootstrap computes it anew under the declaration`,
+    details: { dataset },
+  });
+}
+
+function describe(columns: readonly { readonly name: string; readonly type: string }[], buckets: Manifest['buckets']): string {
+  const list = columns.map(({ name, type }) => `${name} ${type}`).join(', ');
+  return buckets === undefined ? `(${list})` : `(${list}) in ${buckets.count} buckets by ${buckets.by}`;
 }

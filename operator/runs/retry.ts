@@ -1,11 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { standingOutputs } from '../../activities/accept-window';
 import { landingOf } from '../../activities/compute/landing';
-import { listAttempts, recordStanding, type AttemptRow } from '../../activities/ledger/attempts';
+import { listAttempts, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
-import { claimRun, latestRun, storePlan, storeTexts, wakeRun, type RunRow } from '../../activities/ledger/runs';
-import { queueNames } from '../../lib/queues';
-import { transaction } from '../../lib/postgres';
+import { latestRun, storePlan, storeTexts, wakeRun, type RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
 import type { FrontierState } from '../../pipelines/frontier';
 import { outline } from '../../pipelines/plan';
@@ -18,7 +15,8 @@ import type { RetryRequest } from '../../workflows/messages';
 import type { OperatorSession } from '../session';
 import { recordAction } from './actions';
 import { previousReads, startOfChain } from './chain';
-import { sendVerb, startExecution, unavailable } from './execution';
+import { sendVerb, unavailable } from './execution';
+import { startGeneration } from './generation';
 
 export interface RetryVerb {
   readonly address: RunAddress;
@@ -102,7 +100,22 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     return answer(row.run);
   }
   const next: RunRef = { ...row.run, generation: row.run.generation + 1 };
-  await retryClosed(session, row, next, plan, pins, retry, attempts, stage, verb, answer(next));
+  const kept = standingOutputs(attempts);
+  await startGeneration(session, {
+    run: next,
+    plan,
+    pins,
+    from: row,
+    carried: retry.kept.flatMap((id) => {
+      const output = kept[id];
+      return output === undefined ? [] : [{ stage: id, state: 'carried' as const, output: output.output, tainted: output.tainted }];
+    }),
+    matrix: { code, inputs, params: plan.params },
+    verb: 'retry',
+    stage,
+    reason: verb.reason,
+    detail: { ...answer(next) },
+  });
   return answer(next);
 }
 
@@ -185,50 +198,4 @@ async function retryOpen(session: OperatorSession, row: RunRow, state: FrontierS
   if (plan.hash !== row.planHash) {
     await session.database.query('update almanac.run set plan_hash = $2 where claim = $1', [row.claim, plan.hash]);
   }
-}
-
-async function retryClosed(
-  session: OperatorSession,
-  row: RunRow,
-  run: RunRef,
-  plan: Plan,
-  pins: Readonly<Record<string, VersionRef>>,
-  retry: RetryPlan,
-  attempts: readonly AttemptRow[],
-  stage: string | undefined,
-  verb: RetryVerb,
-  answer: RetryAnswer,
-): Promise<void> {
-  const { database, clock, config } = session;
-  const claim = randomUUID();
-  const standing = standingOutputs(attempts);
-  const now = clock.now();
-  const won = await transaction(database, async (client) => {
-    const claimed = await claimRun(client, {
-      run,
-      claim,
-      planHash: plan.hash,
-      pins,
-      bootstrap: row.bootstrap,
-      origin: row.origin,
-      matrix: { code: answer.code, inputs: answer.inputs, params: plan.params, carried: retry.kept },
-      verb: 'retry',
-      who: config.actor,
-      reason: verb.reason,
-      now,
-    });
-    if (!claimed) return false;
-    for (const id of retry.kept) {
-      const kept = standing[id];
-      const planned = plan.stages.find((candidate) => candidate.id === id);
-      if (kept === undefined || planned === undefined) continue;
-      await recordStanding(client, run, { stage: id, attempt: 0, epoch: 0, kind: planned.kind, stageHash: planned.hash, state: 'carried', output: kept.output, tainted: kept.tainted, now });
-    }
-    await recordAction(client, { run, verb: 'retry', who: config.actor, stage, reason: verb.reason, detail: { ...answer }, now });
-    return true;
-  });
-  if (!won) {
-    throw new AlmanacError('run.stale', `generation ${run.generation} of ${formatRun(run)} was claimed by somebody faster`, { next: `almanac show ${formatRun(run)}` });
-  }
-  await startExecution(await session.temporal(), queueNames(config), { run, claim, planHash: plan.hash }, plan, retry.kept, 0);
 }

@@ -1,14 +1,16 @@
-import { listAttempts, recordStanding } from '../../activities/ledger/attempts';
+import { standingOutputs } from '../../activities/accept-window';
+import { listAttempts, recordStanding, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
-import { latestRun, runKey, wakeRun } from '../../activities/ledger/runs';
+import { latestRun, runKey, wakeRun, type RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
 import type { FrontierState } from '../../pipelines/frontier';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
-import type { RunRef, StageOutput } from '../../pipelines/types';
+import type { Plan, PlanStage, RunRef, StageOutput } from '../../pipelines/types';
 import type { OperatorSession } from '../session';
 import { recordAction } from './actions';
 import { sendVerb } from './execution';
+import { startGeneration } from './generation';
 
 export interface SkipVerb {
   readonly address: RunAddress;
@@ -18,40 +20,84 @@ export interface SkipVerb {
   readonly use?: string | undefined;
 }
 
-/** Lets an open run go on without a failed stage; what follows is tainted until rebuilt. Checks and publications cannot be skipped. */
-export async function skipStage(session: OperatorSession, verb: SkipVerb): Promise<{ run: RunRef; stage: string; used: string | null }> {
-  const { database, datasets } = session;
+export interface SkipAnswer {
+  readonly run: RunRef;
+  readonly stage: string;
+  readonly used: string | null;
+}
+
+/**
+ * Lets a run go on without a stage: an open one as it is, a closed one as its next generation. What follows is tainted
+ * until rebuilt. Checks and publications cannot be skipped.
+ */
+export async function skipStage(session: OperatorSession, verb: SkipVerb): Promise<SkipAnswer> {
+  const { database } = session;
   const name = formatRun(verb.address);
   const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
   if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
-  if (!RUN_STATES[row.state].open) {
-    throw new AlmanacError('run.stale', `${name} ended as ${row.state}; only an open run goes on without a stage`, { next: `almanac retry ${name} --reason … first, then skip the stage when it holds` });
-  }
   const plan = await planReader(database)(row.planHash);
-  const stage = plan.stages.find(({ id }) => id === verb.stage);
-  if (stage === undefined) throw new AlmanacError('run.usage', `${name} has no stage ${verb.stage}`, { next: `use one of: ${plan.stages.map(({ id }) => id).join(', ')}` });
+  const stage = skippable(plan, name, verb.stage);
+  const output = await standIn(session, stage, verb.use);
+  const attempts = await listAttempts(database, row.run);
+  if (RUN_STATES[row.state].open) {
+    await skipOpen(session, row, stage, output, attempts, verb);
+    return { run: row.run, stage: stage.id, used: verb.use ?? null };
+  }
+  const standing = standingOutputs(attempts);
+  if (stage.id in standing) {
+    throw new AlmanacError('run.stale', `stage ${stage.id} of ${name} is done; there is nothing to skip`, { next: `almanac retry ${name} --stage ${stage.id} --reason …` });
+  }
+  const run: RunRef = { ...row.run, generation: row.run.generation + 1 };
+  await startGeneration(session, {
+    run,
+    plan,
+    pins: row.pins,
+    from: row,
+    carried: [
+      ...Object.entries(standing).map(([id, kept]) => ({ stage: id, state: 'carried' as const, output: kept.output, tainted: kept.tainted })),
+      { stage: stage.id, state: 'skipped', output, tainted: true },
+    ],
+    matrix: { code: 'same', inputs: 'pinned', params: plan.params },
+    verb: 'skip',
+    stage: stage.id,
+    reason: verb.reason,
+    detail: { use: verb.use ?? null },
+  });
+  return { run, stage: stage.id, used: verb.use ?? null };
+}
+
+function skippable(plan: Plan, name: string, id: string): PlanStage {
+  const stage = plan.stages.find((candidate) => candidate.id === id);
+  if (stage === undefined) throw new AlmanacError('run.usage', `${name} has no stage ${id}`, { next: `use one of: ${plan.stages.map((one) => one.id).join(', ')}` });
   if (stage.kind === 'check' || stage.kind === 'publish') {
-    throw new AlmanacError('run.usage', `stage ${stage.id} is a ${stage.kind} stage and cannot be skipped`, { next: 'mend what it found and retry it, or abandon the run' });
+    throw new AlmanacError('run.usage', `stage ${id} is a ${stage.kind} stage and cannot be skipped`, { next: 'mend what it found and retry it, or abandon the run' });
   }
+  return stage;
+}
+
+/** The output that stands in for the stage's own; empty for a stage that writes nothing. */
+async function standIn(session: OperatorSession, stage: PlanStage, use: string | undefined): Promise<StageOutput> {
+  const nothing: StageOutput = { versions: [], rowsIn: 0, rowsOut: 0, bytesIn: 0, bytesOut: 0 };
   const writes = 'writes' in stage.spec ? stage.spec.writes : undefined;
-  let output: StageOutput = { versions: [], rowsIn: 0, rowsOut: 0, bytesIn: 0, bytesOut: 0 };
-  if (writes !== undefined) {
-    const match = /^([^@]+)@([^#]+)#(.+)$/.exec(verb.use ?? '');
-    if (match === null || match[1] !== writes) {
-      throw new AlmanacError('run.usage', `stage ${stage.id} writes ${writes}, which others need`, { next: `pass --use ${writes}@WINDOW#VERSION; almanac dataset versions ${writes} lists them` });
-    }
-    const manifest = await datasets.manifest({ dataset: writes, window: match[2] ?? '', version: match[3] ?? '' });
-    const version = { dataset: writes, window: manifest.window, version: manifest.version, digest: manifest.digest };
-    output = { versions: [version], rowsIn: 0, rowsOut: manifest.rows, bytesIn: 0, bytesOut: manifest.bytes };
+  if (writes === undefined) return nothing;
+  const [, dataset, window = '', named = ''] = /^([^@]+)@([^#]+)#(.+)$/.exec(use ?? '') ?? [];
+  if (dataset !== writes) {
+    throw new AlmanacError('run.usage', `stage ${stage.id} writes ${writes}, which others need`, { next: `pass --use ${writes}@WINDOW#VERSION; almanac dataset versions ${writes} lists them` });
   }
+  const { version, digest, rows, bytes } = await session.datasets.manifest({ dataset, window, version: named });
+  return { ...nothing, versions: [{ dataset, window, version, digest }], rowsOut: rows, bytesOut: bytes };
+}
+
+async function skipOpen(session: OperatorSession, row: RunRow, stage: PlanStage, output: StageOutput, attempts: readonly AttemptRow[], verb: SkipVerb): Promise<void> {
+  const { database, clock, config } = session;
   const client = await session.temporal();
-  const state = await client.workflow.getHandle(name).query<FrontierState>('state');
-  const attempt = (await listAttempts(database, row.run)).filter((one) => one.stage === stage.id).length + 1;
+  const state = await client.workflow.getHandle(formatRun(row.run)).query<FrontierState>('state');
+  const attempt = Math.max(0, ...attempts.filter((one) => one.stage === stage.id).map((one) => one.attempt)) + 1;
   const epoch = state.stages[stage.id]?.epoch ?? 0;
   // The stages below read the ledger as soon as the verb is accepted, so the output has to stand before it is sent.
-  await recordStanding(database, row.run, { stage: stage.id, attempt, epoch, kind: stage.kind, stageHash: stage.hash, state: 'skipped', output, tainted: true, now: session.clock.now() });
+  await recordStanding(database, row.run, { stage: stage.id, attempt, epoch, kind: stage.kind, stageHash: stage.hash, state: 'skipped', output, tainted: true, now: clock.now() });
   try {
-    await sendVerb(client, row, 'skip', { who: session.config.actor, reason: verb.reason, stage: stage.id, expectedEpoch: epoch });
+    await sendVerb(client, row, 'skip', { who: config.actor, reason: verb.reason, stage: stage.id, expectedEpoch: epoch });
   } catch (error) {
     await database.query(
       `delete from almanac.attempt where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6 and state = 'skipped'`,
@@ -59,7 +105,6 @@ export async function skipStage(session: OperatorSession, verb: SkipVerb): Promi
     );
     throw error;
   }
-  await wakeRun(database, row, session.clock.now());
-  await recordAction(database, { run: row.run, verb: 'skip', who: session.config.actor, stage: stage.id, reason: verb.reason, detail: { use: verb.use ?? null }, now: session.clock.now() });
-  return { run: row.run, stage: stage.id, used: verb.use ?? null };
+  await wakeRun(database, row, clock.now());
+  await recordAction(database, { run: row.run, verb: 'skip', who: config.actor, stage: stage.id, reason: verb.reason, detail: { use: verb.use ?? null }, now: clock.now() });
 }

@@ -126,6 +126,23 @@ test('a skipped stage needs a version to stand in, and what follows is tainted',
   expect((await stack.json<RunView>('show', 'plays/2026-01-06')).attempts).toContainEqual(expect.objectContaining({ stage: 'read', state: 'skipped', tainted: true }));
 });
 
+test('a closed run goes on without a stage as its next generation', async () => {
+  stack.land('plays', '2026-01-07', 'a.csv', 'wrong,header\n1,2\n');
+  await stack.run('run', 'plays', '--window', '2026-01-07', '--wait');
+  await stack.ok('abandon', 'plays/2026-01-07', '--reason', 'no data');
+  const stands = (await stack.json<RunView>('show', 'plays/2026-01-05')).attempts.find(({ stage, state }) => stage === 'read' && state === 'succeeded')?.output?.versions[0];
+  await stack.ok('skip', 'plays/2026-01-07', '--stage', 'read', '--reason', 'no data', '--use', `plays@2026-01-05#${stands?.version}`);
+  await stack.ok('run', 'plays', '--window', '2026-01-07', '--wait');
+  expect((await stack.json<RunView>('show', 'plays/2026-01-07')).row).toMatchObject({ state: 'succeeded', verb: 'skip', run: { generation: 2 } });
+});
+
+test('state declared otherwise than it was written is refused until it is rebuilt', async () => {
+  stack.land('plays', '2026-01-08', 'a.csv', plays('2026-01-08', 'ann'));
+  project.write({ 'pipelines/plays/pipeline.ts': PLAYS['pipelines/plays/pipeline.ts'].replaceAll('count: 4', 'count: 2') });
+  expect(await stack.failure('run', 'plays', '--window', '2026-01-08')).toMatchObject({ code: 'chain.schema', exitCode: 5 });
+  project.write(PLAYS);
+});
+
 test('--again makes a new generation of an accepted window', async () => {
   await stack.ok('run', 'plays', '--window', '2026-01-06', '--again', '--wait').catch(() => undefined);
   expect((await stack.json<RunView>('show', 'plays/2026-01-06')).row.run.generation).toBe(2);

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { recordStanding } from '../../activities/ledger/attempts';
+import { claimRun, type RunRow } from '../../activities/ledger/runs';
+import { transaction } from '../../lib/postgres';
+import { queueNames } from '../../lib/queues';
+import { AlmanacError } from '../../pipelines/failures';
+import { formatRun } from '../../pipelines/run-id';
+import type { Plan, RunRef, StageOutput, VersionRef } from '../../pipelines/types';
+import type { OperatorSession } from '../session';
+import { recordAction } from './actions';
+import { startExecution } from './execution';
+
+/** An output the next generation starts with instead of computing it. */
+export interface CarriedOutput {
+  readonly stage: string;
+  readonly state: 'carried' | 'skipped';
+  readonly output: StageOutput;
+  readonly tainted: boolean;
+}
+
+export interface Generation {
+  readonly run: RunRef;
+  readonly plan: Plan;
+  readonly pins: Readonly<Record<string, VersionRef>>;
+  /** The closed generation it goes on from. */
+  readonly from: RunRow;
+  readonly carried: readonly CarriedOutput[];
+  readonly matrix: Readonly<Record<string, unknown>>;
+  readonly verb: string;
+  readonly stage: string | undefined;
+  readonly reason: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** Claims the next generation of a closed run and starts it; of racing claimers one wins, the others get `run.stale`. */
+export async function startGeneration(session: OperatorSession, generation: Generation): Promise<void> {
+  const { run, plan, carried, from } = generation;
+  const { database, clock, config } = session;
+  const claim = randomUUID();
+  const now = clock.now();
+  const stages = carried.map(({ stage }) => stage);
+  const won = await transaction(database, async (client) => {
+    const claimed = await claimRun(client, {
+      run,
+      claim,
+      planHash: plan.hash,
+      pins: generation.pins,
+      bootstrap: from.bootstrap,
+      origin: from.origin,
+      matrix: { ...generation.matrix, carried: stages },
+      verb: generation.verb,
+      who: config.actor,
+      reason: generation.reason,
+      now,
+    });
+    if (!claimed) return false;
+    for (const { stage, state, output, tainted } of carried) {
+      const planned = plan.stages.find(({ id }) => id === stage);
+      if (planned === undefined) continue;
+      await recordStanding(client, run, { stage, attempt: 0, epoch: 0, kind: planned.kind, stageHash: planned.hash, state, output, tainted, now });
+    }
+    await recordAction(client, { run, verb: generation.verb, who: config.actor, stage: generation.stage, reason: generation.reason, detail: generation.detail, now });
+    return true;
+  });
+  if (!won) {
+    throw new AlmanacError('run.stale', `generation ${run.generation} of ${formatRun(run)} was claimed by somebody faster`, { next: `almanac show ${formatRun(run)}` });
+  }
+  await startExecution(await session.temporal(), queueNames(config), { run, claim, planHash: plan.hash }, plan, stages, 0);
+}
