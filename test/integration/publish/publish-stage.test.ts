@@ -141,6 +141,21 @@ describe('mode newest', () => {
     expect(await partitions(rig)).toBe(3);
   });
 
+  it('moves the pointer only from where it stood: a newer window that goes live within the flip stays', async () => {
+    await using rig = await open();
+    const older = await rig.publishing.accept(day(0), stampedRows(1));
+    const newer = await rig.publishing.accept(day(1), stampedRows(2));
+    let overtaken = false;
+    const point = async (name: string): Promise<void> => {
+      if (name !== 'flip-fenced' || overtaken) return;
+      overtaken = true;
+      await rig.publishing.publish(publishStage, newer);
+    };
+    await rig.publishing.publish(publishStage, older, { point });
+    expect(await states(rig)).toEqual(['superseded', 'live']);
+    expect(await stamps(rig)).toEqual([2]);
+  });
+
   it('replaces a window by its own next generation', async () => {
     await using rig = await open();
     await rig.publishing.publish(publishStage, await rig.publishing.accept(day(0), stampedRows(1), 1));
@@ -195,6 +210,17 @@ describe('the fence', () => {
     expect(await states(rig)).toEqual(['live']);
     expect(await stamps(rig)).toEqual([1]);
     expect(await partitions(rig)).toBe(3);
+  });
+
+  it('refuses the flip of a publisher whose session lives on after its publication was taken over', async () => {
+    await using rig = await open();
+    await rig.publishing.publish(publishStage, await rig.publishing.accept(day(0), stampedRows(1)));
+    const zombie = await rig.publishing.accept(day(1), stampedRows(2));
+    const point = async (name: string): Promise<void> => {
+      if (name === 'views-widened') await rig.database.pool.query('update almanac.publication set fence = gen_random_uuid(), attempt = 2 where id = 2');
+    };
+    await expect(rig.publishing.publish(publishStage, zombie, { point })).rejects.toMatchObject({ code: 'publish.fenced', message: expect.stringContaining('its fence was taken') as string });
+    expect(await stamps(rig)).toEqual([1]);
   });
 
   it('refuses an attempt that is late', async () => {

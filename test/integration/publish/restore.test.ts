@@ -2,7 +2,7 @@ import { publishStage } from '../../../activities/publish/publish-stage';
 import { systemClock } from '../../../lib/clock';
 import { migrate } from '../../../lib/migrate';
 import { listPublications, restorePublication, type RestoreAnswer } from '../../../operator/publications';
-import { createPublishing, day, PIPELINE, stampedRows, type AcceptedRun, type Publishing } from '../../support/publishing';
+import { createPublishing, day, PIPELINE, stampedRows, TABLES, type AcceptedRun, type Publishing } from '../../support/publishing';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
 interface Rig extends AsyncDisposable {
@@ -85,6 +85,20 @@ it('refuses what is collected, what never was live and what does not exist', asy
   await expect(rig.restore(5)).rejects.toMatchObject({ code: 'publish.never-live', message: 'publication 5 is superseded and was never live' });
   await expect(rig.restore(99)).rejects.toMatchObject({ code: 'publish.unknown', class: 'missing', message: 'there is no publication 99' });
   expect(await rig.stamp()).toBe(4);
+});
+
+it('refuses a publication that lacks a table which is live now: its view would fall empty', async () => {
+  await using database = await testDatabase();
+  await migrate(database.pool);
+  const { audience_pixels: _later, ...fewer } = TABLES;
+  await using before = createPublishing({ databaseUrl: database.url, tables: fewer });
+  await before.publish(publishStage, await before.accept(day(1), stampedRows(1)));
+  await using after = createPublishing({ databaseUrl: database.url, root: before.root });
+  await after.publish(publishStage, await after.accept(day(2), stampedRows(2)));
+  const restore = (): Promise<RestoreAnswer> => restorePublication({ database: database.pool, clock: systemClock }, { publication: 1, reason: 'wrong prices', who: 'ada' });
+  await expect(restore()).rejects.toMatchObject({ code: 'publish.schema-changed', message: 'publication 1 has no table audience_pixels, which is live now' });
+  await database.pool.query('drop view audience_pixels');
+  expect(await restore()).toMatchObject({ live: 1, replaced: 2 });
 });
 
 it('survives a race of restores and publishers: each reader sees whole publications, one is live', async () => {
