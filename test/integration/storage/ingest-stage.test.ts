@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { IngestBench } from '../../support/ingest';
+import { zstd } from '../../support/zstd';
 
 let bench: IngestBench;
 beforeAll(() => {
@@ -21,12 +21,12 @@ describe('formats', () => {
   const compressions = {
     '': (body: string) => Buffer.from(body),
     '.gz': (body: string) => gzipSync(body),
-    '.zst': (body: string) => execFileSync('zstd', ['-q', '-c'], { input: body }),
+    '.zst': zstd,
   };
   for (const [ending, body] of [['.csv', CSV], ['.json', JSON_LINES], ['.jsonl', JSON_LINES], ['.ndjson', JSON_LINES]] as const) {
     for (const [suffix, compress] of Object.entries(compressions)) {
       test(`reads ${ending}${suffix}`, async () => {
-        bench.land(`part${ending}${suffix}`, compress(body));
+        bench.land(`part${ending}${suffix}`, await compress(body));
         const { accepted, output } = await bench.ingest();
         expect(accepted).toEqual(ROWS);
         expect(output).toMatchObject({ rowsIn: 2, rowsOut: 2, quarantined: {} });
