@@ -35,7 +35,12 @@ export interface DemoAnswer {
 }
 
 /** Runs the real purchases through the audience index: one bootstrap, then day by day; what is accepted already is not computed again. */
-export async function runDemo(session: OperatorSession, signal: AbortSignal, tell: (line: string) => void, day: (day: DemoDay) => void): Promise<DemoAnswer> {
+export async function runDemo(
+  session: OperatorSession,
+  signal: AbortSignal,
+  tell: (line: string) => void,
+  day: (day: DemoDay) => void,
+): Promise<DemoAnswer> {
   await using scratch = createScratchEngine();
   const landing = await writeDemoLanding({ root: session.config.data, engine: scratch.engine, signal });
   tell(landing.written ? `wrote ${landing.days} days of purchases as landing data` : 'the landing data are there already');
@@ -73,5 +78,8 @@ function notSucceeded(row: RunRow): AlmanacError {
   if (stage === undefined || failure === undefined) {
     return new AlmanacError('run.closed', `${name} ended as ${row.state}`, { next: `almanac show ${name}` });
   }
-  return new AlmanacError(failure.code, `${name} is held at stage ${stage}: ${failure.message}`, { next: failure.next, details: failure.details });
+  return new AlmanacError(failure.code, `${name} is held at stage ${stage}: ${failure.message}`, {
+    next: failure.next,
+    details: failure.details,
+  });
 }

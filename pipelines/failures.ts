@@ -45,6 +45,7 @@ export const CODES = {
   'dataset.unknown': { class: 'missing', when: 'No dataset of that name exists.', next: 'Use one of the names `almanac dataset list` shows.' },
   'dataset.version-missing': { class: 'missing', when: 'A version of a dataset is not in the store: it never was, or retention collected it.', next: '`almanac dataset versions DATASET` lists those there are; a rebuilt window brings its version back.' },
   'demo.data-taken': { class: 'refused', when: 'The demo found other data where its landing files or references belong.', next: 'Run the demo with an empty `ALMANAC_HOME`.' },
+  'demo.interrupted': { class: 'refused', when: 'The demo was stopped by a signal; what it had accepted stays.', next: '`almanac demo` goes on where it stopped.' },
   'engine.disk': { class: 'resource', when: 'The disk or the spill directory of a computation is full.', next: 'Free space on the disk of ALMANAC_HOME, then retry the stage.' },
   'engine.lost': { class: 'platform', when: 'The process of a computation ended before it answered, or its files failed.', next: 'Retry the stage; nothing was written.' },
   'engine.memory': { class: 'resource', when: 'A computation needs more memory than its limit, or the system killed it for memory.', next: 'Raise ALMANAC_MEMORY or use more buckets, then retry the stage.' },

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { DemoDay } from '../../operator/demo';
+import { AlmanacError } from '../../pipelines/failures';
 import type { CliIo } from '../io';
 import { renderCount } from '../render';
 
@@ -18,12 +19,20 @@ export function registerDemoCommand(program: Command, io: CliIo): void {
       const projectDirectory = io.projectDirectory();
       const config = readConfig(process.env, projectDirectory);
       const interrupted = new AbortController();
-      const stop = (): void => interrupted.abort(new Error('interrupted'));
+      const stop = (): void =>
+        interrupted.abort(
+          new AlmanacError('demo.interrupted', 'the demo was interrupted', { next: 'almanac demo goes on where it stopped' }),
+        );
       process.once('SIGINT', stop);
       process.once('SIGTERM', stop);
       const up = await upDetached({ config, projectDirectory, tell: (line) => io.warn(line) });
       try {
-        const answer = await runDemo(await io.session(), interrupted.signal, (line) => io.warn(line), (day) => io.warn(renderDay(day)));
+        const answer = await runDemo(
+          await io.session(),
+          interrupted.signal,
+          (line) => io.warn(line),
+          (day) => io.warn(renderDay(day)),
+        );
         io.print(answer, () => `\n${renderDemoReport(answer.report)}\n\n${whereNext(keep === true || up === 'found')}`);
       } finally {
         await io.close();

@@ -16,6 +16,14 @@ export async function recordAction(database: Queryable, action: Action): Promise
   await database.query(
     `insert into almanac.action (pipeline, window_key, branch, generation, at, who, verb, stage, reason, detail)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-    [...runKey(action.run), action.now, action.who, action.verb, action.stage ?? null, action.reason ?? null, JSON.stringify(action.detail)],
+    [
+      ...runKey(action.run),
+      action.now,
+      action.who,
+      action.verb,
+      action.stage ?? null,
+      action.reason ?? null,
+      JSON.stringify(action.detail),
+    ],
   );
 }

@@ -25,7 +25,13 @@ export function previousReads(plan: Plan): string[] {
  * Pins the predecessor's state. The first run of a chain is its origin; after that a window whose predecessor is not
  * accepted is refused (`chain.gap`), unless it bootstraps.
  */
-export async function startOfChain(datasets: DatasetStore, plan: Plan, branch: string, window: string, bootstrap: boolean): Promise<ChainStart> {
+export async function startOfChain(
+  datasets: DatasetStore,
+  plan: Plan,
+  branch: string,
+  window: string,
+  bootstrap: boolean,
+): Promise<ChainStart> {
   if (plan.chain !== 'ordered') return { pins: {}, origin: false };
   const accepted = await datasets.acceptedWindows(plan.pipeline, branch);
   const before = previousKey(plan.window, window);
@@ -58,7 +64,10 @@ function chainGap(plan: Plan, window: string, before: string, earlier: readonly 
       ? `${plan.pipeline}/${window} lies before the chain's origin ${accepted[0] ?? ''}`
       : `${plan.pipeline}/${window} needs the accepted set of ${before}; the chain reaches ${last}`;
   return new AlmanacError('chain.gap', message, {
-    next: fill === undefined ? `almanac run ${plan.pipeline} --window ${window} --bootstrap` : `almanac run ${plan.pipeline} --window ${fill} --wait`,
+    next:
+      fill === undefined
+        ? `almanac run ${plan.pipeline} --window ${window} --bootstrap`
+        : `almanac run ${plan.pipeline} --window ${fill} --wait`,
     details: { needs: before, reaches: last ?? null },
   });
 }
@@ -68,11 +77,16 @@ function requireSameSchema(plan: Plan, dataset: string, state: Manifest, window:
   const declared = plan.datasets[dataset];
   const columns = Object.entries(declared?.columns ?? {}).map(([name, type]) => ({ name, type }));
   const buckets = declared?.buckets === undefined ? null : { by: declared.buckets.by, count: declared.buckets.count };
-  if (canonicalJson([columns, buckets]) === canonicalJson([state.columns.map(({ name, type }) => ({ name, type })), state.buckets ?? null])) return;
-  throw new AlmanacError('chain.schema', `${dataset}@${state.window} was written as ${describe(state.columns, state.buckets)}, and is declared as ${describe(columns, declared?.buckets)}`, {
-    next: `almanac run ${plan.pipeline} --window ${window} --bootstrap computes it anew under the declaration`,
-    details: { dataset },
-  });
+  if (canonicalJson([columns, buckets]) === canonicalJson([state.columns.map(({ name, type }) => ({ name, type })), state.buckets ?? null]))
+    return;
+  throw new AlmanacError(
+    'chain.schema',
+    `${dataset}@${state.window} was written as ${describe(state.columns, state.buckets)}, and is declared as ${describe(columns, declared?.buckets)}`,
+    {
+      next: `almanac run ${plan.pipeline} --window ${window} --bootstrap computes it anew under the declaration`,
+      details: { dataset },
+    },
+  );
 }
 
 function describe(columns: readonly { readonly name: string; readonly type: string }[], buckets: Manifest['buckets']): string {

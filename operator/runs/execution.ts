@@ -1,4 +1,10 @@
-import { ServiceError, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
+import {
+  ServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  type Client,
+} from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
@@ -54,7 +60,9 @@ export async function startExecution(
       if (open.memo?.claim === row.claim) return;
       // The generation before has its last word in the ledger and is about to leave the server.
       if (Date.now() > deadline) {
-        throw new AlmanacError('run.stale', `${workflowId} still has an open execution that the ledger does not know`, { next: `almanac show ${workflowId}` });
+        throw new AlmanacError('run.stale', `${workflowId} still has an open execution that the ledger does not know`, {
+          next: `almanac show ${workflowId}`,
+        });
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -81,6 +89,11 @@ export async function sendVerb<A>(client: Client, row: RunRow, update: string, r
 
 export function unavailable(error: unknown): AlmanacError {
   if (error instanceof AlmanacError) return error;
-  const reason = error instanceof ServiceError && error.cause instanceof Error ? error.cause.message : error instanceof Error ? error.message : String(error);
+  const reason =
+    error instanceof ServiceError && error.cause instanceof Error
+      ? error.cause.message
+      : error instanceof Error
+        ? error.message
+        : String(error);
   return new AlmanacError('service.unavailable', `Temporal did not answer: ${reason}`, { next: 'almanac status', cause: error });
 }

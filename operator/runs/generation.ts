@@ -57,13 +57,33 @@ export async function startGeneration(session: OperatorSession, generation: Gene
     for (const { stage, state, output, tainted } of carried) {
       const planned = plan.stages.find(({ id }) => id === stage);
       if (planned === undefined) continue;
-      await recordStanding(client, run, { stage, attempt: 0, epoch: 0, kind: planned.kind, stageHash: planned.hash, state, output, tainted, now });
+      await recordStanding(client, run, {
+        stage,
+        attempt: 0,
+        epoch: 0,
+        kind: planned.kind,
+        stageHash: planned.hash,
+        state,
+        output,
+        tainted,
+        now,
+      });
     }
-    await recordAction(client, { run, verb: generation.verb, who: config.actor, stage: generation.stage, reason: generation.reason, detail: generation.detail, now });
+    await recordAction(client, {
+      run,
+      verb: generation.verb,
+      who: config.actor,
+      stage: generation.stage,
+      reason: generation.reason,
+      detail: generation.detail,
+      now,
+    });
     return true;
   });
   if (!won) {
-    throw new AlmanacError('run.stale', `generation ${run.generation} of ${formatRun(run)} was claimed by somebody faster`, { next: `almanac show ${formatRun(run)}` });
+    throw new AlmanacError('run.stale', `generation ${run.generation} of ${formatRun(run)} was claimed by somebody faster`, {
+      next: `almanac show ${formatRun(run)}`,
+    });
   }
   await startExecution(await session.temporal(), queueNames(config), { run, claim, planHash: plan.hash }, plan, stages, 0);
 }

@@ -39,9 +39,13 @@ export async function findRun(session: OperatorSession, address: RunAddress & { 
       ? await latestRun(session.database, address.pipeline, address.window, address.branch)
       : await readRun(session.database, { ...address, generation: address.generation });
   if (row !== undefined) return row;
-  throw new AlmanacError('run.unknown', `no run ${formatRun(address)}${address.generation === undefined ? '' : ` generation ${address.generation}`} in the ledger`, {
-    next: `almanac runs --pipeline ${address.pipeline} lists them`,
-  });
+  throw new AlmanacError(
+    'run.unknown',
+    `no run ${formatRun(address)}${address.generation === undefined ? '' : ` generation ${address.generation}`} in the ledger`,
+    {
+      next: `almanac runs --pipeline ${address.pipeline} lists them`,
+    },
+  );
 }
 
 export async function showRun(session: OperatorSession, address: RunAddress & { readonly generation?: number }): Promise<RunView> {
@@ -54,7 +58,10 @@ export async function showRun(session: OperatorSession, address: RunAddress & { 
   return { row, plan, attempts, actions, why: whyOf(row, plan, attempts) };
 }
 
-export async function whyRun(session: OperatorSession, address: RunAddress & { readonly generation?: number }): Promise<Why & { readonly run: RunRef; readonly state: string }> {
+export async function whyRun(
+  session: OperatorSession,
+  address: RunAddress & { readonly generation?: number },
+): Promise<Why & { readonly run: RunRef; readonly state: string }> {
   const view = await showRun(session, address);
   return { run: view.row.run, state: view.row.state, ...view.why };
 }
@@ -72,7 +79,11 @@ export function runs(session: OperatorSession, filter: RunFilter): Promise<RunRo
 }
 
 /** Log lines of a run or one stage of it, oldest first. */
-export async function runLogs(session: OperatorSession, address: RunAddress & { readonly generation?: number }, stage: string | undefined): Promise<LogLine[]> {
+export async function runLogs(
+  session: OperatorSession,
+  address: RunAddress & { readonly generation?: number },
+  stage: string | undefined,
+): Promise<LogLine[]> {
   const row = await findRun(session, address);
   const { rows } = await session.database.query<{ at: Date; stage: string; attempt: number; line: string }>(
     `select at, stage, attempt, line from almanac.log_line

@@ -63,7 +63,9 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const state = open ? await queryState(session, row) : undefined;
   const stage = verb.stage ?? failedStage(row, attempts, state);
   if (stage !== undefined && stage !== 'accept' && !frozen.stages.some(({ id }) => id === stage)) {
-    throw new AlmanacError('run.usage', `${name} has no stage ${stage}`, { next: `use one of: ${frozen.stages.map(({ id }) => id).join(', ')}` });
+    throw new AlmanacError('run.usage', `${name} has no stage ${stage}`, {
+      next: `use one of: ${frozen.stages.map(({ id }) => id).join(', ')}`,
+    });
   }
   const failureClass = attempts.filter((attempt) => attempt.stage === stage).at(-1)?.failure?.class;
   const code = verb.code ?? (failureClass === 'user' ? 'latest' : 'same');
@@ -72,10 +74,14 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const latestPlan = project.plan(frozen.params);
   const plan = code === 'latest' ? latestPlan : frozen;
   const standing = Object.fromEntries(
-    Object.entries(standingOutputs(attempts)).map(([id, { attempt }]) => [id, attempts.find((a) => a.stage === id && a.attempt === attempt)?.stageHash ?? '']),
+    Object.entries(standingOutputs(attempts)).map(([id, { attempt }]) => [
+      id,
+      attempts.find((a) => a.stage === id && a.attempt === attempt)?.stageHash ?? '',
+    ]),
   );
   const changes = inputs === 'latest' ? await inputChanges(session, row, plan, attempts) : [];
-  const pins = open || inputs === 'pinned' ? row.pins : (await startOfChain(datasets, plan, row.run.branch, row.run.window, row.bootstrap)).pins;
+  const pins =
+    open || inputs === 'pinned' ? row.pins : (await startOfChain(datasets, plan, row.run.branch, row.run.window, row.bootstrap)).pins;
   const changedInputs = [...changes.map((change) => change.stage), ...readersOfChangedPins(plan, row.pins, pins)];
   const retry = planRetry({ plan, standing, stage, changedInputs, downstream: verb.downstream ?? 'incomplete' });
   const answer = (run: RunRef): RetryAnswer => ({
@@ -85,7 +91,10 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     inputs,
     code,
     changes,
-    codeDiffers: code === 'same' ? frozen.stages.filter(({ id, hash }) => latestPlan.stages.find((l) => l.id === id)?.hash !== hash).map(({ id }) => id) : [],
+    codeDiffers:
+      code === 'same'
+        ? frozen.stages.filter(({ id, hash }) => latestPlan.stages.find((l) => l.id === id)?.hash !== hash).map(({ id }) => id)
+        : [],
   });
   if (retry.reset.length === 0 && stage !== 'accept') {
     throw new AlmanacError('run.usage', `${name} has nothing to retry: every stage is done and no input changed`, {
@@ -96,7 +105,15 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   await storePlan(database, plan);
   if (state !== undefined) {
     await retryOpen(session, row, state, plan, retry, stage, verb);
-    await recordAction(database, { run: row.run, verb: 'retry', who: session.config.actor, stage, reason: verb.reason, detail: { ...answer(row.run) }, now: session.clock.now() });
+    await recordAction(database, {
+      run: row.run,
+      verb: 'retry',
+      who: session.config.actor,
+      stage,
+      reason: verb.reason,
+      detail: { ...answer(row.run) },
+      now: session.clock.now(),
+    });
     return answer(row.run);
   }
   const next: RunRef = { ...row.run, generation: row.run.generation + 1 };
@@ -131,16 +148,22 @@ async function queryState(session: OperatorSession, row: RunRow): Promise<Fronti
 function failedStage(row: RunRow, attempts: readonly AttemptRow[], state: FrontierState | undefined): string | undefined {
   const names =
     state === undefined
-      ? [...new Set(attempts.map(({ stage }) => stage))].filter((id) => attempts.filter(({ stage }) => stage === id).at(-1)?.state === 'failed')
+      ? [...new Set(attempts.map(({ stage }) => stage))].filter(
+          (id) => attempts.filter(({ stage }) => stage === id).at(-1)?.state === 'failed',
+        )
       : [
           ...Object.keys(state.stages).filter((id) => state.stages[id]?.status === 'failed'),
           ...(state.acceptance === 'failed' ? ['accept'] : []),
         ];
   if (names.length > 1) {
-    throw new AlmanacError('run.usage', `${formatRun(row.run)} has ${names.length} failed stages: ${names.join(', ')}`, { next: 'name one with --stage' });
+    throw new AlmanacError('run.usage', `${formatRun(row.run)} has ${names.length} failed stages: ${names.join(', ')}`, {
+      next: 'name one with --stage',
+    });
   }
   if (names.length === 0 && state !== undefined && !state.held) {
-    throw new AlmanacError('run.stale', `${formatRun(row.run)} is running; nothing of it failed`, { next: `almanac why ${formatRun(row.run)}` });
+    throw new AlmanacError('run.stale', `${formatRun(row.run)} is running; nothing of it failed`, {
+      next: `almanac why ${formatRun(row.run)}`,
+    });
   }
   return names[0];
 }
@@ -173,14 +196,30 @@ export function compareLanding(stage: string, read: readonly LandingFile[], now:
   return change.added.length + change.removed.length + change.changed.length === 0 ? undefined : change;
 }
 
-function readersOfChangedPins(plan: Plan, before: Readonly<Record<string, VersionRef>>, after: Readonly<Record<string, VersionRef>>): string[] {
+function readersOfChangedPins(
+  plan: Plan,
+  before: Readonly<Record<string, VersionRef>>,
+  after: Readonly<Record<string, VersionRef>>,
+): string[] {
   const moved = previousReads(plan).filter((dataset) => before[dataset]?.digest !== after[dataset]?.digest);
   return plan.stages
-    .filter(({ spec }) => spec.kind === 'compute' && Object.values(spec.reads ?? {}).some((read) => typeof read !== 'string' && moved.includes(read.previous)))
+    .filter(
+      ({ spec }) =>
+        spec.kind === 'compute' &&
+        Object.values(spec.reads ?? {}).some((read) => typeof read !== 'string' && moved.includes(read.previous)),
+    )
     .map(({ id }) => id);
 }
 
-async function retryOpen(session: OperatorSession, row: RunRow, state: FrontierState, plan: Plan, retry: RetryPlan, stage: string | undefined, verb: RetryVerb): Promise<void> {
+async function retryOpen(
+  session: OperatorSession,
+  row: RunRow,
+  state: FrontierState,
+  plan: Plan,
+  retry: RetryPlan,
+  stage: string | undefined,
+  verb: RetryVerb,
+): Promise<void> {
   const target = stage ?? retry.reset[0] ?? 'accept';
   const seen = target === 'accept' ? state.acceptanceEpoch : (state.stages[target]?.epoch ?? 0);
   // Stages that merely wait for others are started by the frontier when their time comes.

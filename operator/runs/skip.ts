@@ -45,7 +45,9 @@ export async function skipStage(session: OperatorSession, verb: SkipVerb): Promi
   }
   const standing = standingOutputs(attempts);
   if (stage.id in standing) {
-    throw new AlmanacError('run.stale', `stage ${stage.id} of ${name} is done; there is nothing to skip`, { next: `almanac retry ${name} --stage ${stage.id} --reason …` });
+    throw new AlmanacError('run.stale', `stage ${stage.id} of ${name} is done; there is nothing to skip`, {
+      next: `almanac retry ${name} --stage ${stage.id} --reason …`,
+    });
   }
   const run: RunRef = { ...row.run, generation: row.run.generation + 1 };
   await startGeneration(session, {
@@ -54,7 +56,12 @@ export async function skipStage(session: OperatorSession, verb: SkipVerb): Promi
     pins: row.pins,
     from: row,
     carried: [
-      ...Object.entries(standing).map(([id, kept]) => ({ stage: id, state: 'carried' as const, output: kept.output, tainted: kept.tainted })),
+      ...Object.entries(standing).map(([id, kept]) => ({
+        stage: id,
+        state: 'carried' as const,
+        output: kept.output,
+        tainted: kept.tainted,
+      })),
       { stage: stage.id, state: 'skipped', output, tainted: true },
     ],
     matrix: { code: 'same', inputs: 'pinned', params: plan.params },
@@ -68,9 +75,14 @@ export async function skipStage(session: OperatorSession, verb: SkipVerb): Promi
 
 function skippable(plan: Plan, name: string, id: string): PlanStage {
   const stage = plan.stages.find((candidate) => candidate.id === id);
-  if (stage === undefined) throw new AlmanacError('run.usage', `${name} has no stage ${id}`, { next: `use one of: ${plan.stages.map((one) => one.id).join(', ')}` });
+  if (stage === undefined)
+    throw new AlmanacError('run.usage', `${name} has no stage ${id}`, {
+      next: `use one of: ${plan.stages.map((one) => one.id).join(', ')}`,
+    });
   if (stage.kind === 'check' || stage.kind === 'publish') {
-    throw new AlmanacError('run.usage', `stage ${id} is a ${stage.kind} stage and cannot be skipped`, { next: 'mend what it found and retry it, or abandon the run' });
+    throw new AlmanacError('run.usage', `stage ${id} is a ${stage.kind} stage and cannot be skipped`, {
+      next: 'mend what it found and retry it, or abandon the run',
+    });
   }
   return stage;
 }
@@ -82,20 +94,39 @@ async function standIn(session: OperatorSession, stage: PlanStage, use: string |
   if (writes === undefined) return nothing;
   const [, dataset, window = '', named = ''] = /^([^@]+)@([^#]+)#(.+)$/.exec(use ?? '') ?? [];
   if (dataset !== writes) {
-    throw new AlmanacError('run.usage', `stage ${stage.id} writes ${writes}, which others need`, { next: `pass --use ${writes}@WINDOW#VERSION; almanac dataset versions ${writes} lists them` });
+    throw new AlmanacError('run.usage', `stage ${stage.id} writes ${writes}, which others need`, {
+      next: `pass --use ${writes}@WINDOW#VERSION; almanac dataset versions ${writes} lists them`,
+    });
   }
   const { version, digest, rows, bytes } = await session.datasets.manifest({ dataset, window, version: named });
   return { ...nothing, versions: [{ dataset, window, version, digest }], rowsOut: rows, bytesOut: bytes };
 }
 
-async function skipOpen(session: OperatorSession, row: RunRow, stage: PlanStage, output: StageOutput, attempts: readonly AttemptRow[], verb: SkipVerb): Promise<void> {
+async function skipOpen(
+  session: OperatorSession,
+  row: RunRow,
+  stage: PlanStage,
+  output: StageOutput,
+  attempts: readonly AttemptRow[],
+  verb: SkipVerb,
+): Promise<void> {
   const { database, clock, config } = session;
   const client = await session.temporal();
   const state = await client.workflow.getHandle(formatRun(row.run)).query<FrontierState>('state');
   const attempt = Math.max(0, ...attempts.filter((one) => one.stage === stage.id).map((one) => one.attempt)) + 1;
   const epoch = state.stages[stage.id]?.epoch ?? 0;
   // The stages below read the ledger as soon as the verb is accepted, so the output has to stand before it is sent.
-  await recordStanding(database, row.run, { stage: stage.id, attempt, epoch, kind: stage.kind, stageHash: stage.hash, state: 'skipped', output, tainted: true, now: clock.now() });
+  await recordStanding(database, row.run, {
+    stage: stage.id,
+    attempt,
+    epoch,
+    kind: stage.kind,
+    stageHash: stage.hash,
+    state: 'skipped',
+    output,
+    tainted: true,
+    now: clock.now(),
+  });
   try {
     await sendVerb(client, row, 'skip', { who: config.actor, reason: verb.reason, stage: stage.id, expectedEpoch: epoch });
   } catch (error) {
@@ -106,5 +137,13 @@ async function skipOpen(session: OperatorSession, row: RunRow, stage: PlanStage,
     throw error;
   }
   await wakeRun(database, row, clock.now());
-  await recordAction(database, { run: row.run, verb: 'skip', who: config.actor, stage: stage.id, reason: verb.reason, detail: { use: verb.use ?? null }, now: clock.now() });
+  await recordAction(database, {
+    run: row.run,
+    verb: 'skip',
+    who: config.actor,
+    stage: stage.id,
+    reason: verb.reason,
+    detail: { use: verb.use ?? null },
+    now: clock.now(),
+  });
 }

@@ -50,7 +50,12 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     if (settled !== undefined) return settled;
   }
   const plan = pipeline.plan(request.params);
-  const run: RunRef = { pipeline: request.pipeline, window: window.key, branch: MAIN_BRANCH, generation: (latest?.run.generation ?? 0) + 1 };
+  const run: RunRef = {
+    pipeline: request.pipeline,
+    window: window.key,
+    branch: MAIN_BRANCH,
+    generation: (latest?.run.generation ?? 0) + 1,
+  };
   const { pins, origin } = await startOfChain(session.datasets, plan, MAIN_BRANCH, window.key, request.bootstrap === true);
   const claim = randomUUID();
   const verb = latest === undefined ? 'run' : 'run --again';
@@ -70,7 +75,15 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
       reason: request.reason,
       now: clock.now(),
     });
-    if (claimed) await recordAction(client, { run, verb, who: config.actor, reason: request.reason, detail: { planHash: plan.hash, origin }, now: clock.now() });
+    if (claimed)
+      await recordAction(client, {
+        run,
+        verb,
+        who: config.actor,
+        reason: request.reason,
+        detail: { planHash: plan.hash, origin },
+        now: clock.now(),
+      });
     return claimed;
   });
   if (!won) {
@@ -78,7 +91,14 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     if (other === undefined) throw new AlmanacError('internal', `the claim of ${formatRun(run)} was lost`, { next: 'almanac run again' });
     return attach(session, other, plan, request);
   }
-  await startExecution(await session.temporal(), queueNames(config), { run, claim, planHash: plan.hash }, plan, [], request.patienceSeconds ?? 0);
+  await startExecution(
+    await session.temporal(),
+    queueNames(config),
+    { run, claim, planHash: plan.hash },
+    plan,
+    [],
+    request.patienceSeconds ?? 0,
+  );
   return { run, did: 'started', origin };
 }
 

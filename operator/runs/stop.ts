@@ -34,10 +34,19 @@ export async function stopRun(session: OperatorSession, verb: StopVerb): Promise
   const wanted: RunState = verb.verb === 'cancel' ? 'cancelled' : 'abandoned';
   if (!RUN_STATES[row.state].open) {
     if (row.state === wanted) return answer(row);
-    throw new AlmanacError('run.stale', `${name} already ended as ${row.state}; there is nothing to ${verb.verb}`, { next: `almanac show ${name}` });
+    throw new AlmanacError('run.stale', `${name} already ended as ${row.state}; there is nothing to ${verb.verb}`, {
+      next: `almanac show ${name}`,
+    });
   }
   await sendVerb(await session.temporal(), row, verb.verb, { who: session.config.actor, reason: verb.reason });
-  await recordAction(database, { run: row.run, verb: verb.verb, who: session.config.actor, reason: verb.reason, detail: {}, now: session.clock.now() });
+  await recordAction(database, {
+    run: row.run,
+    verb: verb.verb,
+    who: session.config.actor,
+    reason: verb.reason,
+    detail: {},
+    now: session.clock.now(),
+  });
   const closed = await pollRun(database, row.run, ({ endedAt }) => endedAt !== null, STOP_DEADLINE_MS);
   if (closed === undefined) {
     throw new AlmanacError('service.unavailable', `${name} was told to stop and has not reported it within ${STOP_DEADLINE_MS / 1000} s`, {

@@ -5,7 +5,12 @@ import type { RunRef } from '../../pipelines/types';
 const POLL_MS = 30;
 
 /** Looks at the ledger until `settled` holds; undefined when the deadline passes first. No deadline waits for ever. */
-export async function pollRun(database: pg.Pool, run: RunRef, settled: (row: RunRow) => boolean, deadlineMs?: number): Promise<RunRow | undefined> {
+export async function pollRun(
+  database: pg.Pool,
+  run: RunRef,
+  settled: (row: RunRow) => boolean,
+  deadlineMs?: number,
+): Promise<RunRow | undefined> {
   const deadline = deadlineMs === undefined ? Infinity : Date.now() + deadlineMs;
   for (;;) {
     const row = await readRun(database, run).catch((error: unknown) => {

@@ -48,7 +48,10 @@ async function liveRows(): Promise<(AudienceRow & { asOf: string })[]> {
 }
 
 async function liveNames(table: 'audience_segments' | 'audience_pixels'): Promise<Map<number, readonly [string, string]>> {
-  const columns = table === 'audience_segments' ? 'segment_id as id, segment_name as name, segment_group as family' : 'pixel_id as id, pixel_name as name, advertiser as family';
+  const columns =
+    table === 'audience_segments'
+      ? 'segment_id as id, segment_name as name, segment_group as family'
+      : 'pixel_id as id, pixel_name as name, advertiser as family';
   const { rows } = await session.database.query<{ id: number; name: string; family: string }>(`select ${columns} from ${table}`);
   return new Map(rows.map(({ id, name, family }) => [id, [name, family] as const]));
 }
@@ -65,7 +68,9 @@ async function members(window: string, dataset: 'udb' | 'site', id: string, firs
   const reader = await duckdb.connection.runAndReadAll(
     `select user_id, ${id}::bigint as id, epoch_us(${first}) as first, epoch_us(${last}) as last from read_parquet([${list}])`,
   );
-  return reader.getRowObjects().map((row) => ({ user: String(row.user_id), id: Number(row.id), first: Number(row.first), last: Number(row.last) }));
+  return reader
+    .getRowObjects()
+    .map((row) => ({ user: String(row.user_id), id: Number(row.id), first: Number(row.first), last: Number(row.last) }));
 }
 
 test(`${DAYS} days through the real runner leave the reference's state and report live every day, and equal the bootstrap`, async () => {

@@ -64,7 +64,9 @@ test('a missing landing day holds; once the file is there a retry says what is n
 
 test('a failing gate holds before anything is accepted, keeps yesterday live and names the rows', async () => {
   const before = await live();
-  project.write({ 'pipelines/plays/pipeline.ts': PLAYS['pipelines/plays/pipeline.ts'].replace("predicate: 'plays < 1'", "predicate: 'plays > 2'") });
+  project.write({
+    'pipelines/plays/pipeline.ts': PLAYS['pipelines/plays/pipeline.ts'].replace("predicate: 'plays < 1'", "predicate: 'plays > 2'"),
+  });
   expect((await stack.run('run', 'plays', '--window', '2026-01-03', '--wait')).code).toBe(10);
   const why = await stack.ok('why', 'plays/2026-01-03');
   expect(why).toContain('gate.failed');
@@ -100,14 +102,19 @@ test('bad SQL holds as a user failure; the mended text is used and finished stag
 test('a retry that expects an older state is refused as stale', async () => {
   stack.land('plays', '2026-01-05', 'a.csv', 'wrong,header\n1,2\n');
   expect((await stack.run('run', 'plays', '--window', '2026-01-05', '--wait')).code).toBe(10);
-  expect(await stack.failure('retry', 'plays/2026-01-05', '--stage', 'read', '--expect', '7', '--reason', 'too late')).toMatchObject({ code: 'run.stale', exitCode: 5 });
+  expect(await stack.failure('retry', 'plays/2026-01-05', '--stage', 'read', '--expect', '7', '--reason', 'too late')).toMatchObject({
+    code: 'run.stale',
+    exitCode: 5,
+  });
 });
 
 test('an abandoned run stays closed for run and goes on with retry; of eight racing retries one wins', async () => {
   await stack.ok('abandon', 'plays/2026-01-05', '--reason', 'giving up');
   expect(await stack.failure('run', 'plays', '--window', '2026-01-05')).toMatchObject({ code: 'run.closed' });
   stack.land('plays', '2026-01-05', 'a.csv', plays('2026-01-05', 'ann'));
-  const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => stack.run('retry', 'plays/2026-01-05', '--reason', `race ${n}`, '--json')));
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, (_, n) => stack.run('retry', 'plays/2026-01-05', '--reason', `race ${n}`, '--json')),
+  );
   const codes = answers.map(({ code, stdout }) => (code === 0 ? 'won' : (JSON.parse(stdout) as { error: { code: string } }).error.code));
   expect(codes.filter((code) => code === 'won')).toHaveLength(1);
   expect(codes.filter((code) => code === 'run.stale')).toHaveLength(7);
@@ -120,20 +127,30 @@ test('a skipped stage needs a version to stand in, and what follows is tainted',
   stack.land('plays', '2026-01-06', 'a.csv', 'wrong,header\n1,2\n');
   await stack.run('run', 'plays', '--window', '2026-01-06', '--wait');
   expect(await stack.failure('skip', 'plays/2026-01-06', '--stage', 'read', '--reason', 'no data')).toMatchObject({ code: 'run.usage' });
-  const yesterday = (await stack.json<RunView>('show', 'plays/2026-01-05')).attempts.find(({ stage, state }) => stage === 'read' && state === 'succeeded')?.output?.versions[0];
+  const yesterday = (await stack.json<RunView>('show', 'plays/2026-01-05')).attempts.find(
+    ({ stage, state }) => stage === 'read' && state === 'succeeded',
+  )?.output?.versions[0];
   await stack.ok('skip', 'plays/2026-01-06', '--stage', 'read', '--reason', 'no data', '--use', `plays@2026-01-05#${yesterday?.version}`);
   await stack.ok('run', 'plays', '--window', '2026-01-06', '--wait');
-  expect((await stack.json<RunView>('show', 'plays/2026-01-06')).attempts).toContainEqual(expect.objectContaining({ stage: 'read', state: 'skipped', tainted: true }));
+  expect((await stack.json<RunView>('show', 'plays/2026-01-06')).attempts).toContainEqual(
+    expect.objectContaining({ stage: 'read', state: 'skipped', tainted: true }),
+  );
 });
 
 test('a closed run goes on without a stage as its next generation', async () => {
   stack.land('plays', '2026-01-07', 'a.csv', 'wrong,header\n1,2\n');
   await stack.run('run', 'plays', '--window', '2026-01-07', '--wait');
   await stack.ok('abandon', 'plays/2026-01-07', '--reason', 'no data');
-  const stands = (await stack.json<RunView>('show', 'plays/2026-01-05')).attempts.find(({ stage, state }) => stage === 'read' && state === 'succeeded')?.output?.versions[0];
+  const stands = (await stack.json<RunView>('show', 'plays/2026-01-05')).attempts.find(
+    ({ stage, state }) => stage === 'read' && state === 'succeeded',
+  )?.output?.versions[0];
   await stack.ok('skip', 'plays/2026-01-07', '--stage', 'read', '--reason', 'no data', '--use', `plays@2026-01-05#${stands?.version}`);
   await stack.ok('run', 'plays', '--window', '2026-01-07', '--wait');
-  expect((await stack.json<RunView>('show', 'plays/2026-01-07')).row).toMatchObject({ state: 'succeeded', verb: 'skip', run: { generation: 2 } });
+  expect((await stack.json<RunView>('show', 'plays/2026-01-07')).row).toMatchObject({
+    state: 'succeeded',
+    verb: 'skip',
+    run: { generation: 2 },
+  });
 });
 
 test('state declared otherwise than it was written is refused until it is rebuilt', async () => {
@@ -165,6 +182,8 @@ test.each([
 });
 
 test('a history is exported when a run closes', async () => {
-  const { rows } = await (await stack.database()).query('select history_path from almanac.run where ended_at is not null order by ended_at limit 1');
+  const { rows } = await (
+    await stack.database()
+  ).query('select history_path from almanac.run where ended_at is not null order by ended_at limit 1');
   expect(rows[0]?.history_path).toMatch(/^histories\/plays\/main\//);
 });

@@ -1,12 +1,4 @@
-import {
-  audienceIndex,
-  byKey,
-  membershipsAt,
-  named,
-  type AudienceEvent,
-  type AudienceRow,
-  type Membership,
-} from './audience-reference';
+import { audienceIndex, byKey, membershipsAt, named, type AudienceEvent, type AudienceRow, type Membership } from './audience-reference';
 import type { LandedDay, RandomLanding } from './random-landing';
 
 /** What the end of one day must look like, by the reference, from all rows accepted until then. */
@@ -19,7 +11,12 @@ export interface DayExpectation {
   readonly pixels: ReadonlyMap<number, readonly [string, string]>;
 }
 
-export function expectation(landing: RandomLanding, day: LandedDay, adds: readonly AudienceEvent[], fires: readonly AudienceEvent[]): DayExpectation {
+export function expectation(
+  landing: RandomLanding,
+  day: LandedDay,
+  adds: readonly AudienceEvent[],
+  fires: readonly AudienceEvent[],
+): DayExpectation {
   const memberships = membershipsAt(day.end, byKey(adds));
   const visits = membershipsAt(day.end, byKey(fires));
   const groupOf = new Map([...landing.segments].map(([id, [, group]]) => [id, group]));
