@@ -30,6 +30,13 @@ async function main(): Promise<void> {
   const home = mkdtempSync(path.join(os.tmpdir(), 'almanac-bench-readers-'));
   chmodSync(home, 0o755);
   const server = await startPostgres({ dataDirectory: path.join(home, 'postgres'), port: await freePort() });
+  // Postgres is in a process of its own and would outlive an interrupted bench.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      server.process.kill('SIGINT');
+      process.exit(1);
+    });
+  }
   try {
     const pool = connect(server.url);
     await migrate(pool);
