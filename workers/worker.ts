@@ -1,7 +1,6 @@
-import os from 'node:os';
 import path from 'node:path';
 import type pg from 'pg';
-import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import { Worker, type NativeConnection } from '@temporalio/worker';
 import { acceptWindow } from '../activities/accept-window';
 import { computeStage } from '../activities/compute/compute-stage';
 import { createDuckDbEngine } from '../activities/compute/duckdb-engine';
@@ -16,10 +15,10 @@ import { createLocalStore } from '../activities/storage/local-store';
 import type { StageActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
-import { dataConverter } from '../lib/payload-converter';
 import { queueNames } from '../lib/queues';
 import { faultPoints } from './fault-points';
 import type { StageMetrics } from './metrics';
+import { controlOptions, stageOptions, WORKER_IDENTITY } from './worker-options';
 
 export interface WorkerResources {
   readonly config: Config;
@@ -27,31 +26,16 @@ export interface WorkerResources {
   readonly database: pg.Pool;
 }
 
-/** Heartbeats throttled by default would make a cancel take 4 to 20 s to arrive. */
-const HEARTBEAT_THROTTLE = '500 ms';
-
-function common({ config, connection }: WorkerResources): Omit<WorkerOptions, 'taskQueue'> {
-  return {
-    connection,
-    namespace: config.temporal.namespace,
-    dataConverter,
-    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
-    defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
-    identity: `${os.hostname()}:${process.pid}`,
-  };
-}
-
 /** Workflows and short activities. */
 export async function createControlWorker(resources: WorkerResources, bundle: { code: string }): Promise<Worker> {
-  const { config, database } = resources;
+  const { config, connection, database } = resources;
   const store = createLocalStore(config.data);
   const datasets = createDatasetStore(store, systemClock);
   return Worker.create({
-    ...common(resources),
+    ...controlOptions(config, connection),
     taskQueue: queueNames(config).control,
     workflowBundle: bundle,
     activities: createControlActivities({ database, datasets, clock: systemClock }),
-    maxCachedWorkflows: 500,
   });
 }
 
@@ -63,7 +47,7 @@ export interface ComputeWorker {
 
 /** Stages: ingest, compute, check, publish, and the acceptance between. */
 export async function createComputeWorker(resources: WorkerResources, metrics: StageMetrics): Promise<ComputeWorker> {
-  const { config, database } = resources;
+  const { config, connection, database } = resources;
   const store = createLocalStore(config.data);
   const engine = createDuckDbEngine({ scratch: path.join(config.home, 'spill'), maxChildren: config.worker.places });
   const services = { store, datasets: createDatasetStore(store, systemClock), engine, database, clock: systemClock, text: textReader(database) };
@@ -78,7 +62,7 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
         waitedForLock: (pipeline, seconds) => metrics.waitedForLock(pipeline, seconds),
       }),
     },
-    worker: `${os.hostname()}:${process.pid}`,
+    worker: WORKER_IDENTITY,
     limits: { memoryBytes: config.worker.memoryBytes, threads: config.worker.threads },
     observer: metrics,
     plan: planReader(database),
@@ -89,11 +73,9 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
     acceptWindow: (task) => acceptWindow(shell, task),
   };
   const worker = await Worker.create({
-    ...common(resources),
+    ...stageOptions(config, connection),
     taskQueue: queueNames(config).stages,
     activities: { ...activities },
-    maxConcurrentActivityTaskExecutions: config.worker.places,
-    shutdownGraceTime: '2 seconds',
   });
   return { worker, close: () => engine.close() };
 }

@@ -1,0 +1,113 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { readConfig } from '../lib/config';
+import { startRun } from '../operator/runs/start';
+import type { Project } from '../operator/project';
+import { openSession, type OperatorSession } from '../operator/session';
+import { freePort } from '../operator/stack/ports';
+import type { StackPorts } from '../operator/stack/ports-file';
+import { stackProcesses } from '../operator/stack/processes';
+import { obtainTemporal } from '../operator/stack/temporal-binary';
+import { superviseStack } from '../operator/stack/up';
+import { formatRun } from '../pipelines/run-id';
+import { nextKey } from '../pipelines/window';
+import { projectText, type Shape } from './overhead-shapes';
+
+const FIRST_WINDOW = '2000-01-01';
+/** For what a run leaves to do after its close. */
+const IDLE_DEADLINE_MS = 120_000;
+const POLL_MS = 50;
+
+/** A stack of its own with a project of no-op stages, driven through the operator layer. */
+export interface AlmanacArm extends AsyncDisposable {
+  readonly session: OperatorSession;
+  /** Starts all runs of the shape at once; resolves when the client has seen the last of them closed. */
+  run(shape: Shape): Promise<void>;
+  /** Resolves when nothing is left to do for runs that closed. */
+  idle(): Promise<void>;
+}
+
+/** Starts servers and workers in a temporary home; nothing of the surrounding environment reaches them. */
+export async function startAlmanacArm(shapes: readonly Shape[], say: (line: string) => void): Promise<AlmanacArm> {
+  for (const name of Object.keys(process.env)) if (/^(ALMANAC_|TEMPORAL_|DATABASE_URL$)/.test(name)) delete process.env[name];
+  const home = mkdtempSync(path.join(os.tmpdir(), 'almanac-bench-overhead-'));
+  const projectDirectory = path.join(home, 'project');
+  mkdirSync(projectDirectory);
+  writeFileSync(path.join(projectDirectory, 'almanac.config.ts'), projectText(shapes));
+  process.env.ALMANAC_HOME = path.join(home, 'stack');
+  const config = readConfig(process.env, projectDirectory);
+  const stopping = new AbortController();
+  const stop = (): void => stopping.abort();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  const { file } = await obtainTemporal(process.env, say);
+  const ports = await randomPorts();
+  const options = {
+    config,
+    projectDirectory,
+    tell: () => undefined,
+    processes: () => Promise.resolve(stackProcesses({ config, projectDirectory, ports, temporalBinary: file })),
+  };
+  const stack = await superviseStack(options, stopping.signal);
+  if (stack === 'found') throw new Error(`another stack runs in ${config.home}`);
+  process.once('exit', () => stack.kill());
+  const session = await openSession(projectDirectory);
+  const next = new Map(shapes.map(({ pipeline }) => [pipeline, FIRST_WINDOW]));
+
+  function takeWindow(project: Project, pipeline: Shape['pipeline']): string {
+    const window = next.get(pipeline) ?? FIRST_WINDOW;
+    next.set(pipeline, nextKey(project.pipeline(pipeline).spec.window, window));
+    return window;
+  }
+
+  return {
+    session,
+    async run({ pipeline, runs }) {
+      const project = await session.project();
+      const windows = Array.from({ length: runs }, () => takeWindow(project, pipeline));
+      const client = await session.temporal();
+      const outcomes = await Promise.all(
+        windows.map(async (window) => {
+          const { run } = await startRun(session, { pipeline, window });
+          return (await client.workflow.getHandle(formatRun(run)).result()) as unknown;
+        }),
+      );
+      const failed = outcomes.filter((outcome) => JSON.stringify(outcome) !== '{"outcome":"succeeded"}');
+      if (failed.length > 0) throw new Error(`${failed.length} of ${runs} runs of ${pipeline} ended as ${JSON.stringify(failed[0])}`);
+    },
+    async idle() {
+      const deadline = Date.now() + IDLE_DEADLINE_MS;
+      for (;;) {
+        const { rows } = await session.database.query<{ left: number }>(
+          'select count(*) as left from almanac.run where ended_at is null or history_path is null',
+        );
+        if (rows[0]?.left === 0) return;
+        if (Date.now() > deadline)
+          throw new Error(`${rows[0]?.left ?? 'unknown'} runs are not closed and exported after ${IDLE_DEADLINE_MS / 1000} s`);
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await session.close();
+      await stack.stop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function randomPorts(): Promise<StackPorts> {
+  const names = [
+    'temporal',
+    'postgres',
+    'temporalUi',
+    'temporalHttp',
+    'temporalMetrics',
+    'controlMetrics',
+    'computeMetrics',
+    'controlSdkMetrics',
+    'computeSdkMetrics',
+  ] as const;
+  const entries: [string, number][] = [];
+  for (const name of names) entries.push([name, await freePort()]);
+  return Object.fromEntries(entries) as StackPorts;
+}

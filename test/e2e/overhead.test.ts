@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process';
+import os from 'node:os';
+import path from 'node:path';
+import { packageRoot } from '../../lib/package-root';
+import { cliEnvironment } from '../support/cli';
+
+jest.setTimeout(300_000);
+
+interface Report {
+  readonly results: readonly { shape: string; bare: number[]; almanac: number[]; ratio: number; throughput: number }[];
+}
+
+/** Standard output of the built bench; rejects with what it wrote to standard error when it fails. */
+function bench(...args: string[]): Promise<string> {
+  const child = spawn(process.execPath, [path.join(packageRoot(), 'dist', 'bench', 'overhead.js'), ...args], {
+    env: cliEnvironment(path.join(os.tmpdir(), 'the-bench-has-a-home-of-its-own')),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => (code === 0 ? resolve(stdout) : reject(new Error(`the bench ended with ${String(code)}: ${stderr}`))));
+  });
+}
+
+test('the overhead bench runs every shape to its end in both arms', async () => {
+  const { results } = JSON.parse(await bench('--quick', '--json')) as Report;
+  expect(results.map(({ shape }) => shape)).toEqual(['chain of 4', 'fan-out of 10', '5 windows x 4']);
+  for (const { bare, almanac, ratio, throughput } of results) {
+    expect([bare.length, almanac.length]).toEqual([1, 1]);
+    for (const figure of [...bare, ...almanac, ratio, throughput]) expect(figure).toBeGreaterThan(0);
+  }
+  expect(results.every(({ ratio }) => Number.isFinite(ratio))).toBe(true);
+});

@@ -1,0 +1,33 @@
+import os from 'node:os';
+import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import type { Config } from '../lib/config';
+import { dataConverter } from '../lib/payload-converter';
+
+/** `HOST:PID`, the identity of this process in Temporal and on every attempt. */
+export const WORKER_IDENTITY = `${os.hostname()}:${process.pid}`;
+
+/** Heartbeats throttled by default would make a cancel take 4 to 20 s to arrive. */
+const HEARTBEAT_THROTTLE = '500 ms';
+
+type Options = Omit<WorkerOptions, 'taskQueue'>;
+
+function common(config: Pick<Config, 'temporal'>, connection: NativeConnection): Options {
+  return {
+    connection,
+    namespace: config.temporal.namespace,
+    dataConverter,
+    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+    defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+    identity: WORKER_IDENTITY,
+  };
+}
+
+/** For workflows and short activities. */
+export function controlOptions(config: Pick<Config, 'temporal'>, connection: NativeConnection): Options {
+  return { ...common(config, connection), maxCachedWorkflows: 500 };
+}
+
+/** For stages. */
+export function stageOptions(config: Pick<Config, 'temporal' | 'worker'>, connection: NativeConnection): Options {
+  return { ...common(config, connection), maxConcurrentActivityTaskExecutions: config.worker.places, shutdownGraceTime: '2 seconds' };
+}
