@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { maskUrl, readConfig, type Config, type Environment } from '../../lib/config';
@@ -121,9 +121,8 @@ function checkTemporalBinary(env: Environment): Finding {
 
 function checkPostgres(config: Config): Finding {
   try {
-    mkdirSync(config.home, { recursive: true });
     const program = path.join(postgresHome(), 'bin', 'postgres');
-    const user = choosePostgresUser(program, path.join(config.home, 'postgres'));
+    const user = choosePostgresUser(program, path.join(nearestExisting(config.home), 'postgres'));
     return ok('postgres', user.prefix.length > 0 ? `${program}, in a user namespace` : program);
   } catch (error) {
     return failed('postgres', error, 'npm ci');
