@@ -52,11 +52,15 @@ export async function acceptWindow(shell: StageShell, task: RunTask): Promise<{ 
   }
 }
 
-/** The newest output that stands, by stage. */
-export function standingOutputs(attempts: readonly AttemptRow[]): Record<string, { readonly output: StageOutput; readonly attempt: number; readonly tainted: boolean }> {
-  const standing: Record<string, { output: StageOutput; attempt: number; tainted: boolean }> = {};
-  for (const { stage, attempt, state, output, tainted } of attempts) {
-    if (ATTEMPT_STATES[state].stands && output !== null && attempt >= (standing[stage]?.attempt ?? -1)) standing[stage] = { output, attempt, tainted };
+/** Outputs by stage where the newest attempt stands; an output that a later attempt set out to replace does not. */
+export function standingOutputs(
+  attempts: readonly AttemptRow[],
+): Record<string, { readonly output: StageOutput; readonly attempt: number; readonly tainted: boolean }> {
+  const newest = new Map<string, AttemptRow>();
+  for (const row of attempts) if (row.attempt >= (newest.get(row.stage)?.attempt ?? -1)) newest.set(row.stage, row);
+  const standing: ReturnType<typeof standingOutputs> = {};
+  for (const [stage, { attempt, state, output, tainted }] of newest) {
+    if (ATTEMPT_STATES[state].stands && output !== null) standing[stage] = { output, attempt, tainted };
   }
   return standing;
 }

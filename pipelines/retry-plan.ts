@@ -38,7 +38,8 @@ export function planRetry(question: RetryQuestion): RetryPlan {
   for (const id of question.changedInputs) mark(id, 'input changed', true);
   for (const { id, hash } of plan.stages) {
     if (id in standing && standing[id] !== hash) mark(id, 'code changed', true);
-    if (!(id in standing)) mark(id, 'not done', false);
+    // What stands below a stage that is not done was built on an output that is being replaced.
+    if (!(id in standing)) mark(id, 'not done', true);
   }
   const ids = plan.stages.map(({ id }) => id);
   return { reset: ids.filter((id) => id in reasons), kept: ids.filter((id) => !(id in reasons)), reasons };

@@ -70,16 +70,15 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const failureClass = attempts.filter((attempt) => attempt.stage === stage).at(-1)?.failure?.class;
   const code = verb.code ?? (failureClass === 'user' ? 'latest' : 'same');
   const inputs = verb.inputs ?? 'latest';
-  const project = (await session.project()).pipeline(row.run.pipeline);
-  const latestPlan = project.plan(frozen.params);
+  // Asked for the run's own code, an operator must not depend on the state of the declarations.
+  const project = verb.code === 'same' ? undefined : (await session.project()).pipeline(row.run.pipeline);
+  const latestPlan = project?.plan(frozen.params) ?? frozen;
   const plan = code === 'latest' ? latestPlan : frozen;
+  const kept = await presentOutputs(session, attempts);
   const standing = Object.fromEntries(
-    Object.entries(standingOutputs(attempts)).map(([id, { attempt }]) => [
-      id,
-      attempts.find((a) => a.stage === id && a.attempt === attempt)?.stageHash ?? '',
-    ]),
+    Object.entries(kept).map(([id, { attempt }]) => [id, attempts.find((a) => a.stage === id && a.attempt === attempt)?.stageHash ?? '']),
   );
-  const changes = inputs === 'latest' ? await inputChanges(session, row, plan, attempts) : [];
+  const changes = inputs === 'latest' ? await inputChanges(session, row, plan, kept) : [];
   const pins =
     open || inputs === 'pinned' ? row.pins : (await startOfChain(datasets, plan, row.run.branch, row.run.window, row.bootstrap)).pins;
   const changedInputs = [...changes.map((change) => change.stage), ...readersOfChangedPins(plan, row.pins, pins)];
@@ -101,7 +100,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
       next: `name a stage with --stage, or almanac run ${row.run.pipeline} --window ${row.run.window} --again`,
     });
   }
-  await storeTexts(database, project.texts);
+  if (project !== undefined) await storeTexts(database, project.texts);
   await storePlan(database, plan);
   if (state !== undefined) {
     await retryOpen(session, row, state, plan, retry, stage, verb);
@@ -117,7 +116,6 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     return answer(row.run);
   }
   const next: RunRef = { ...row.run, generation: row.run.generation + 1 };
-  const kept = standingOutputs(attempts);
   await startGeneration(session, {
     run: next,
     plan,
@@ -168,9 +166,24 @@ function failedStage(row: RunRow, attempts: readonly AttemptRow[], state: Fronti
   return names[0];
 }
 
+type Outputs = ReturnType<typeof standingOutputs>;
+
+/** Outputs that stand and whose versions are still stored; a collected one has to be computed again. */
+async function presentOutputs(session: OperatorSession, attempts: readonly AttemptRow[]): Promise<Outputs> {
+  const present: Outputs = {};
+  for (const [id, standing] of Object.entries(standingOutputs(attempts))) {
+    try {
+      await Promise.all(standing.output.versions.map((version) => session.datasets.manifest(version)));
+      present[id] = standing;
+    } catch (error) {
+      if (!(error instanceof AlmanacError) || error.code !== 'dataset.version-missing') throw error;
+    }
+  }
+  return present;
+}
+
 /** Lists landing and references again and compares them with what each ingest stage read. */
-async function inputChanges(session: OperatorSession, row: RunRow, plan: Plan, attempts: readonly AttemptRow[]): Promise<InputChange[]> {
-  const outputs = standingOutputs(attempts);
+async function inputChanges(session: OperatorSession, row: RunRow, plan: Plan, outputs: Outputs): Promise<InputChange[]> {
   const window = parseWindow(plan.window, row.run.window);
   const changes: InputChange[] = [];
   for (const { id, spec } of plan.stages) {
