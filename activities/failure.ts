@@ -15,8 +15,15 @@ export function toAlmanacError(error: unknown): AlmanacError {
   if (FULL_ERRNOS.has(code) || code === '53100') {
     return new AlmanacError('store.full', `the disk is full: ${message}`, { next: 'free room, then almanac retry', cause: error });
   }
-  if (UNAVAILABLE_STATES.test(code) || UNAVAILABLE_ERRNOS.has(code) || /Connection terminated|Client has encountered a connection error/.test(message)) {
-    return new AlmanacError('service.unavailable', `a service went away: ${message}`, { next: 'almanac status shows which; the stage retries by itself', cause: error });
+  if (
+    UNAVAILABLE_STATES.test(code) ||
+    UNAVAILABLE_ERRNOS.has(code) ||
+    /Connection terminated|Client has encountered a connection error/.test(message)
+  ) {
+    return new AlmanacError('service.unavailable', `a service went away: ${message}`, {
+      next: 'almanac status shows which; the stage retries by itself',
+      cause: error,
+    });
   }
   return new AlmanacError('internal', message, { next: 'almanac logs shows what came before; almanac retry tries again', cause: error });
 }
@@ -68,7 +75,11 @@ export function toApplicationFailure(error: AlmanacError, decision: RetryDecisio
 
 /** What a zombie is told: its generation is closed, or the ledger knows another claim. */
 export function fenced(run: RunRef): AlmanacError {
-  return new AlmanacError('run.fenced', `${run.pipeline}/${run.window} generation ${run.generation} is closed or was claimed by somebody else`, {
-    next: `almanac show ${run.pipeline}/${run.window}`,
-  });
+  return new AlmanacError(
+    'run.fenced',
+    `${run.pipeline}/${run.window} generation ${run.generation} is closed or was claimed by somebody else`,
+    {
+      next: `almanac show ${run.pipeline}/${run.window}`,
+    },
+  );
 }

@@ -7,7 +7,9 @@ import { renderBytes, renderSeconds, renderTable } from './render';
 export function renderSettledRun(row: RunRow): string {
   const name = formatRun(row.run);
   const end = row.endedAt ?? row.changedAt;
-  const lines = [`${name} generation ${row.run.generation}: ${row.state} after ${renderSeconds((Date.parse(end) - Date.parse(row.claimedAt)) / 1000)}`];
+  const lines = [
+    `${name} generation ${row.run.generation}: ${row.state} after ${renderSeconds((Date.parse(end) - Date.parse(row.claimedAt)) / 1000)}`,
+  ];
   for (const [stage, failure] of Object.entries(row.failure ?? {})) {
     lines.push(`  stage ${stage} failed with ${failure.code}: ${failure.message}`, `  next: ${failure.next}`);
   }
@@ -21,7 +23,13 @@ export function renderRuns(rows: readonly RunRow[]): string {
     { title: 'GEN', value: ({ run }) => run.generation, align: 'right' },
     { title: 'STATE', value: ({ state }) => state },
     { title: 'CHANGED', value: ({ changedAt }) => changedAt },
-    { title: 'WHAT', value: ({ failure, origin }) => Object.entries(failure ?? {}).map(([stage, { code }]) => `${stage}: ${code}`).join(', ') || (origin ? 'origin' : '') },
+    {
+      title: 'WHAT',
+      value: ({ failure, origin }) =>
+        Object.entries(failure ?? {})
+          .map(([stage, { code }]) => `${stage}: ${code}`)
+          .join(', ') || (origin ? 'origin' : ''),
+    },
   ]);
 }
 
@@ -33,14 +41,28 @@ export function renderRun(view: RunView): string {
     { title: 'KIND', value: ({ kind }) => kind },
     { title: 'STATE', value: ({ last }) => last?.state ?? 'waiting' },
     { title: 'ATTEMPT', value: ({ last }) => last?.attempt, align: 'right' },
-    { title: 'SECONDS', value: ({ last }) => (last?.endedAt == null ? undefined : ((Date.parse(last.endedAt) - Date.parse(last.startedAt)) / 1000).toFixed(2)), align: 'right' },
+    {
+      title: 'SECONDS',
+      value: ({ last }) =>
+        last?.endedAt == null ? undefined : ((Date.parse(last.endedAt) - Date.parse(last.startedAt)) / 1000).toFixed(2),
+      align: 'right',
+    },
     { title: 'ROWS IN', value: ({ last }) => last?.output?.rowsIn, align: 'right' },
     { title: 'ROWS OUT', value: ({ last }) => last?.output?.rowsOut, align: 'right' },
     { title: 'BYTES OUT', value: ({ last }) => (last?.output == null ? undefined : renderBytes(last.output.bytesOut)), align: 'right' },
-    { title: 'WHAT', value: ({ last }) => last?.failure?.code ?? last?.output?.gate?.status ?? (last?.output?.publication === undefined ? undefined : `publication ${last.output.publication}`) },
+    {
+      title: 'WHAT',
+      value: ({ last }) =>
+        last?.failure?.code ??
+        last?.output?.gate?.status ??
+        (last?.output?.publication === undefined ? undefined : `publication ${last.output.publication}`),
+    },
   ]);
   const head = `${formatRun(row.run)} generation ${row.run.generation}: ${row.state}${row.origin ? ', origin of its chain' : ''}${row.bootstrap ? ', bootstrapped' : ''}`;
-  const verbs = view.actions.map(({ at, who, verb, stage, reason }) => `  ${at} ${who}: ${verb}${stage === null ? '' : ` ${stage}`}${reason === null ? '' : ` (${reason})`}`);
+  const verbs = view.actions.map(
+    ({ at, who, verb, stage, reason }) =>
+      `  ${at} ${who}: ${verb}${stage === null ? '' : ` ${stage}`}${reason === null ? '' : ` (${reason})`}`,
+  );
   const pins = Object.values(row.pins).map(({ dataset, window, version, digest }) => `  ${dataset}@${window}#${version} ${digest}`);
   return [
     head,

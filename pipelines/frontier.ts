@@ -59,7 +59,9 @@ export interface FrontierStep {
 export function initialState(outline: readonly StageOutline[], carried: readonly string[] = []): FrontierState {
   const done = new Set(carried);
   return {
-    stages: Object.fromEntries(outline.map(({ id }) => [id, { status: done.has(id) ? 'done' : 'waiting', epoch: 0 } satisfies StageProgress])),
+    stages: Object.fromEntries(
+      outline.map(({ id }) => [id, { status: done.has(id) ? 'done' : 'waiting', epoch: 0 } satisfies StageProgress]),
+    ),
     acceptance: 'waiting',
     acceptanceEpoch: 0,
     closed: false,
@@ -112,7 +114,8 @@ function apply(outline: readonly StageOutline[], state: FrontierState, event: Fr
       for (const stage of event.reset) {
         const current = next.stages[stage];
         // A running stage keeps running: its order is not older than the operator's word.
-        if (current !== undefined && current.status !== 'running') next = withStage(next, stage, { status: 'waiting', epoch: current.epoch });
+        if (current !== undefined && current.status !== 'running')
+          next = withStage(next, stage, { status: 'waiting', epoch: current.epoch });
       }
       const judged = event.reset.some((stage) => outline.find(({ id }) => id === stage)?.kind !== 'publish');
       if (judged || state.acceptance === 'failed') {
@@ -162,7 +165,10 @@ function advance(outline: readonly StageOutline[], before: FrontierState, comman
     commands.push({ type: 'start', stage: id, epoch });
   }
   if (state.acceptance === 'done' && outline.every(({ id }) => isDone(id))) {
-    return { state: { ...state, ending: 'succeeded', closed: true, held: false }, commands: [...commands, { type: 'close', outcome: 'succeeded' }] };
+    return {
+      state: { ...state, ending: 'succeeded', closed: true, held: false },
+      commands: [...commands, { type: 'close', outcome: 'succeeded' }],
+    };
   }
   const held = !busy();
   if (held && !before.held) commands.push({ type: 'hold' });

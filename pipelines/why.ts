@@ -45,12 +45,20 @@ export function why(run: WhyRun, stages: readonly StageOutline[], attempts: read
       return whyRunning(run, stages, newest);
     case 'succeeded': {
       const publication = [...newest.values()].find((attempt) => attempt.publication !== undefined)?.publication;
-      return { waitsFor: `nothing: it succeeded${publication === undefined ? '' : ` and is publication ${publication}`}`, since: run.endedAt ?? run.changedAt, next: null };
+      return {
+        waitsFor: `nothing: it succeeded${publication === undefined ? '' : ` and is publication ${publication}`}`,
+        since: run.endedAt ?? run.changedAt,
+        next: null,
+      };
     }
     case 'abandoned':
     case 'cancelled':
     case 'lost':
-      return { waitsFor: `nothing: it was ${run.state}`, since: run.endedAt ?? run.changedAt, next: `almanac retry ${run.name} --reason …` };
+      return {
+        waitsFor: `nothing: it was ${run.state}`,
+        since: run.endedAt ?? run.changedAt,
+        next: `almanac retry ${run.name} --reason …`,
+      };
   }
 }
 
@@ -59,7 +67,8 @@ function whyHeld(run: WhyRun): Why {
   const [stage, failure] = failures[0] ?? ['', undefined];
   const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
   return {
-    waitsFor: failure === undefined ? 'an operator' : `an operator: stage ${stage}${others} failed with ${failure.code}: ${failure.message}`,
+    waitsFor:
+      failure === undefined ? 'an operator' : `an operator: stage ${stage}${others} failed with ${failure.code}: ${failure.message}`,
     since: run.changedAt,
     next: `almanac retry ${run.name}${stage === '' ? '' : ` --stage ${stage}`} --reason …`,
   };
@@ -70,13 +79,25 @@ function whyRunning(run: WhyRun, stages: readonly StageOutline[], newest: Readon
   const first = current[0];
   if (first !== undefined) {
     const names = current.map(({ stage, attempt }) => (attempt === 1 ? stage : `${stage} (attempt ${attempt})`)).join(', ');
-    return { waitsFor: `stage ${names} on ${first.worker ?? 'a worker'}`, since: first.startedAt, next: `almanac logs ${run.name} ${first.stage}` };
+    return {
+      waitsFor: `stage ${names} on ${first.worker ?? 'a worker'}`,
+      since: first.startedAt,
+      next: `almanac logs ${run.name} ${first.stage}`,
+    };
   }
   const retrying = [...newest.values()].find(({ state }) => state === 'failed' || state === 'lost');
   if (retrying !== undefined) {
     const reason = retrying.failure === null ? 'its worker was lost' : `${retrying.failure.code}: ${retrying.failure.message}`;
-    return { waitsFor: `the next try of stage ${retrying.stage} (${reason})`, since: retrying.endedAt ?? retrying.startedAt, next: 'almanac status' };
+    return {
+      waitsFor: `the next try of stage ${retrying.stage} (${reason})`,
+      since: retrying.endedAt ?? retrying.startedAt,
+      next: 'almanac status',
+    };
   }
   const ready = stages.filter(({ id, needs }) => !newest.has(id) && needs.every((need) => newest.has(need))).map(({ id }) => id);
-  return { waitsFor: ready.length === 0 ? 'its acceptance' : `a place for stage ${ready.join(', ')}`, since: run.changedAt, next: 'almanac status' };
+  return {
+    waitsFor: ready.length === 0 ? 'its acceptance' : `a place for stage ${ready.join(', ')}`,
+    since: run.changedAt,
+    next: 'almanac status',
+  };
 }

@@ -23,7 +23,13 @@ interface Unexported {
 }
 
 /** Copies the histories of closed runs into the store, since the server forgets them; runs until `signal` aborts. */
-export async function exportHistories(client: Client, database: pg.Pool, store: ObjectStore, log: Logger, signal: AbortSignal): Promise<void> {
+export async function exportHistories(
+  client: Client,
+  database: pg.Pool,
+  store: ObjectStore,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     try {
       await exportBatch(client, database, store);

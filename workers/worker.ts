@@ -50,7 +50,14 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
   const { config, connection, database } = resources;
   const store = createLocalStore(config.data);
   const engine = createDuckDbEngine({ scratch: path.join(config.home, 'spill'), maxChildren: config.worker.places });
-  const services = { store, datasets: createDatasetStore(store, systemClock), engine, database, clock: systemClock, text: textReader(database) };
+  const services = {
+    store,
+    datasets: createDatasetStore(store, systemClock),
+    engine,
+    database,
+    clock: systemClock,
+    text: textReader(database),
+  };
   const shell: StageShell = {
     services,
     bodies: {

@@ -14,8 +14,26 @@ import {
 } from '@temporalio/workflow';
 import type { ControlActivities, StageActivities } from '../activities/tasks';
 import type { FailureInfo } from '../pipelines/failures';
-import { adoptOutline, initialState, step, type FrontierCommand, type FrontierEvent, type FrontierState, type Outcome } from '../pipelines/frontier';
-import { abandonUpdate, cancelUpdate, retryUpdate, skipUpdate, stateQuery, type Asked, type RunInput, type RunResult, type VerbAnswer } from './messages';
+import {
+  adoptOutline,
+  initialState,
+  step,
+  type FrontierCommand,
+  type FrontierEvent,
+  type FrontierState,
+  type Outcome,
+} from '../pipelines/frontier';
+import {
+  abandonUpdate,
+  cancelUpdate,
+  retryUpdate,
+  skipUpdate,
+  stateQuery,
+  type Asked,
+  type RunInput,
+  type RunResult,
+  type VerbAnswer,
+} from './messages';
 
 /** Platform failures are retried for this long, not N times. */
 const PLATFORM_RETRY_SECONDS = 1800;
@@ -107,7 +125,10 @@ class Runner {
     const current = stage === 'accept' ? this.state.acceptanceEpoch : this.state.stages[stage]?.epoch;
     const status = stage === 'accept' ? this.state.acceptance : this.state.stages[stage]?.status;
     if (current === epoch && status !== 'running') return;
-    throw ApplicationFailure.nonRetryable(`stage ${stage} is at order ${current ?? 'none'} (${status ?? 'unknown'}), not ${epoch}`, 'run.stale');
+    throw ApplicationFailure.nonRetryable(
+      `stage ${stage} is at order ${current ?? 'none'} (${status ?? 'unknown'}), not ${epoch}`,
+      'run.stale',
+    );
   }
 
   expectOpen(): void {

@@ -107,7 +107,10 @@ export async function openAttempt(database: Queryable, order: AttemptOrder): Pro
     bootstrap: row.bootstrap,
     origin: row.origin,
     outputs: row.outputs ?? {},
-    finished: row.finished_output === null || row.finished_attempt === null ? undefined : { attempt: row.finished_attempt, output: row.finished_output },
+    finished:
+      row.finished_output === null || row.finished_attempt === null
+        ? undefined
+        : { attempt: row.finished_attempt, output: row.finished_output },
     resourceFailures: row.resource_failures,
     firstStartedAt: row.first_started_at ?? order.now,
   };
@@ -203,11 +206,32 @@ export async function listAttempts(database: Queryable, run: RunRef): Promise<At
 export async function recordStanding(
   database: Queryable,
   run: RunRef,
-  row: { stage: string; attempt: number; epoch: number; kind: StageKind; stageHash: string; state: 'carried' | 'skipped'; output: StageOutput; tainted: boolean; now: Date },
+  row: {
+    stage: string;
+    attempt: number;
+    epoch: number;
+    kind: StageKind;
+    stageHash: string;
+    state: 'carried' | 'skipped';
+    output: StageOutput;
+    tainted: boolean;
+    now: Date;
+  },
 ): Promise<void> {
   await database.query(
     `insert into almanac.attempt (pipeline, window_key, branch, generation, stage, attempt, epoch, kind, state, stage_hash, output, tainted, started_at, ended_at)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) on conflict do nothing`,
-    [...runKey(run), row.stage, row.attempt, row.epoch, row.kind, row.state, row.stageHash, JSON.stringify(row.output), row.tainted, row.now],
+    [
+      ...runKey(run),
+      row.stage,
+      row.attempt,
+      row.epoch,
+      row.kind,
+      row.state,
+      row.stageHash,
+      JSON.stringify(row.output),
+      row.tainted,
+      row.now,
+    ],
   );
 }

@@ -36,5 +36,7 @@ export function textReader(database: Queryable): (hash: string) => Promise<strin
 }
 
 function lost(what: string, hash: string): never {
-  throw new AlmanacError('internal', `the control schema has no ${what} ${hash}`, { next: 'restore the control schema, or start a new generation with almanac run --again' });
+  throw new AlmanacError('internal', `the control schema has no ${what} ${hash}`, {
+    next: 'restore the control schema, or start a new generation with almanac run --again',
+  });
 }

@@ -90,7 +90,11 @@ export async function storeTexts(database: Queryable, texts: ReadonlyMap<string,
 }
 
 export async function storePlan(database: Queryable, plan: Plan): Promise<void> {
-  await database.query('insert into almanac.plan (hash, pipeline, body) values ($1, $2, $3) on conflict do nothing', [plan.hash, plan.pipeline, JSON.stringify(plan)]);
+  await database.query('insert into almanac.plan (hash, pipeline, body) values ($1, $2, $3) on conflict do nothing', [
+    plan.hash,
+    plan.pipeline,
+    JSON.stringify(plan),
+  ]);
 }
 
 export interface RunClaim {
@@ -112,7 +116,19 @@ export async function claimRun(database: Queryable, claim: RunClaim): Promise<bo
   const result = await database.query(
     `insert into almanac.run (pipeline, window_key, branch, generation, state, claim, plan_hash, pins, bootstrap, origin, matrix, verb, who, reason, claimed_at, changed_at)
      values ($1, $2, $3, $4, 'claimed', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) on conflict do nothing`,
-    [...runKey(claim.run), claim.claim, claim.planHash, JSON.stringify(claim.pins), claim.bootstrap, claim.origin, JSON.stringify(claim.matrix), claim.verb, claim.who, claim.reason ?? null, claim.now],
+    [
+      ...runKey(claim.run),
+      claim.claim,
+      claim.planHash,
+      JSON.stringify(claim.pins),
+      claim.bootstrap,
+      claim.origin,
+      JSON.stringify(claim.matrix),
+      claim.verb,
+      claim.who,
+      claim.reason ?? null,
+      claim.now,
+    ],
   );
   return result.rowCount === 1;
 }
@@ -155,7 +171,13 @@ export async function listRuns(database: Queryable, filter: RunFilter): Promise<
 }
 
 /** Marks the hold with its failures, unless a verb already moved the run on. */
-export async function holdRun(database: Queryable, run: RunRef, claim: string, failures: Readonly<Record<string, FailureInfo>>, now: Date): Promise<void> {
+export async function holdRun(
+  database: Queryable,
+  run: RunRef,
+  claim: string,
+  failures: Readonly<Record<string, FailureInfo>>,
+  now: Date,
+): Promise<void> {
   await database.query(
     `update almanac.run r set state = 'held', failure = $6, changed_at = $7
      where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and state in ('claimed', 'running', 'held')
@@ -166,7 +188,15 @@ export async function holdRun(database: Queryable, run: RunRef, claim: string, f
 }
 
 /** Ends the run once, noting the execution whose history is to be exported; a second close, or one by another claim, changes nothing. */
-export async function endRun(database: Queryable, run: RunRef, claim: string, outcome: Outcome, proof: unknown, temporalRunId: string, now: Date): Promise<void> {
+export async function endRun(
+  database: Queryable,
+  run: RunRef,
+  claim: string,
+  outcome: Outcome,
+  proof: unknown,
+  temporalRunId: string,
+  now: Date,
+): Promise<void> {
   await database.query(
     `update almanac.run set state = $6, proof = $7, changed_at = $8, ended_at = $8, temporal_run_id = $9, failure = case when $6 = 'succeeded' then null else failure end
      where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is null`,
@@ -176,9 +206,8 @@ export async function endRun(database: Queryable, run: RunRef, claim: string, ou
 
 /** After an accepted verb: the hold that was seen is over. A hold recorded since stays. */
 export async function wakeRun(database: Queryable, seen: RunRow, now: Date): Promise<void> {
-  await database.query("update almanac.run set state = 'running', failure = null, changed_at = $3 where claim = $1 and state = 'held' and changed_at = $2", [
-    seen.claim,
-    seen.changedAt,
-    now,
-  ]);
+  await database.query(
+    "update almanac.run set state = 'running', failure = null, changed_at = $3 where claim = $1 and state = 'held' and changed_at = $2",
+    [seen.claim, seen.changedAt, now],
+  );
 }

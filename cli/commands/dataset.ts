@@ -36,7 +36,10 @@ export function registerDatasetCommands(program: Command, io: CliIo): void {
     .command('diff <left> <right>')
     .description('what differs between two versions, each DATASET@WINDOW[~BRANCH][#VERSION]')
     .option('--samples <n>', 'rows shown of each kind of difference', '5')
-    .addHelpText('after', '\nExamples:\n  almanac dataset diff udb@2011-11-01 udb@2011-11-02\n  almanac dataset diff report@2011-11-02#3f2a report@2011-11-02 --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac dataset diff udb@2011-11-01 udb@2011-11-02\n  almanac dataset diff report@2011-11-02#3f2a report@2011-11-02 --json',
+    )
     .action(async (left: string, right: string, options: { samples: string }) => {
       const [{ diffVersions }, { parseVersionAddress }, { createScratchEngine }] = await Promise.all([
         import('../../operator/dataset-diff.js'),
@@ -54,9 +57,15 @@ export function registerDatasetCommands(program: Command, io: CliIo): void {
     .command('lineage <version>')
     .description('what a version, DATASET@WINDOW[~BRANCH][#VERSION], was computed from, and what from it')
     .option('--depth <n>', 'steps to follow each way', '3')
-    .addHelpText('after', '\nExamples:\n  almanac dataset lineage report@2011-11-02\n  almanac dataset lineage udb@2011-11-02 --depth 1 --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac dataset lineage report@2011-11-02\n  almanac dataset lineage udb@2011-11-02 --depth 1 --json',
+    )
     .action(async (address: string, options: { depth: string }) => {
-      const [{ lineageOf }, { parseVersionAddress }] = await Promise.all([import('../../operator/dataset-lineage.js'), import('../../operator/dataset-names.js')]);
+      const [{ lineageOf }, { parseVersionAddress }] = await Promise.all([
+        import('../../operator/dataset-lineage.js'),
+        import('../../operator/dataset-names.js'),
+      ]);
       const parsed = parseVersionAddress(address);
       const depth = wholeNumber('--depth', options.depth);
       const lineage = await lineageOf(await io.session(), parsed, depth);
@@ -81,7 +90,10 @@ export function registerDatasetCommands(program: Command, io: CliIo): void {
     .action(async () => {
       const { reindexDatasets } = await import('../../operator/datasets.js');
       const counts = await reindexDatasets(await io.session());
-      io.print(counts, () => `the catalog holds ${renderCount(counts.versions, 'version')} and ${renderCount(counts.windows, 'accepted window')}`);
+      io.print(
+        counts,
+        () => `the catalog holds ${renderCount(counts.versions, 'version')} and ${renderCount(counts.windows, 'accepted window')}`,
+      );
     });
 }
 
@@ -113,15 +125,26 @@ function renderVersions(dataset: string, views: readonly VersionView[]): string 
 }
 
 function renderDiff(diff: DatasetDiff): string {
-  const side = ({ dataset, window, version, rows }: DatasetDiff['left']): string => `${dataset}@${window}#${version.slice(0, DIGITS)} (${renderCount(rows, 'row')})`;
+  const side = ({ dataset, window, version, rows }: DatasetDiff['left']): string =>
+    `${dataset}@${window}#${version.slice(0, DIGITS)} (${renderCount(rows, 'row')})`;
   if (diff.equal) return `${side(diff.left)} and ${side(diff.right)} hold the same rows`;
-  const shown = (row: Readonly<Record<string, unknown>> | null): string => (row === null ? '' : Object.entries(row).map(([name, value]) => `${name}=${String(value)}`).join(' '));
+  const shown = (row: Readonly<Record<string, unknown>> | null): string =>
+    row === null
+      ? ''
+      : Object.entries(row)
+          .map(([name, value]) => `${name}=${String(value)}`)
+          .join(' ');
   const lines = diff.samples.flatMap(({ state, left, right }) => {
     if (state === 'only-left') return [`- ${shown(left)}`];
     return state === 'only-right' ? [`+ ${shown(right)}`] : [`~ ${shown(left)}`, `  ${shown(right)}`];
   });
   const changed = diff.key.length > 0 ? `, ${diff.changed} changed by ${diff.key.join(', ')}` : '';
-  return [`- ${side(diff.left)}`, `+ ${side(diff.right)}`, `${diff.onlyLeft} only in the first, ${diff.onlyRight} only in the second${changed}`, ...lines].join('\n');
+  return [
+    `- ${side(diff.left)}`,
+    `+ ${side(diff.right)}`,
+    `${diff.onlyLeft} only in the first, ${diff.onlyRight} only in the second${changed}`,
+    ...lines,
+  ].join('\n');
 }
 
 function renderLineage({ version, upstream, sources, downstream }: Lineage): string {
@@ -132,7 +155,9 @@ function renderLineage({ version, upstream, sources, downstream }: Lineage): str
     'computed from',
     ...(upstream.length === 0 ? ['  nothing but files'] : upstream.map(line)),
     'read from',
-    ...(sources.length === 0 ? ['  no file within this depth'] : sources.map(({ source, dataset, window }) => `  ${source} for ${dataset}@${window}`)),
+    ...(sources.length === 0
+      ? ['  no file within this depth']
+      : sources.map(({ source, dataset, window }) => `  ${source} for ${dataset}@${window}`)),
     'used by',
     ...(downstream.length === 0 ? ['  nothing'] : downstream.map(line)),
   ].join('\n');

@@ -23,7 +23,10 @@ export function registerInspectCommands(program: Command, io: CliIo): void {
   program
     .command('show <run>')
     .description('stages, attempts, pins, verbs and what it waits for')
-    .addHelpText('after', '\nExamples:\n  almanac show audience-index/2011-11-01\n  almanac show audience-index/2011-11-01#1   an earlier generation')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac show audience-index/2011-11-01\n  almanac show audience-index/2011-11-01#1   an earlier generation',
+    )
     .action(async (run: string) => {
       const { showRun } = await import('../../operator/runs/inspect.js');
       const view = await showRun(await io.session(), parseRun(run));
@@ -36,7 +39,11 @@ export function registerInspectCommands(program: Command, io: CliIo): void {
     .action(async (run: string) => {
       const { whyRun } = await import('../../operator/runs/inspect.js');
       const answer = await whyRun(await io.session(), parseRun(run));
-      io.print(answer, () => `${run} (${answer.state}) waits for ${answer.waitsFor}, since ${answer.since}${answer.next === null ? '' : `; next: ${answer.next}`}`);
+      io.print(
+        answer,
+        () =>
+          `${run} (${answer.state}) waits for ${answer.waitsFor}, since ${answer.since}${answer.next === null ? '' : `; next: ${answer.next}`}`,
+      );
     });
   program
     .command('logs <run> [stage]')
@@ -51,10 +58,14 @@ export function registerInspectCommands(program: Command, io: CliIo): void {
 
 function runState(text: string | undefined): RunState | undefined {
   if (text === undefined || text in RUN_STATES) return text as RunState | undefined;
-  throw new AlmanacError('run.usage', `no run is ever ${JSON.stringify(text)}`, { next: `use one of: ${Object.keys(RUN_STATES).join(', ')}` });
+  throw new AlmanacError('run.usage', `no run is ever ${JSON.stringify(text)}`, {
+    next: `use one of: ${Object.keys(RUN_STATES).join(', ')}`,
+  });
 }
 
 function limit(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new AlmanacError('run.usage', `--limit ${JSON.stringify(text)} is not a number from 1 to 999999`, { next: 'write it like --limit 50' });
+  throw new AlmanacError('run.usage', `--limit ${JSON.stringify(text)} is not a number from 1 to 999999`, {
+    next: 'write it like --limit 50',
+  });
 }

@@ -16,7 +16,11 @@ export function registerPublishCommands(program: Command, io: CliIo): void {
     .addHelpText('after', '\nExamples:\n  almanac publish list\n  almanac publish list --pipeline audience-index --all --json')
     .action(async (options: { pipeline?: string; all?: boolean; limit: string }) => {
       const { listPublications } = await import('../../operator/publications.js');
-      const views = await listPublications(await io.session(), { pipeline: options.pipeline, all: options.all, limit: positive('--limit', options.limit) });
+      const views = await listPublications(await io.session(), {
+        pipeline: options.pipeline,
+        all: options.all,
+        limit: positive('--limit', options.limit),
+      });
       io.print(views, () => renderPublications(views));
     });
   publish
@@ -27,9 +31,15 @@ export function registerPublishCommands(program: Command, io: CliIo): void {
     .action(async (publication: string, options: { reason: string }) => {
       const { restorePublication } = await import('../../operator/publications.js');
       const session = await io.session();
-      const answer = await restorePublication(session, { publication: positive('the publication', publication), reason: options.reason, who: session.config.actor });
+      const answer = await restorePublication(session, {
+        publication: positive('the publication', publication),
+        reason: options.reason,
+        who: session.config.actor,
+      });
       io.print(answer, () =>
-        answer.did === 'nothing' ? `publication ${answer.live} of ${answer.pipeline} is live already; nothing to do` : `publication ${answer.live} of ${answer.pipeline} is live, replacing ${answer.replaced ?? 'nothing'}`,
+        answer.did === 'nothing'
+          ? `publication ${answer.live} of ${answer.pipeline} is live already; nothing to do`
+          : `publication ${answer.live} of ${answer.pipeline} is live, replacing ${answer.replaced ?? 'nothing'}`,
       );
     });
 }
@@ -41,15 +51,33 @@ export function renderPublications(views: readonly PublicationView[]): string {
     { title: 'STATE', value: (view) => view.state },
     { title: 'RUN', value: (view) => `${formatRun(view.run)}#${view.run.generation}` },
     { title: 'SET', value: (view) => view.acceptedSequence, align: 'right' },
-    { title: 'GATES', value: (view) => Object.entries(view.gates).map(([id, { status }]) => `${id} ${status}`).join(', ') },
+    {
+      title: 'GATES',
+      value: (view) =>
+        Object.entries(view.gates)
+          .map(([id, { status }]) => `${id} ${status}`)
+          .join(', '),
+    },
     { title: 'LIVE SINCE', value: (view) => view.flippedAt?.slice(0, 19).concat('Z') },
     { title: 'REPLACED', value: (view) => view.replaced ?? undefined, align: 'right' },
-    { title: 'ROWS', value: (view) => Object.entries(view.tables ?? {}).map(([table, { rows }]) => `${table} ${rows}`).join(', ') },
-    { title: 'RESTORE', value: ({ lastRestore }) => (lastRestore === null ? undefined : `${lastRestore.event} by ${lastRestore.who}: ${lastRestore.reason ?? ''}`) },
+    {
+      title: 'ROWS',
+      value: (view) =>
+        Object.entries(view.tables ?? {})
+          .map(([table, { rows }]) => `${table} ${rows}`)
+          .join(', '),
+    },
+    {
+      title: 'RESTORE',
+      value: ({ lastRestore }) =>
+        lastRestore === null ? undefined : `${lastRestore.event} by ${lastRestore.who}: ${lastRestore.reason ?? ''}`,
+    },
   ]);
 }
 
 function positive(what: string, text: string): number {
   if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
-  throw new AlmanacError('run.usage', `${what} ${JSON.stringify(text)} is not a whole number above 0`, { next: 'almanac publish list shows the numbers' });
+  throw new AlmanacError('run.usage', `${what} ${JSON.stringify(text)} is not a whole number above 0`, {
+    next: 'almanac publish list shows the numbers',
+  });
 }

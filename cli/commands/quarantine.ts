@@ -15,10 +15,16 @@ export function registerQuarantineCommands(program: Command, io: CliIo): void {
     .option('--reason <reason>', 'malformed, early or late')
     .option('--samples <n>', 'rows shown of each', '3')
     .option('--limit <n>', 'at most this many lines of counts', '30')
-    .addHelpText('after', '\nExamples:\n  almanac quarantine list\n  almanac quarantine list --source segment-adds --window 2011-11-02 --samples 10 --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac quarantine list\n  almanac quarantine list --source segment-adds --window 2011-11-02 --samples 10 --json',
+    )
     .action(async (options: { dataset?: string; source?: string; window?: string; reason?: string; samples: string; limit: string }) => {
       const filter = { ...options, samples: wholeNumber('--samples', options.samples), limit: wholeNumber('--limit', options.limit) };
-      const [{ listQuarantine }, { createScratchEngine }] = await Promise.all([import('../../operator/quarantine.js'), import('../../operator/scratch-engine.js')]);
+      const [{ listQuarantine }, { createScratchEngine }] = await Promise.all([
+        import('../../operator/quarantine.js'),
+        import('../../operator/scratch-engine.js'),
+      ]);
       const session = await io.session();
       await using scratch = createScratchEngine();
       const views = await listQuarantine({ ...session, engine: scratch.engine }, filter);

@@ -27,7 +27,10 @@ export function registerRunCommand(program: Command, io: CliIo): void {
     .option('--patience <seconds>', 'wait this long for landing data that are not there yet')
     .addOption(new Option('--param <k=v>', 'override a parameter').argParser(collect).default([] as string[]))
     .option('--reason <text>', 'recorded with the run')
-    .addHelpText('after', '\nExamples:\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac run audience-index --window 2011-10-31 --bootstrap --wait')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac run audience-index --window 2011-10-31 --bootstrap --wait',
+    )
     .action(async (pipeline: string, options: RunOptions) => {
       const { startRun } = await import('../../operator/runs/start.js');
       const { waitForRun } = await import('../../operator/runs/wait.js');
@@ -44,7 +47,11 @@ export function registerRunCommand(program: Command, io: CliIo): void {
       const name = formatRun(answer.run);
       if (answer.origin && answer.did === 'started') io.warn(`${name} is the origin of its chain`);
       if (options.wait !== true || answer.did === 'accepted') {
-        io.print(answer, () => (answer.did === 'accepted' ? `${name} is accepted already (generation ${answer.run.generation}); nothing to do` : `${name} generation ${answer.run.generation}: ${answer.did}`));
+        io.print(answer, () =>
+          answer.did === 'accepted'
+            ? `${name} is accepted already (generation ${answer.run.generation}); nothing to do`
+            : `${name} generation ${answer.run.generation}: ${answer.did}`,
+        );
         return;
       }
       const row = await waitForRun(session.database, answer.run);
@@ -67,7 +74,9 @@ function collect(value: string, previous: string[]): string[] {
 function parseParam(text: string): [string, ParamValue] {
   const [, name, value] = /^([a-z][a-z0-9_]*)=(.*)$/s.exec(text) ?? [];
   if (name === undefined || value === undefined) {
-    throw new AlmanacError('run.usage', `--param ${JSON.stringify(text)} is not NAME=VALUE`, { next: 'write it like --param threshold=0.5' });
+    throw new AlmanacError('run.usage', `--param ${JSON.stringify(text)} is not NAME=VALUE`, {
+      next: 'write it like --param threshold=0.5',
+    });
   }
   if (value === 'true' || value === 'false') return [name, value === 'true'];
   return [name, /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value];
@@ -75,6 +84,9 @@ function parseParam(text: string): [string, ParamValue] {
 
 function patience(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d{1,7}$/.test(text)) throw new AlmanacError('run.usage', `--patience ${JSON.stringify(text)} is not a number of seconds`, { next: 'write it like --patience 3600' });
+  if (!/^\d{1,7}$/.test(text))
+    throw new AlmanacError('run.usage', `--patience ${JSON.stringify(text)} is not a number of seconds`, {
+      next: 'write it like --patience 3600',
+    });
   return Number(text);
 }

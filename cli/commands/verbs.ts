@@ -55,11 +55,17 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
     .requiredOption('--stage <id>')
     .requiredOption('--reason <text>')
     .option('--use <dataset@window#version>', 'the version that stands in for the stage’s output')
-    .addHelpText('after', '\nExample:\n  almanac skip audience-index/2011-11-03 --stage segments --use segments@2011-11-02#VERSION --reason "reference late"')
+    .addHelpText(
+      'after',
+      '\nExample:\n  almanac skip audience-index/2011-11-03 --stage segments --use segments@2011-11-02#VERSION --reason "reference late"',
+    )
     .action(async (run: string, options: { stage: string; reason: string; use?: string }) => {
       const { skipStage } = await import('../../operator/runs/skip.js');
       const answer = await skipStage(await io.session(), { address: parseRun(run), ...options });
-      io.print(answer, () => `${run}: stage ${answer.stage} skipped${answer.used === null ? '' : `, using ${answer.used}`}; what follows is tainted`);
+      io.print(
+        answer,
+        () => `${run}: stage ${answer.stage} skipped${answer.used === null ? '' : `, using ${answer.used}`}; what follows is tainted`,
+      );
     });
   for (const verb of ['cancel', 'abandon'] as const) {
     program
@@ -73,7 +79,10 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
         io.print(answer, () =>
           [
             `${run} generation ${answer.run.generation}: ${answer.state}`,
-            ...answer.proof.map(({ stage, attempt, ended, child }) => `  ${stage}#${attempt}: ${PROOFS[ended]}${child === undefined ? '' : ` (pid ${child.pid})`}`),
+            ...answer.proof.map(
+              ({ stage, attempt, ended, child }) =>
+                `  ${stage}#${attempt}: ${PROOFS[ended]}${child === undefined ? '' : ` (pid ${child.pid})`}`,
+            ),
           ].join('\n'),
         );
       });
@@ -81,9 +90,9 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
 }
 
 const PROOFS = {
-  reported: 'ended by its own report',
+  'reported': 'ended by its own report',
   'child-dead': 'its process is dead',
-  fenced: 'fenced, not seen to stop',
+  'fenced': 'fenced, not seen to stop',
 } as const;
 
 function renderRetry(answer: RetryAnswer): string {
@@ -98,6 +107,8 @@ function renderRetry(answer: RetryAnswer): string {
     ...(changes.length === 0 && answer.inputs === 'latest' ? ['  inputs: unchanged'] : []),
     ...plan.reset.map((id) => `  runs ${id}: ${plan.reasons[id] ?? ''}`),
     ...(plan.kept.length === 0 ? [] : [`  keeps ${plan.kept.join(', ')}`]),
-    ...(answer.codeDiffers.length === 0 ? [] : [`  the declaration changed since (${answer.codeDiffers.join(', ')}); --code latest would use it`]),
+    ...(answer.codeDiffers.length === 0
+      ? []
+      : [`  the declaration changed since (${answer.codeDiffers.join(', ')}); --code latest would use it`]),
   ].join('\n');
 }

@@ -6,7 +6,11 @@ export function registerWorkerCommand(program: Command, io: CliIo): void {
   program
     .command('worker')
     .description('run one worker process in the foreground (almanac up runs both)')
-    .addOption(new Option('--role <role>', 'control: workflows and short activities; compute: stages').choices(['control', 'compute']).makeOptionMandatory())
+    .addOption(
+      new Option('--role <role>', 'control: workflows and short activities; compute: stages')
+        .choices(['control', 'compute'])
+        .makeOptionMandatory(),
+    )
     .addHelpText('after', '\nExample:\n  almanac worker --role compute')
     .action(async (options: { role: Role }) => {
       const { readConfig } = await import('../../lib/config.js');

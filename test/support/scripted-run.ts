@@ -90,7 +90,11 @@ export async function scriptedRun(outline: readonly StageOutline[], scripts: Rea
     patienceSeconds: 0,
     stageQueue: name,
   };
-  const handle = await client.workflow.start<(input: RunInput) => Promise<RunResult>>('runPipeline', { workflowId: name, taskQueue: name, args: [input] });
+  const handle = await client.workflow.start<(input: RunInput) => Promise<RunResult>>('runPipeline', {
+    workflowId: name,
+    taskQueue: name,
+    args: [input],
+  });
   return {
     handle,
     client,

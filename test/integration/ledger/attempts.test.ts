@@ -1,5 +1,12 @@
 import type pg from 'pg';
-import { closeAttempt, listAttempts, openAttempt, recordStanding, type AttemptOrder, type OpenedAttempt } from '../../../activities/ledger/attempts';
+import {
+  closeAttempt,
+  listAttempts,
+  openAttempt,
+  recordStanding,
+  type AttemptOrder,
+  type OpenedAttempt,
+} from '../../../activities/ledger/attempts';
 import { claimRun, endRun, holdRun, readRun, storePlan, wakeRun } from '../../../activities/ledger/runs';
 import { migrate } from '../../../lib/migrate';
 import type { Plan, RunRef, StageOutput } from '../../../pipelines/types';
@@ -28,7 +35,18 @@ async function claimed(): Promise<RunRef> {
 }
 
 function claim(run: RunRef, token: string): Promise<boolean> {
-  return claimRun(pool, { run, claim: token, planHash: 'plan', pins: {}, bootstrap: false, origin: false, matrix: {}, verb: 'run', who: 'test', now: at(0) });
+  return claimRun(pool, {
+    run,
+    claim: token,
+    planHash: 'plan',
+    pins: {},
+    bootstrap: false,
+    origin: false,
+    matrix: {},
+    verb: 'run',
+    who: 'test',
+    now: at(0),
+  });
 }
 
 function order(run: RunRef, over: Partial<AttemptOrder> = {}): AttemptOrder {
@@ -90,7 +108,17 @@ test('an attempt sees the newest output of each stage that stands', async () => 
   const run = await claimed();
   await opened(order(run));
   await closeAttempt(pool, { run, stage: 'load', attempt: 1, state: 'succeeded', output, lines: [], now: at(2) });
-  await recordStanding(pool, run, { stage: 'names', attempt: 1, epoch: 0, kind: 'ingest', stageHash: 'h', state: 'skipped', output: { ...output, rowsOut: 9 }, tainted: true, now: at(2) });
+  await recordStanding(pool, run, {
+    stage: 'names',
+    attempt: 1,
+    epoch: 0,
+    kind: 'ingest',
+    stageHash: 'h',
+    state: 'skipped',
+    output: { ...output, rowsOut: 9 },
+    tainted: true,
+    now: at(2),
+  });
   await opened(order(run, { stage: 'broken' }));
   expect((await opened(order(run, { stage: 'count' }))).outputs).toEqual({ load: output, names: { ...output, rowsOut: 9 } });
 });
@@ -99,7 +127,15 @@ test('resource failures and the first start are counted per order', async () => 
   const run = await claimed();
   await opened(order(run));
   const failure = { code: 'engine.memory', class: 'resource', message: 'm', next: 'n', details: {} } as const;
-  await closeAttempt(pool, { run, stage: 'load', attempt: 1, state: 'failed', failure, lines: [{ at: at(2), line: 'out of memory' }], now: at(2) });
+  await closeAttempt(pool, {
+    run,
+    stage: 'load',
+    attempt: 1,
+    state: 'failed',
+    failure,
+    lines: [{ at: at(2), line: 'out of memory' }],
+    now: at(2),
+  });
   expect(await opened(order(run, { now: at(5) }))).toMatchObject({ resourceFailures: 1, firstStartedAt: at(1) });
   expect(await opened(order(run, { epoch: 2, now: at(6) }))).toMatchObject({ resourceFailures: 0, firstStartedAt: at(6) });
 });

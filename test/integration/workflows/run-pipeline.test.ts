@@ -58,7 +58,9 @@ test('of eight racing retries one is accepted and seven are told run.stale', asy
   await using run = await scriptedRun(outline, { judge: judge.script });
   await held(run);
   const answers = await Promise.all(
-    Array.from({ length: 8 }, () => refusal(run.handle.executeUpdate(retryUpdate, { args: [{ ...asked, stage: 'judge', expectedEpoch: 1, reset: ['judge'] }] }))),
+    Array.from({ length: 8 }, () =>
+      refusal(run.handle.executeUpdate(retryUpdate, { args: [{ ...asked, stage: 'judge', expectedEpoch: 1, reset: ['judge'] }] })),
+    ),
   );
   expect(answers.filter((answer) => answer === 'accepted')).toHaveLength(1);
   expect(answers.filter((answer) => answer === 'run.stale')).toHaveLength(7);
@@ -70,7 +72,9 @@ test('a retry under a newer plan goes on with the newer plan', async () => {
   await held(run);
   count.mended = true;
   const newer = [...outline.slice(0, 2), { id: 'sum', kind: 'compute', needs: ['count'], timeoutSeconds: 30 } as const];
-  await run.handle.executeUpdate(retryUpdate, { args: [{ ...asked, stage: 'count', expectedEpoch: 1, reset: ['count'], plan: { hash: 'newer', outline: newer } }] });
+  await run.handle.executeUpdate(retryUpdate, {
+    args: [{ ...asked, stage: 'count', expectedEpoch: 1, reset: ['count'], plan: { hash: 'newer', outline: newer } }],
+  });
   await run.handle.result();
   expect(run.orders).toEqual(['load#1', 'count#1', 'count#2', 'sum#1', 'accept']);
   expect(run.closes).toMatchObject([{ planHash: 'newer' }]);

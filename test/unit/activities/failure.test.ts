@@ -2,7 +2,13 @@ import { decideRetry, toAlmanacError, toApplicationFailure } from '../../../acti
 import { AlmanacError, failureInfo, type FailureClass, type FailureInfo } from '../../../pipelines/failures';
 
 const now = new Date('2026-01-01T00:10:00Z');
-const info = (failureClass: FailureClass, details: Record<string, unknown> = {}): FailureInfo => ({ code: 'internal', class: failureClass, message: 'm', next: 'n', details });
+const info = (failureClass: FailureClass, details: Record<string, unknown> = {}): FailureInfo => ({
+  code: 'internal',
+  class: failureClass,
+  message: 'm',
+  next: 'n',
+  details,
+});
 const history = { firstStartedAt: new Date('2026-01-01T00:00:00Z'), resourceFailures: 0, patienceSeconds: 0 };
 
 test.each(['data', 'user', 'timeout', 'refused', 'missing'] as const)('a failure of class %s is not retried', (failureClass) => {

@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import type { FailureInfo } from '../../../pipelines/failures';
-import { adoptOutline, failed, initialState, running, step, type FrontierCommand, type FrontierEvent, type FrontierState } from '../../../pipelines/frontier';
+import {
+  adoptOutline,
+  failed,
+  initialState,
+  running,
+  step,
+  type FrontierCommand,
+  type FrontierEvent,
+  type FrontierState,
+} from '../../../pipelines/frontier';
 import type { StageKind, StageOutline } from '../../../pipelines/types';
 
 const failure: FailureInfo = { code: 'internal', class: 'platform', message: 'lost', next: 'retry', details: {} };
@@ -9,10 +18,19 @@ function stage(id: string, needs: string[] = [], kind: StageKind = 'compute'): S
   return { id, kind, needs, timeoutSeconds: 60 };
 }
 
-const chain = [stage('load', [], 'ingest'), stage('count', ['load']), stage('judge', ['count'], 'check'), stage('publish', ['judge'], 'publish')];
+const chain = [
+  stage('load', [], 'ingest'),
+  stage('count', ['load']),
+  stage('judge', ['count'], 'check'),
+  stage('publish', ['judge'], 'publish'),
+];
 
 /** Feeds events one after the other; returns the last state and all commands. */
-function play(outline: readonly StageOutline[], events: readonly FrontierEvent[], carried: string[] = []): { state: FrontierState; commands: FrontierCommand[] } {
+function play(
+  outline: readonly StageOutline[],
+  events: readonly FrontierEvent[],
+  carried: string[] = [],
+): { state: FrontierState; commands: FrontierCommand[] } {
   let state = initialState(outline, carried);
   const commands: FrontierCommand[] = [];
   for (const event of events) {
@@ -27,7 +45,14 @@ const done = (id: string, epoch = 1): FrontierEvent => ({ type: 'stage-done', st
 const broke = (id: string, epoch = 1): FrontierEvent => ({ type: 'stage-failed', stage: id, epoch, failure });
 
 test('a chain runs in order, accepts before it publishes, and closes', () => {
-  const { state, commands } = play(chain, [{ type: 'begin' }, done('load'), done('count'), done('judge'), { type: 'accepted', epoch: 1 }, done('publish')]);
+  const { state, commands } = play(chain, [
+    { type: 'begin' },
+    done('load'),
+    done('count'),
+    done('judge'),
+    { type: 'accepted', epoch: 1 },
+    done('publish'),
+  ]);
   expect(commands).toEqual([
     { type: 'start', stage: 'load', epoch: 1 },
     { type: 'start', stage: 'count', epoch: 1 },
@@ -70,22 +95,41 @@ test('a retry orders the failed stage again under the next epoch and a late resu
 
 test('a retry of stages above an acceptance accepts again', () => {
   const { commands } = play(chain, [
-    { type: 'begin' }, done('load'), done('count'), done('judge'), { type: 'accepted', epoch: 1 }, broke('publish'),
-    { type: 'retry', reset: ['load', 'count', 'judge', 'publish'] }, done('load', 2), done('count', 2), done('judge', 2),
+    { type: 'begin' },
+    done('load'),
+    done('count'),
+    done('judge'),
+    { type: 'accepted', epoch: 1 },
+    broke('publish'),
+    { type: 'retry', reset: ['load', 'count', 'judge', 'publish'] },
+    done('load', 2),
+    done('count', 2),
+    done('judge', 2),
   ]);
   expect(commands.at(-1)).toEqual({ type: 'accept', epoch: 2 });
 });
 
 test('a retry of the publication alone keeps the acceptance', () => {
   const { commands } = play(chain, [
-    { type: 'begin' }, done('load'), done('count'), done('judge'), { type: 'accepted', epoch: 1 }, broke('publish'), { type: 'retry', reset: ['publish'] },
+    { type: 'begin' },
+    done('load'),
+    done('count'),
+    done('judge'),
+    { type: 'accepted', epoch: 1 },
+    broke('publish'),
+    { type: 'retry', reset: ['publish'] },
   ]);
   expect(commands.at(-1)).toEqual({ type: 'start', stage: 'publish', epoch: 2 });
 });
 
 test('a failed acceptance holds and is retried by a retry that resets nothing', () => {
   const { commands } = play(chain, [
-    { type: 'begin' }, done('load'), done('count'), done('judge'), { type: 'accept-failed', epoch: 1, failure }, { type: 'retry', reset: [] },
+    { type: 'begin' },
+    done('load'),
+    done('count'),
+    done('judge'),
+    { type: 'accept-failed', epoch: 1, failure },
+    { type: 'retry', reset: [] },
   ]);
   expect(commands.slice(-2)).toEqual([{ type: 'hold' }, { type: 'accept', epoch: 2 }]);
 });
@@ -103,11 +147,18 @@ test('a cancel stops what runs and closes when the last attempt has ended', () =
 });
 
 test('a held run is abandoned at once', () => {
-  expect(play(chain, [{ type: 'begin' }, broke('load'), { type: 'abandon' }]).commands.at(-1)).toEqual({ type: 'close', outcome: 'abandoned' });
+  expect(play(chain, [{ type: 'begin' }, broke('load'), { type: 'abandon' }]).commands.at(-1)).toEqual({
+    type: 'close',
+    outcome: 'abandoned',
+  });
 });
 
 test('a skipped stage lets those below it start', () => {
-  expect(play(chain, [{ type: 'begin' }, broke('load'), { type: 'skip', stage: 'load' }]).commands.at(-1)).toEqual({ type: 'start', stage: 'count', epoch: 1 });
+  expect(play(chain, [{ type: 'begin' }, broke('load'), { type: 'skip', stage: 'load' }]).commands.at(-1)).toEqual({
+    type: 'start',
+    stage: 'count',
+    epoch: 1,
+  });
 });
 
 test('under a newer plan added stages wait and forgotten ones are gone', () => {
@@ -119,7 +170,11 @@ test('under a newer plan added stages wait and forgotten ones are gone', () => {
 /** Random graphs: stage i may need any earlier one; the last may publish. */
 const graphs = fc.integer({ min: 1, max: 8 }).chain((size) =>
   fc
-    .tuple(...Array.from({ length: size }, (_, i) => fc.tuple(fc.subarray(Array.from({ length: i }, (__, j) => `s${j}`)), fc.constantFrom<StageKind>('compute', 'check', 'publish'))))
+    .tuple(
+      ...Array.from({ length: size }, (_, i) =>
+        fc.tuple(fc.subarray(Array.from({ length: i }, (__, j) => `s${j}`)), fc.constantFrom<StageKind>('compute', 'check', 'publish')),
+      ),
+    )
     .map((parts) => {
       const publishes = new Set<string>();
       return parts.map(([needs, kind], i) => {
@@ -178,7 +233,8 @@ test('a run in which everything goes well closes after each stage ran exactly on
       while (!state.closed) {
         for (const command of commands) if (command.type === 'start') started.push(command.stage);
         const id = running(state)[0];
-        const event: FrontierEvent = id === undefined ? { type: 'accepted', epoch: state.acceptanceEpoch } : done(id, state.stages[id]?.epoch);
+        const event: FrontierEvent =
+          id === undefined ? { type: 'accepted', epoch: state.acceptanceEpoch } : done(id, state.stages[id]?.epoch);
         ({ state, commands } = step(outline, state, event));
       }
       expect(started.sort()).toEqual(outline.map(({ id }) => id).sort());
