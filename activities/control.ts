@@ -2,8 +2,10 @@ import os from 'node:os';
 import { Context } from '@temporalio/activity';
 import type { ChildIdentity } from './compute/engine';
 import { isAlive } from './compute/child-identity';
+import { heartbeating } from './heartbeat';
 import { listAttempts, type AttemptRow } from './ledger/attempts';
-import { endRun, holdRun, runKey } from './ledger/runs';
+import { endRun, holdRun, readRun, runKey } from './ledger/runs';
+import { endPublishers } from './publish/end-publishers';
 import type { StageServices } from './stage';
 import type { CloseTask, ControlActivities, HoldTask } from './tasks';
 
@@ -18,36 +20,43 @@ export interface AttemptProof {
 
 const KILL_DEADLINE_MS = 5000;
 
-export function createControlActivities(services: Pick<StageServices, 'database' | 'datasets' | 'clock'>): ControlActivities {
+type ControlServices = Pick<StageServices, 'database' | 'datasets' | 'clock'>;
+
+export function createControlActivities(services: ControlServices): ControlActivities {
   return {
-    async recordHold(task: HoldTask) {
-      await holdRun(services.database, task.run, task.claim, task.failures, services.clock.now());
-    },
-    async closeRun(task: CloseTask) {
-      const { runId } = Context.current().info.workflowExecution ?? { runId: '' };
-      if (task.outcome === 'succeeded') {
-        await endRun(services.database, task.run, task.claim, task.outcome, undefined, runId, services.clock.now());
-        return;
-      }
-      // Store first, ledger second: once the ledger says the run ended, nothing of it can commit any more.
-      await services.datasets.revoke(task.run);
-      const attempts = await listAttempts(services.database, task.run);
-      const begun = attempts.filter(({ attempt, state }) => attempt > 0 && state !== 'skipped' && state !== 'carried');
-      const proof = await Promise.all(begun.map(proveEnded));
-      await endRun(services.database, task.run, task.claim, task.outcome, proof, runId, services.clock.now());
-      await services.database.query(
-        `update almanac.attempt set state = 'lost', ended_at = $5
-         where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and state = 'running'`,
-        [...runKey(task.run), services.clock.now()],
-      );
-    },
+    recordHold: (task: HoldTask) =>
+      heartbeating(() => holdRun(services.database, task.run, task.claim, task.failures, services.clock.now())),
+    closeRun: (task: CloseTask) => heartbeating(() => closeRun(services, task)),
   };
+}
+
+async function closeRun({ database, datasets, clock }: ControlServices, { run, claim, outcome }: CloseTask): Promise<void> {
+  const { runId } = Context.current().info.workflowExecution ?? { runId: '' };
+  if (outcome === 'succeeded') {
+    await endRun(database, run, claim, outcome, undefined, runId, clock.now());
+    return;
+  }
+  // An execution whose claim the ledger does not know leaves nothing behind, least of all a revocation of somebody else's work.
+  if ((await readRun(database, run))?.claim !== claim) return;
+  // Store first, ledger second: once the ledger says the run ended, nothing of it can commit any more.
+  await datasets.revoke(run);
+  const attempts = await listAttempts(database, run);
+  const begun = attempts.filter(({ attempt, state }) => attempt > 0 && state !== 'skipped' && state !== 'carried');
+  const proof = await Promise.all(begun.map(proveEnded));
+  // A frozen publisher may hold the run's row, and more, in a transaction that would never end.
+  await endPublishers(database, run);
+  await endRun(database, run, claim, outcome, proof, runId, clock.now());
+  await database.query(
+    `update almanac.attempt set state = 'lost', ended_at = $5
+     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and state = 'running'`,
+    [...runKey(run), clock.now()],
+  );
 }
 
 /** An attempt that still counts as running did not report: look at its child, and end it when it is on this host. */
 async function proveEnded(attempt: AttemptRow): Promise<AttemptProof> {
   const base = { stage: attempt.stage, attempt: attempt.attempt };
-  if (attempt.state !== 'running' && attempt.state !== 'lost') return { ...base, ended: 'reported' };
+  if ((attempt.state !== 'running' && attempt.state !== 'lost') || attempt.reportedLate) return { ...base, ended: 'reported' };
   const host = attempt.worker?.slice(0, attempt.worker.lastIndexOf(':'));
   if (attempt.child === null || host !== os.hostname()) return { ...base, ended: 'fenced' };
   const child = attempt.child;

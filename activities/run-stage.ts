@@ -4,6 +4,7 @@ import type { Plan, PlanStage, StageKind, StageOutput, VersionRef } from '../pip
 import { parseWindow } from '../pipelines/window';
 import type { ChildIdentity, SessionLimits } from './compute/engine';
 import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
+import { HEARTBEAT_MS } from './heartbeat';
 import { closeAttempt, openAttempt, recordChild, type OpenedAttempt } from './ledger/attempts';
 import { recordVersion } from './storage/catalog';
 import type { StageBody, StageContext, StageServices } from './stage';
@@ -36,8 +37,6 @@ export interface StageShell {
   point(name: string): Promise<void>;
 }
 
-/** Often enough that a cancel arrives within a second and a lost worker is seen within ten. */
-const HEARTBEAT_MS = 500;
 /** A second try after a resource failure gets this share of the memory and one thread. */
 const SMALLER_SHARE = 0.5;
 
@@ -47,7 +46,10 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
   const begun = services.clock.now();
   const plan = await shell.plan(task.planHash);
   const stage = plan.stages.find(({ id }) => id === task.stage);
-  if (stage === undefined) throw toApplicationFailure(new AlmanacError('internal', `plan ${plan.hash} has no stage ${task.stage}`, { next: 'almanac validate' }), { retry: false });
+  if (stage === undefined)
+    throw toApplicationFailure(new AlmanacError('internal', `plan ${plan.hash} has no stage ${task.stage}`, { next: 'almanac validate' }), {
+      retry: false,
+    });
   const opened = await open(shell, task, stage, begun);
   const report = (outcome: SettledAttempt['outcome'], more: Pick<SettledAttempt, 'output' | 'failureCode'> = {}): void =>
     shell.observer.settled({
@@ -66,8 +68,19 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
 
   const lines: { at: Date; line: string }[] = [];
   const stop = stopSignal(stage);
-  const end = (state: 'succeeded' | 'failed' | 'cancelled', more: { output?: StageOutput; failure?: ReturnType<typeof failureInfo> } = {}): Promise<boolean> =>
-    closeAttempt(services.database, { run: task.run, stage: stage.id, attempt: opened.attempt, state, lines, now: services.clock.now(), ...more });
+  const end = (
+    state: 'succeeded' | 'failed' | 'cancelled',
+    more: { output?: StageOutput; failure?: ReturnType<typeof failureInfo> } = {},
+  ): Promise<boolean> =>
+    closeAttempt(services.database, {
+      run: task.run,
+      stage: stage.id,
+      attempt: opened.attempt,
+      state,
+      lines,
+      now: services.clock.now(),
+      ...more,
+    });
   try {
     const context = stageContext(shell, task, plan, stage, opened, stop.signal, lines);
     const output = await shell.bodies[stage.kind](context);
@@ -84,7 +97,8 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
       report('cancelled');
       throw new CancelledFailure('stopped on request');
     }
-    const error = stop.reason() === 'timeout' ? stageTimeout(stage, thrown) : stop.reason() === 'lost' ? workerLost(thrown) : toAlmanacError(thrown);
+    const error =
+      stop.reason() === 'timeout' ? stageTimeout(stage, thrown) : stop.reason() === 'lost' ? workerLost(thrown) : toAlmanacError(thrown);
     const failure = failureInfo(error);
     lines.push({ at: now, line: `${failure.code}: ${failure.message}` });
     await end('failed', { failure });
@@ -199,7 +213,10 @@ function stageTimeout(stage: PlanStage, cause: unknown): AlmanacError {
 }
 
 function workerLost(cause: unknown): AlmanacError {
-  return new AlmanacError('service.unavailable', 'the worker is shutting down or lost its order', { next: 'nothing: another worker takes over', cause });
+  return new AlmanacError('service.unavailable', 'the worker is shutting down or lost its order', {
+    next: 'nothing: another worker takes over',
+    cause,
+  });
 }
 
 function receipt(attempt: number, output: StageOutput, adopted: boolean): StageReceipt {

@@ -6,6 +6,7 @@ import { computeStage } from '../activities/compute/compute-stage';
 import { createDuckDbEngine } from '../activities/compute/duckdb-engine';
 import { ingestStage } from '../activities/compute/ingest-stage';
 import { createControlActivities } from '../activities/control';
+import { heartbeating } from '../activities/heartbeat';
 import { planReader, textReader } from '../activities/ledger/plans';
 import { createPublishStage } from '../activities/publish/publish-stage';
 import { checkStage } from '../activities/quality/check-stage';
@@ -77,7 +78,7 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
   };
   const activities: StageActivities = {
     runStage: (task) => runStage(shell, task),
-    acceptWindow: (task) => acceptWindow(shell, task),
+    acceptWindow: (task) => heartbeating(() => acceptWindow(shell, task)),
   };
   const worker = await Worker.create({
     ...stageOptions(config, connection),

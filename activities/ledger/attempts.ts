@@ -13,6 +13,8 @@ export interface AttemptRow {
   readonly stageHash: string;
   readonly worker: string | null;
   readonly child: ChildIdentity | null;
+  /** A lost attempt that reported its end after all: its child serves others by now. */
+  readonly reportedLate: boolean;
   readonly output: StageOutput | null;
   readonly failure: FailureInfo | null;
   readonly tainted: boolean;
@@ -127,7 +129,7 @@ export interface AttemptEnd {
   readonly now: Date;
 }
 
-/** Closes an attempt with its output and log in one statement; false when it was declared lost meanwhile. */
+/** Closes an attempt with its output and log in one statement; false when it was declared lost meanwhile, which only notes that it ended. */
 export async function closeAttempt(database: Queryable, end: AttemptEnd): Promise<boolean> {
   const { rows } = await database.query<{ closed: boolean }>({
     name: 'close-attempt',
@@ -135,6 +137,9 @@ export async function closeAttempt(database: Queryable, end: AttemptEnd): Promis
         update almanac.attempt set state = $7, output = $8, failure = $9, ended_at = $10
         where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6 and state = 'running'
         returning 1
+      ), late as (
+        update almanac.attempt set reported_late = true
+        where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6 and state = 'lost'
       ), logged as (
         insert into almanac.log_line (pipeline, window_key, branch, generation, stage, attempt, at, line)
         select $1, $2, $3, $4, $5, $6, l.at, l.line from unnest($11::timestamptz[], $12::text[]) as l (at, line)
@@ -172,6 +177,7 @@ interface RawAttempt {
   stage_hash: string;
   worker: string | null;
   child: ChildIdentity | null;
+  reported_late: boolean;
   output: StageOutput | null;
   failure: FailureInfo | null;
   tainted: boolean;
@@ -194,6 +200,7 @@ export async function listAttempts(database: Queryable, run: RunRef): Promise<At
     stageHash: row.stage_hash,
     worker: row.worker,
     child: row.child,
+    reportedLate: row.reported_late,
     output: row.output,
     failure: row.failure,
     tainted: row.tainted,

@@ -6,7 +6,10 @@ import type { AcceptedSet } from './manifest';
 import type { ObjectStore } from './object-store';
 import { acceptedChain, acceptedFolder, acceptedPath, parseAcceptedPath } from './store-paths';
 
-type AcceptedSets = Pick<DatasetStore, 'accepted' | 'acceptedWindows' | 'accept' | 'revoke'>;
+type AcceptedSets = Pick<DatasetStore, 'accepted' | 'acceptedWindows' | 'accept' | 'revoke'> & {
+  /** Throws `run.fenced` for a generation that was revoked. */
+  requireNotRevoked(run: RunRef): Promise<void>;
+};
 type WindowName = Pick<RunRef, 'pipeline' | 'branch' | 'window'>;
 
 /**
@@ -26,7 +29,10 @@ export function createAcceptedSets(store: ObjectStore, clock: Clock, point: (nam
   }
 
   async function put(next: AcceptedSet): Promise<boolean> {
-    return store.putIfAbsent(acceptedPath(next.pipeline, next.branch, next.window, next.sequence), `${JSON.stringify(next, undefined, 2)}\n`);
+    return store.putIfAbsent(
+      acceptedPath(next.pipeline, next.branch, next.window, next.sequence),
+      `${JSON.stringify(next, undefined, 2)}\n`,
+    );
   }
 
   return {
@@ -53,19 +59,30 @@ export function createAcceptedSets(store: ObjectStore, clock: Clock, point: (nam
       for (;;) {
         const current = await newest(next);
         const { generation } = next.run;
-        if (current?.revoked.includes(generation)) throw fenced(next, `generation ${generation} was cancelled`);
+        refuseRevoked(next.run, current);
         if (current && !current.nothing) {
           if (sameRun(current.run, next.run) && sameVersions(current.versions, next.versions)) return current;
-          if (generation < current.run.generation) throw fenced(next, `generation ${current.run.generation} was accepted already`);
+          if (generation < current.run.generation) throw fenced(next.run, `generation ${current.run.generation} was accepted already`);
         }
         const since = current && !current.nothing ? current.since : 0;
         // Revocations since the caller looked change no version, so they are no conflict.
         if (expected < since || expected > (current?.sequence ?? 0)) throw conflict(next, expected, current);
         const sequence = (current?.sequence ?? 0) + 1;
-        const set: AcceptedSet = { ...next, format: 1, sequence, since: sequence, revoked: current?.revoked ?? [], at: clock.now().toISOString() };
+        const set: AcceptedSet = {
+          ...next,
+          format: 1,
+          sequence,
+          since: sequence,
+          revoked: current?.revoked ?? [],
+          at: clock.now().toISOString(),
+        };
         await point('accept.put');
         if (await put(set)) return set;
       }
+    },
+
+    async requireNotRevoked(run) {
+      refuseRevoked(run, await newest(run));
     },
 
     async revoke(run) {
@@ -98,10 +115,14 @@ function runName({ pipeline, window, branch }: WindowName): string {
   return branch === 'main' ? `${pipeline}/${window}` : `${pipeline}/${window}~${branch}`;
 }
 
-function fenced(next: Acceptance, why: string): AlmanacError {
-  return new AlmanacError('run.fenced', `Generation ${next.run.generation} of ${runName(next)} may not be accepted: ${why}.`, {
-    next: `Nothing: what is current stays. \`almanac show ${runName(next)}\` shows it.`,
-    details: { run: next.run },
+function refuseRevoked(run: RunRef, current: AcceptedSet | undefined): void {
+  if (current?.revoked.includes(run.generation)) throw fenced(run, `generation ${run.generation} was cancelled`);
+}
+
+function fenced(run: RunRef, why: string): AlmanacError {
+  return new AlmanacError('run.fenced', `Generation ${run.generation} of ${runName(run)} may write nothing any more: ${why}.`, {
+    next: `Nothing: what is current stays. \`almanac show ${runName(run)}\` shows it.`,
+    details: { run },
   });
 }
 

@@ -34,7 +34,7 @@ export type Acceptance = Omit<AcceptedSet, 'format' | 'sequence' | 'since' | 're
 export interface DatasetStore {
   /** The finished candidate of this key, if an earlier try wrote one. */
   find(dataset: string, window: string, key: string): Promise<Manifest | undefined>;
-  /** Moves the files in, then puts the manifest if absent; returns the manifest that won. */
+  /** Moves the files in, then puts the manifest if absent; returns the manifest that won. Throws `run.fenced` for a revoked generation. */
   commit(candidate: CandidateInput): Promise<Manifest>;
   /** Throws `dataset.version-missing`. */
   manifest(ref: Pick<VersionRef, 'dataset' | 'window' | 'version'>): Promise<Manifest>;
@@ -48,6 +48,6 @@ export interface DatasetStore {
    * again is a no-op.
    */
   accept(next: Acceptance, expected: number): Promise<AcceptedSet>;
-  /** Forbids a generation's late acceptance; the current versions stay. */
+  /** Forbids a generation's late commits and acceptance; the current versions stay. */
   revoke(run: RunRef): Promise<void>;
 }

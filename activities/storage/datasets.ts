@@ -28,10 +28,14 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
   async function manifest(ref: VersionName): Promise<Manifest> {
     const found = await read(ref);
     if (found) return found;
-    throw new AlmanacError('dataset.version-missing', `The store has no version ${ref.version} of ${ref.dataset} for the window ${ref.window}.`, {
-      next: `\`almanac dataset versions ${ref.dataset}\` lists those there are; running the window ${ref.window} again writes a new one.`,
-      details: { ...ref },
-    });
+    throw new AlmanacError(
+      'dataset.version-missing',
+      `The store has no version ${ref.version} of ${ref.dataset} for the window ${ref.window}.`,
+      {
+        next: `\`almanac dataset versions ${ref.dataset}\` lists those there are; running the window ${ref.window} again writes a new one.`,
+        details: { ...ref },
+      },
+    );
   }
 
   async function moveIn(files: readonly ScratchFile[], pathOf: (index: number) => string): Promise<DataFile[]> {
@@ -44,6 +48,10 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
       moved.push({ path, rows, bytes, sha256, ...(bucket === undefined ? {} : { bucket }) });
     }
     return moved;
+  }
+
+  async function deleteAll(files: readonly DataFile[]): Promise<void> {
+    for (const file of files) await store.delete(file.path);
   }
 
   async function commit(candidate: CandidateInput): Promise<Manifest> {
@@ -74,10 +82,16 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
       writtenAt: clock.now().toISOString(),
     };
     await point('commit.manifest');
+    try {
+      await sets.requireNotRevoked(candidate.provenance.run);
+    } catch (error) {
+      await deleteAll([...files, ...quarantined]);
+      throw error;
+    }
     if (await store.putIfAbsent(manifestPath(written), `${JSON.stringify(written, undefined, 2)}\n`)) return written;
     const winner = await manifest(written);
     await point('commit.lost');
-    for (const file of [...files, ...quarantined]) await store.delete(file.path);
+    await deleteAll([...files, ...quarantined]);
     return winner;
   }
 

@@ -34,7 +34,10 @@ async function candidate(key: string, body = key): Promise<CandidateInput> {
     key,
     digest: `digest-${key}`,
     columns: [{ name: 'a', type: 'text' }],
-    files: [{ file: at('part-0'), rows: 2 }, { file: at('part-1'), rows: 3, bucket: 1 }],
+    files: [
+      { file: at('part-0'), rows: 2 },
+      { file: at('part-1'), rows: 3, bucket: 1 },
+    ],
     quarantine: { rows: { malformed: 1 }, files: [{ file: at('aside'), rows: 1 }] },
     rowsIn: 6,
     provenance: { run: run(1), stage: 's', attempt: 1, stageHash: 'h', inputs: [] },
@@ -46,7 +49,14 @@ async function committed(key: string, of = datasets): Promise<VersionRef> {
   return { dataset, window, version, digest };
 }
 
-const acceptance = (generation: number, versions: readonly VersionRef[]): Acceptance => ({ pipeline: 'p', branch: 'main', window: WINDOW, run: run(generation), versions, gates: { judge: 'PASS' } });
+const acceptance = (generation: number, versions: readonly VersionRef[]): Acceptance => ({
+  pipeline: 'p',
+  branch: 'main',
+  window: WINDOW,
+  run: run(generation),
+  versions,
+  gates: { judge: 'PASS' },
+});
 
 /** A process that ends at its n-th step: nothing after the step happens. */
 function dyingAt(step: number): { point: StorePoint; died: () => boolean } {
@@ -56,13 +66,25 @@ function dyingAt(step: number): { point: StorePoint; died: () => boolean } {
 
 test('a committed version is found by its key, with its files, rows and sums', async () => {
   const manifest = await datasets.commit(await candidate('k1'));
-  expect(manifest).toMatchObject({ version: 'k1', rows: 5, rowsIn: 6, quarantine: { rows: { malformed: 1 } }, writtenAt: '2026-03-11T00:00:00.000Z' });
-  expect(manifest.files.map(({ rows, bytes, bucket }) => [rows, bytes, bucket])).toEqual([[2, 9, undefined], [3, 9, 1]]);
+  expect(manifest).toMatchObject({
+    version: 'k1',
+    rows: 5,
+    rowsIn: 6,
+    quarantine: { rows: { malformed: 1 } },
+    writtenAt: '2026-03-11T00:00:00.000Z',
+  });
+  expect(manifest.files.map(({ rows, bytes, bucket }) => [rows, bytes, bucket])).toEqual([
+    [2, 9, undefined],
+    [3, 9, 1],
+  ]);
   expect(manifest.files[0]?.path).toMatch(/^datasets\/d\/2026-03-10\/data\/k1-[0-9a-f]+-0\.parquet$/);
   expect(manifest.quarantine?.files[0]?.path).toMatch(/^quarantine\/d\/2026-03-10\/k1-/);
   expect(await datasets.find('d', WINDOW, 'k1')).toEqual(manifest);
   expect(await datasets.find('d', WINDOW, 'k2')).toBeUndefined();
-  await expect(datasets.manifest({ dataset: 'd', window: WINDOW, version: 'k2' })).rejects.toMatchObject({ code: 'dataset.version-missing', class: 'missing' });
+  await expect(datasets.manifest({ dataset: 'd', window: WINDOW, version: 'k2' })).rejects.toMatchObject({
+    code: 'dataset.version-missing',
+    class: 'missing',
+  });
 });
 
 test('twenty finishers of one key converge on one manifest, and leave no file of the others', async () => {
@@ -78,7 +100,9 @@ test('killed between any two steps, a commit leaves nothing or the whole version
   for (let step = 0; ; step++) {
     const key = `k${step}`;
     const { point, died } = dyingAt(step);
-    await createDatasetStore(store, CLOCK, point).commit(await candidate(key)).catch(() => undefined);
+    await createDatasetStore(store, CLOCK, point)
+      .commit(await candidate(key))
+      .catch(() => undefined);
     expect(await datasets.find('d', WINDOW, key)).toEqual(died() ? undefined : expect.objectContaining({ rows: 5 }));
     const manifest = await datasets.commit(await candidate(key));
     for (const file of manifest.files) expect(await store.get(file.path)).toBeDefined();
@@ -91,7 +115,8 @@ test('of twenty runs accepting one window at once one wins, the others are refus
   const results = await Promise.allSettled(versions.map((version) => datasets.accept(acceptance(1, [version]), 0)));
   const won = results.filter((result) => result.status === 'fulfilled');
   expect(won).toHaveLength(1);
-  for (const result of results) if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'accept.conflict', class: 'refused' });
+  for (const result of results)
+    if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'accept.conflict', class: 'refused' });
   expect(await datasets.accepted('p', 'main', WINDOW)).toEqual(won[0]?.value);
 });
 
@@ -130,6 +155,15 @@ test('a revoked generation is refused, before and after others were accepted', a
   await expect(datasets.accept(acceptance(1, [one]), accepted.sequence)).rejects.toMatchObject({ code: 'run.fenced' });
 });
 
+test('a revoked generation commits no version any more, and leaves no file', async () => {
+  await committed('k1');
+  const before = await store.list('datasets');
+  await datasets.revoke(run(1));
+  await expect(datasets.commit(await candidate('k2'))).rejects.toMatchObject({ code: 'run.fenced' });
+  expect(await store.list('datasets')).toEqual(before);
+  expect((await datasets.commit(await candidate('k1'))).version).toBe('k1');
+});
+
 test('a revocation keeps the versions and is no conflict for who looked before it', async () => {
   const [one, two] = [await committed('k1'), await committed('k2')];
   const before = await datasets.accept(acceptance(1, [one]), 0);
@@ -144,11 +178,16 @@ test('a revocation racing an acceptance of its generation: either it was accepte
     const version = await committed(`k${round}`);
     const branch = `b${round}`;
     const of = { ...run(1), branch };
-    const [accepting] = await Promise.allSettled([datasets.accept({ ...acceptance(1, [version]), branch, run: of }, 0), datasets.revoke(of)]);
+    const [accepting] = await Promise.allSettled([
+      datasets.accept({ ...acceptance(1, [version]), branch, run: of }, 0),
+      datasets.revoke(of),
+    ]);
     const current = await datasets.accepted('p', branch, WINDOW);
     if (accepting?.status === 'fulfilled') expect(current?.versions).toEqual([version]);
     else expect([accepting?.reason.code, current]).toEqual(['run.fenced', undefined]);
-    await expect(datasets.accept({ ...acceptance(1, [version]), branch, run: of }, current?.sequence ?? 0)).rejects.toMatchObject({ code: 'run.fenced' });
+    await expect(datasets.accept({ ...acceptance(1, [version]), branch, run: of }, current?.sequence ?? 0)).rejects.toMatchObject({
+      code: 'run.fenced',
+    });
   }
 });
 
@@ -176,10 +215,12 @@ test('whatever is accepted, revoked and killed, the current set is whole, and ge
           const { point } = dyingAt(step.killedAt);
           const version = await committed(`k-${branch}-${index}`);
           const next = { ...acceptance(step.accept, [version]), branch, run: { ...run(step.accept), branch } };
-          await createDatasetStore(store, CLOCK, point).accept(next, current?.sequence ?? 0).then(
-            () => expect(revoked).not.toContain(step.accept),
-            () => undefined,
-          );
+          await createDatasetStore(store, CLOCK, point)
+            .accept(next, current?.sequence ?? 0)
+            .then(
+              () => expect(revoked).not.toContain(step.accept),
+              () => undefined,
+            );
         }
         const found = await datasets.accepted('p', branch, WINDOW);
         if (current) expect(found).toBeDefined();

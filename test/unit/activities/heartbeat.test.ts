@@ -1,0 +1,19 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { heartbeating } from '../../../activities/heartbeat';
+import { eventually } from '../../support/processes';
+
+test('an activity that waits for something slow heartbeats while it waits, and not after', async () => {
+  const environment = new MockActivityEnvironment();
+  let beats = 0;
+  environment.on('heartbeat', () => (beats += 1));
+  const answer = await environment.run(() =>
+    heartbeating(async () => {
+      await eventually('it has heartbeated', () => beats > 0, 10_000);
+      return 'done';
+    }),
+  );
+  expect(answer).toBe('done');
+  const after = beats;
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  expect(beats).toBe(after);
+});
