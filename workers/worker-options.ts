@@ -8,6 +8,8 @@ export const WORKER_IDENTITY = `${os.hostname()}:${process.pid}`;
 
 /** Heartbeats throttled by default would make a cancel take 4 to 20 s to arrive. */
 const HEARTBEAT_THROTTLE = '500 ms';
+/** How long a task of a run waits for the worker that has the run in memory before any other may take it: what a killed worker costs. */
+const STICKY_WAIT = '2 seconds';
 
 type Options = Omit<WorkerOptions, 'taskQueue'>;
 
@@ -24,7 +26,7 @@ function common(config: Pick<Config, 'temporal'>, connection: NativeConnection):
 
 /** For workflows and short activities. */
 export function controlOptions(config: Pick<Config, 'temporal'>, connection: NativeConnection): Options {
-  return { ...common(config, connection), maxCachedWorkflows: 500 };
+  return { ...common(config, connection), maxCachedWorkflows: 500, stickyQueueScheduleToStartTimeout: STICKY_WAIT };
 }
 
 /** For stages. */
