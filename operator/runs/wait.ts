@@ -1,10 +1,13 @@
 import type pg from 'pg';
+import { toAlmanacError } from '../../activities/failure';
 import { readRun, type RunRow } from '../../activities/ledger/runs';
 import type { RunRef } from '../../pipelines/types';
 
 const POLL_MS = 30;
+/** A database may be away this long, as when it restarts, before a waiting command gives up. */
+const OUTAGE_MS = 60_000;
 
-/** Looks at the ledger until `settled` holds; undefined when the deadline passes first. No deadline waits for ever. */
+/** Looks at the ledger until `settled` holds; undefined when the deadline passes first. No deadline waits for ever, but for a lost database. */
 export async function pollRun(
   database: pg.Pool,
   run: RunRef,
@@ -12,12 +15,16 @@ export async function pollRun(
   deadlineMs?: number,
 ): Promise<RunRow | undefined> {
   const deadline = deadlineMs === undefined ? Infinity : Date.now() + deadlineMs;
+  let answered = Date.now();
   for (;;) {
-    const row = await readRun(database, run).catch((error: unknown) => {
-      // A database that restarts under a waiting command is no reason to give up before the deadline.
-      if (Date.now() > deadline || deadlineMs === undefined) throw error;
-      return undefined;
-    });
+    let row: RunRow | undefined;
+    try {
+      row = await readRun(database, run);
+      answered = Date.now();
+    } catch (error) {
+      const failure = toAlmanacError(error);
+      if (failure.code !== 'service.unavailable' || Date.now() > Math.min(deadline, answered + OUTAGE_MS)) throw failure;
+    }
     if (row !== undefined && settled(row)) return row;
     if (Date.now() > deadline) return undefined;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
