@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { writeFileAtomically } from '../../lib/atomic-file';
+import { cacheDirectory } from '../../lib/cache-directory';
+import { acquireLock } from './lock';
 import { choosePorts } from './ports';
 
 /** The ports one would expect, in the order they are chosen. */
@@ -18,10 +20,13 @@ const USUAL = {
 
 export type StackPorts = Readonly<Record<keyof typeof USUAL, number>>;
 
+/** Every port of a stack, for those who prepare a `ports.json` of their own. */
+export const PORT_NAMES = Object.keys(USUAL) as readonly (keyof StackPorts)[];
+
 /** The ports of this home: as remembered where they are still free, else chosen anew and remembered. */
 export async function stackPorts(home: string): Promise<StackPorts> {
   const file = path.join(home, 'ports.json');
-  const ports = await choosePorts<keyof typeof USUAL>(USUAL, readRemembered(file));
+  const ports = await choosePorts<keyof typeof USUAL>(USUAL, readRemembered(file), reservePort);
   writeFileAtomically(file, `${JSON.stringify(ports, undefined, 2)}\n`);
   return ports;
 }
@@ -35,4 +40,13 @@ function readRemembered(file: string): Partial<StackPorts> {
   } catch {
     return {};
   }
+}
+
+/**
+ * Keeps a port for this process while it lives: of two stacks that start at once, both of which find the port free, one gets it.
+ * A server that cannot bind would else be taken for ready while the other one's answers.
+ */
+function reservePort(port: number): boolean {
+  const lock = acquireLock(path.join(cacheDirectory('ports'), String(port)));
+  return !('holder' in lock) || lock.holder.pid === process.pid;
 }

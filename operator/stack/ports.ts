@@ -22,12 +22,13 @@ export function freePort(): Promise<number> {
 }
 
 /**
- * A port for every name: the one remembered, else the usual one, else any; always one that is free and not given to another name.
- * `usual` is in order of preference.
+ * A port for every name: the one remembered, else the usual one, else any; always one that is free, that `reserve` grants and that
+ * is not given to another name. `usual` is in order of preference.
  */
 export async function choosePorts<Name extends string>(
   usual: Readonly<Record<Name, number>>,
   remembered: Readonly<Partial<Record<Name, number>>>,
+  reserve: (port: number) => boolean = () => true,
 ): Promise<Record<Name, number>> {
   const chosen = new Map<Name, number>();
   const taken = (port: number): boolean => [...chosen.values()].includes(port);
@@ -35,14 +36,14 @@ export async function choosePorts<Name extends string>(
     const wanted = [remembered[name], usual[name]].filter((port) => port !== undefined);
     let port: number | undefined;
     for (const candidate of wanted) {
-      if (!taken(candidate) && (await isPortFree(candidate))) {
+      if (!taken(candidate) && (await isPortFree(candidate)) && reserve(candidate)) {
         port = candidate;
         break;
       }
     }
     while (port === undefined) {
       const candidate = await freePort();
-      if (!taken(candidate)) port = candidate;
+      if (!taken(candidate) && reserve(candidate)) port = candidate;
     }
     chosen.set(name, port);
   }

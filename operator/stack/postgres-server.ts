@@ -67,7 +67,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const child = spawnPostgres(options, user);
   const ended = new AbortController();
   child.once('exit', (code, signal) => ended.abort(new Error(`postgres ended with ${String(code ?? signal)}`)));
-  await postgresAnswers(postgresUrl(options.port), ended.signal);
+  await postgresAnswers(postgresUrl(options.port), options.dataDirectory, ended.signal);
   return { url: postgresUrl(options.port), process: child };
 }
 
@@ -106,8 +106,8 @@ export function spawnPostgres(options: PostgresOptions, user: PostgresUser): Chi
   }
 }
 
-/** Resolves when the server takes queries; rejects when `signal` aborts or a deadline passes. */
-export async function postgresAnswers(url: string, signal: AbortSignal): Promise<void> {
+/** Resolves when the server on `dataDirectory` takes queries (another one on its port does not count); rejects when `signal` aborts or a deadline passes. */
+export async function postgresAnswers(url: string, dataDirectory: string, signal: AbortSignal): Promise<void> {
   const started = Date.now();
   for (;;) {
     signal.throwIfAborted();
@@ -115,8 +115,9 @@ export async function postgresAnswers(url: string, signal: AbortSignal): Promise
     client.on('error', () => undefined);
     try {
       await client.connect();
-      await client.query('select 1');
-      return;
+      const { rows } = await client.query<{ serves: string }>(`select current_setting('data_directory') as serves`);
+      if (rows[0]?.serves === dataDirectory) return;
+      if (Date.now() - started > START_DEADLINE_MS) throw new Error(`the Postgres at ${url} serves ${rows[0]?.serves ?? 'nothing'}`);
     } catch (error) {
       const recovering = (error as { code?: unknown }).code === CANNOT_CONNECT_NOW;
       if (Date.now() - started > (recovering ? RECOVERY_DEADLINE_MS : START_DEADLINE_MS)) throw error;

@@ -104,7 +104,7 @@ function postgresSpec(config: Config, ports: StackPorts): ProcessSpec {
       if (!user) throw new Error('postgres was not prepared');
       return spawnPostgres({ dataDirectory, port: ports.postgres, settings: { max_connections: '200' }, logFile: file }, user);
     },
-    ready: (signal) => postgresAnswers(postgresUrl(ports.postgres), signal),
+    ready: (signal) => postgresAnswers(postgresUrl(ports.postgres), dataDirectory, signal),
     // Fast shutdown: sessions are ended, the checkpoint is written.
     stopSignal: 'SIGINT',
     stopGraceMs: SERVER_GRACE_MS,

@@ -1,13 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
+import { cacheDirectory } from '../../lib/cache-directory';
 import type { Environment } from '../../lib/config';
 import { packageRoot } from '../../lib/package-root';
 import { AlmanacError } from '../../pipelines/failures';
 
 /** The release we start ourselves. Later tags carry replace directives, which `go install` refuses. */
-export const TEMPORAL_CLI_VERSION = 'v1.5.1';
+const TEMPORAL_CLI_VERSION = 'v1.5.1';
 
 /** Older servers ignore the settings the stack relies on. */
 const OLDEST_SERVER = [1, 29] as const;
@@ -22,8 +22,7 @@ export interface TemporalBinary {
 
 /** Where the binary is kept for all clones of this user. */
 export function cachedTemporal(env: Environment): string {
-  const cache = env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME) ? env.XDG_CACHE_HOME : path.join(os.homedir(), '.cache');
-  return path.join(cache, 'almanac', `temporal-${TEMPORAL_CLI_VERSION}`, 'temporal');
+  return path.join(cacheDirectory(`temporal-${TEMPORAL_CLI_VERSION}`, env), 'temporal');
 }
 
 /** A usable binary that is already on this machine: on PATH, else in the cache. */

@@ -4,6 +4,8 @@ import path from 'node:path';
 import type pg from 'pg';
 import { connect } from '../../lib/postgres';
 import { packageRoot } from '../../lib/package-root';
+import { PORT_NAMES } from '../../operator/stack/ports-file';
+import { freePort } from '../../operator/stack/ports';
 import { cliEnvironment, runCommand, type CliResult } from './cli';
 
 export interface StackProcess {
@@ -27,6 +29,8 @@ export class EmbeddedStack implements AsyncDisposable {
   /** Starts a stack; `project` defaults to this repository's own. */
   static async start(options: { project?: string; env?: Readonly<Record<string, string>> } = {}): Promise<EmbeddedStack> {
     const stack = new EmbeddedStack(options.project ?? packageRoot(), options.env ?? {});
+    const ports = await Promise.all(PORT_NAMES.map(async (name) => [name, await freePort()] as const));
+    writeFileSync(path.join(stack.home, 'ports.json'), JSON.stringify(Object.fromEntries(ports)));
     try {
       await stack.ok('up', '--detach');
       return stack;
