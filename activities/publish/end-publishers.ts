@@ -1,5 +1,5 @@
 import type { RunRef } from '../../pipelines/types';
-import type { Queryable } from '../ledger/runs';
+import type { Queryable } from '../../lib/postgres';
 
 /** Ends the sessions of all publishers of a run: what they hold is free, and whoever of them lives on has lost its transaction. */
 export async function endPublishers(database: Queryable, run: RunRef): Promise<void> {

@@ -1,5 +1,6 @@
 import { AlmanacError } from '../../pipelines/failures';
-import { addColumnsSql, columnChange, createParentSql, LIVE_SCHEMA, PUBLICATION_COLUMN, quoteName, viewSql, type LiveTable } from '../../pipelines/publish-sql';
+import { addColumnsSql, columnChange, createParentSql, LIVE_SCHEMA, PUBLICATION_COLUMN, viewSql, type LiveTable } from '../../pipelines/publish-sql';
+import { quoteName } from '../../pipelines/quote-sql';
 import { inTransaction, type PublishSession } from './publish-session';
 import { withLockRetries } from './lock-retry';
 

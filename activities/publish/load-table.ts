@@ -3,8 +3,9 @@ import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline as pipe } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
+import { versionSelect } from '../../pipelines/duckdb-sql';
 import { AlmanacError } from '../../pipelines/failures';
-import { checksumSql, copySql, createPartitionSql, exportSql, indexSql, keySql, partitionOf, versionSql, type LiveTable } from '../../pipelines/publish-sql';
+import { checksumSql, copySql, createPartitionSql, exportSql, indexSql, keySql, partitionOf, type LiveTable } from '../../pipelines/publish-sql';
 import type { EngineSession } from '../compute/engine';
 import type { StageContext } from '../stage';
 import type { Manifest } from '../storage/manifest';
@@ -37,7 +38,7 @@ export async function loadTable(
   await context.point(`loaded:${table.name}`);
   await session.client.query(`analyze ${partition}`);
   await context.point(`analyzed:${table.name}`);
-  const [expected] = await engine.rows<{ rows: string; checksum: string }>(checksumSql('duckdb', table.columns, `(${versionSql(table.columns, files)}) as v`));
+  const [expected] = await engine.rows<{ rows: string; checksum: string }>(checksumSql('duckdb', table.columns, `(${versionSelect(table.columns, files)}) as v`));
   const observed = (await session.client.query<{ rows: string; checksum: string }>(checksumSql('postgres', table.columns, partition))).rows[0];
   const stored = String(manifest.rows);
   if (expected === undefined || observed === undefined || observed.rows !== expected.rows || observed.checksum !== expected.checksum || observed.rows !== stored) {

@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AlmanacError } from '../../pipelines/failures';
-import { errorCode, LOCK_TIMEOUT_MS, type PublishSession } from './publish-session';
+import { errorCode, LOCK_NOT_AVAILABLE, LOCK_TIMEOUT_MS, type PublishSession } from './publish-session';
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
-/** SQLSTATE of a statement that met lock_timeout. */
-const LOCK_NOT_AVAILABLE = '55P03';
 
 /** Milliseconds before try `attempt` + 1 (from 0): doubling, at most 2 s, spread over its upper half by `random` in [0, 1). */
 export function lockPauseMs(attempt: number, random: number): number {

@@ -3,7 +3,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import type { LiveTable } from '../../pipelines/publish-sql';
 import type { RunRef, VersionRef } from '../../pipelines/types';
 import { withLockRetries } from './lock-retry';
-import { inTransaction, type PublishSession } from './publish-session';
+import { errorCode, inTransaction, LOCK_NOT_AVAILABLE, type PublishSession } from './publish-session';
 
 export type PublicationState = 'loading' | 'loaded' | 'attached' | 'live' | 'retired' | 'withdrawn' | 'superseded' | 'collected' | 'failed';
 
@@ -44,8 +44,13 @@ interface Row {
   state: PublicationState;
   attempt: number;
   fence: string;
+  backend_pid: number;
+  /** As text: a Date would lose the microseconds. */
+  backend_start: string;
   audit: Record<string, TableAudit> | null;
 }
+
+const ROW = 'id, state, attempt, fence, backend_pid, backend_start::text, audit';
 
 /** States from which a publisher goes on; all others are final answers for this accepted set. */
 const UNFINISHED: ReadonlySet<PublicationState> = new Set(['loading', 'loaded', 'attached']);
@@ -58,7 +63,11 @@ export async function openPublication(session: PublishSession, request: Publicat
   const { client } = session;
   const { fence } = request;
   const { pipeline } = request.run;
-  await client.query('insert into almanac.live (pipeline, changed_at) values ($1, $2) on conflict do nothing', [pipeline, request.now]);
+  // Only when it is missing: ON CONFLICT would wait for a flip in progress, which may be that of a frozen publisher.
+  await client.query(
+    `insert into almanac.live (pipeline, changed_at) select $1, $2 where not exists (select from almanac.live where pipeline = $1) on conflict do nothing`,
+    [pipeline, request.now],
+  );
   for (;;) {
     const found = await find(client, request);
     if (found === undefined) {
@@ -69,13 +78,7 @@ export async function openPublication(session: PublishSession, request: Publicat
     const open = { id: found.id, pipeline, fence, state: found.state, adopted: true, audit: found.audit };
     if (!UNFINISHED.has(found.state)) return open;
     if (found.attempt > request.attempt) throw lateAttempt(found.id, `attempt ${found.attempt} took it over from attempt ${request.attempt}`);
-    await endOtherSession(session, found.id);
-    const taken = await client.query<Row>(
-      `update almanac.publication set fence = $2, attempt = $3, backend_pid = $4, backend_start = $5
-       where id = $1 and state in ('loading', 'loaded', 'attached') and attempt <= $3 returning id, state, attempt, fence, audit`,
-      [found.id, fence, request.attempt, session.pid, session.backendStart],
-    );
-    const row = taken.rows[0];
+    const row = await takeOver(session, request, found);
     if (row === undefined) continue;
     await recordEvent(session, row.id, 'adopted', request.now, { attempt: request.attempt, state: row.state });
     return { ...open, state: row.state, audit: row.audit };
@@ -114,23 +117,40 @@ export async function explainLoss(session: PublishSession, request: PublicationR
   }
 }
 
+/**
+ * Writes the new fence first, so that the publisher before learns why its session ends, then ends that session: frozen
+ * or lost it may still hold locks and tables in an open transaction. Undefined when somebody else was faster.
+ */
+async function takeOver(session: PublishSession, request: PublicationRequest, found: Row): Promise<Row | undefined> {
+  try {
+    const { rows } = await session.client.query<Row>(
+      `update almanac.publication set fence = $2, attempt = $3, backend_pid = $4, backend_start = $5
+       where id = $1 and state in ('loading', 'loaded', 'attached') and fence = $6 returning ${ROW}`,
+      [found.id, request.fence, request.attempt, session.pid, session.backendStart, found.fence],
+    );
+    if (rows[0] !== undefined) await endSession(session, found);
+    return rows[0];
+  } catch (error) {
+    // It stands within its flip: a live one commits by now, a frozen one never does.
+    if (errorCode(error) === LOCK_NOT_AVAILABLE) await endSession(session, found);
+    throw error;
+  }
+}
+
+async function endSession(session: PublishSession, { backend_pid: pid, backend_start: start }: Row): Promise<void> {
+  await session.client.query(
+    `select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid = $1 and backend_start = $2::timestamptz and pid <> pg_backend_pid()`,
+    [pid, start],
+  );
+}
+
 async function find(database: Pick<pg.Pool, 'query'> | Pick<pg.PoolClient, 'query'>, { run, stage, content }: PublicationRequest): Promise<Row | undefined> {
   const { rows } = await database.query<Row>(
-    `select id, state, attempt, fence, audit from almanac.publication
+    `select ${ROW} from almanac.publication
      where pipeline = $1 and branch = $2 and window_key = $3 and generation = $4 and stage = $5 and content = $6 and state <> 'failed'`,
     [run.pipeline, run.branch, run.window, run.generation, stage, content],
   );
   return rows[0];
-}
-
-/** A frozen or lost publisher may still hold locks and tables in an open transaction; ending its session rolls them back. */
-async function endOtherSession(session: PublishSession, publication: number): Promise<void> {
-  await session.client.query(
-    `select pg_terminate_backend(a.pid, 5000) from almanac.publication p
-     join pg_stat_activity a on a.pid = p.backend_pid and a.backend_start = p.backend_start
-     where p.id = $1 and a.pid <> pg_backend_pid()`,
-    [publication],
-  );
 }
 
 function byName(tables: readonly LiveTable[]): Record<string, Omit<LiveTable, 'name'>> {

@@ -2,6 +2,10 @@ import type pg from 'pg';
 
 /** Below Postgres' deadlock_timeout of 1 s, so that it is always the publisher who gives way, never a reader who dies. */
 export const LOCK_TIMEOUT_MS = 100;
+/** SQLSTATE of a statement that met it. */
+export const LOCK_NOT_AVAILABLE = '55P03';
+/** A publisher never pauses within a transaction; one that does is frozen or cut off, and Postgres rolls it back. */
+const FROZEN_MS = 60_000;
 
 /** One Postgres session of its own for one publisher: its settings and its pid are part of the protocol. */
 export interface PublishSession {
@@ -27,7 +31,7 @@ export async function withPublishSession<T>(pool: pg.Pool, signal: AbortSignal, 
   try {
     await client.query(
       `set application_name = 'almanac publish'; set timezone = 'UTC'; set datestyle = 'ISO'; set lock_timeout = ${LOCK_TIMEOUT_MS};
-       set statement_timeout = 0; set idle_in_transaction_session_timeout = 0`,
+       set statement_timeout = 0; set idle_in_transaction_session_timeout = ${FROZEN_MS}`,
     );
     const { rows } = await client.query<{ pid: number; backend_start: string }>(
       'select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()',

@@ -1,4 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
+import { sha256 } from '../../lib/sha256';
 import { canonicalJson } from '../../pipelines/canonical';
 import { AlmanacError } from '../../pipelines/failures';
 import { liveTables, type LiveTable } from '../../pipelines/publish-sql';
@@ -158,7 +159,7 @@ export async function publicationRequest(context: StageContext): Promise<Publica
   const accepted = await context.datasets.accepted(run.pipeline, run.branch, run.window);
   if (accepted === undefined) throw notAccepted(context, 'the window has no accepted set');
   const versions = Object.fromEntries(tables.map((table) => [table.name, acceptedVersion(context, accepted, table)]));
-  const content = createHash('sha256').update(canonicalJson({ tables, versions })).digest('hex');
+  const content = sha256(canonicalJson({ tables, versions }));
   const gates = Object.fromEntries(Object.entries(accepted.gates).map(([id, status]) => [id, context.outputs[id]?.gate ?? { status }]));
   return { run, stage: stage.id, attempt: context.attempt, windowEnd: window.end, acceptedSequence: accepted.sequence, content, gates, versions, tables, fence: randomUUID(), now: context.clock.now() };
 }

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { createPublishStage, publishStage } from '../../../activities/publish/publish-stage';
 import { migrate } from '../../../lib/migrate';
 import type { DatasetSpec, PlanStage, PublishSpec } from '../../../pipelines/types';
@@ -221,6 +222,27 @@ describe('the fence', () => {
     };
     await expect(rig.publishing.publish(publishStage, zombie, { point })).rejects.toMatchObject({ code: 'publish.fenced', message: expect.stringContaining('its fence was taken') as string });
     expect(await stamps(rig)).toEqual([1]);
+  });
+
+  it('ends a publisher that froze within its flip, and flips in its place', async () => {
+    await using rig = await open();
+    const accepted = await rig.publishing.accept(day(0), stampedRows(1));
+    const events = new EventEmitter();
+    const frozen = once(events, 'frozen');
+    const thawed = once(events, 'thawed');
+    const point = async (name: string): Promise<void> => {
+      if (name !== 'flip-moved') return;
+      events.emit('frozen');
+      await thawed;
+    };
+    const zombie = rig.publishing.publish(publishStage, accepted, { point });
+    const refusal = expect(zombie).rejects.toMatchObject({ code: 'publish.fenced' });
+    await frozen;
+    await rig.publishing.publish(publishStage, accepted, { attempt: 2 });
+    expect(await stamps(rig)).toEqual([1]);
+    events.emit('thawed');
+    await refusal;
+    expect(await states(rig)).toEqual(['live']);
   });
 
   it('refuses an attempt that is late', async () => {
