@@ -15,6 +15,9 @@ export interface StackProcess {
   readonly state: string;
 }
 
+/** The longest is the whole demo. */
+const COMMAND_DEADLINE_MS = 600_000;
+
 /** The whole embedded stack of one test, used as a person does: through the command line. */
 export class EmbeddedStack implements AsyncDisposable {
   readonly home = mkdtempSync(path.join(os.tmpdir(), 'almanac-stack-'));
@@ -42,7 +45,7 @@ export class EmbeddedStack implements AsyncDisposable {
 
   /** One command line; never rejects for an exit code. */
   run(...args: string[]): Promise<CliResult> {
-    return runCommand(['--project', this.project, ...args], cliEnvironment(this.home, this.extra));
+    return runCommand(['--project', this.project, ...args], cliEnvironment(this.home, this.extra), { deadlineMs: COMMAND_DEADLINE_MS });
   }
 
   /** One command line that must succeed. */
