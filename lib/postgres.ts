@@ -6,6 +6,9 @@ const types: pg.CustomTypesConfig = {
     oid === 20 && format !== 'binary' ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
 };
 
+/** Anything that can run one statement: a pool, or a client inside a transaction. */
+export type Queryable = Pick<pg.Pool, 'query'> | Pick<pg.PoolClient, 'query'>;
+
 /** A pool that survives lost servers: an idle client's error must not end the process; the next query reports it. */
 export function connect(databaseUrl: string, options: pg.PoolConfig = {}): pg.Pool {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, application_name: 'almanac', types, ...options });

@@ -1,5 +1,5 @@
 /** What gates measured and judged, as data. */
-import type { Queryable } from '../activities/ledger/runs';
+import type { Queryable } from '../lib/postgres';
 import { AlmanacError } from '../pipelines/failures';
 import { formatRun } from '../pipelines/run-id';
 import type { SampleRow } from '../pipelines/suite-sql';

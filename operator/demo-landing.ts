@@ -4,7 +4,8 @@ import path from 'node:path';
 import type { Engine, EngineSession, SessionLimits } from '../activities/compute/engine';
 import { packageRoot } from '../lib/package-root';
 import { AlmanacError } from '../pipelines/failures';
-import { quoteLiteral, renderSql } from '../pipelines/sql-text';
+import { quoteText } from '../pipelines/quote-sql';
+import { renderSql } from '../pipelines/sql-text';
 
 /** The dates of the data, both included; every one of them gets a landing folder, days without sales an empty one. */
 export const DEMO_FIRST_DAY = '2010-12-01';
@@ -101,7 +102,7 @@ async function convert(session: EngineSession): Promise<void> {
 }
 
 async function copyRows(session: EngineSession, rows: string, file: string, compression: 'none' | 'gzip'): Promise<void> {
-  await session.exec(`copy (${rows}) to ${quoteLiteral(file)} (format csv, header true, compression ${quoteLiteral(compression)})`);
+  await session.exec(`copy (${rows}) to ${quoteText(file)} (format csv, header true, compression ${quoteText(compression)})`);
 }
 
 /** Whether the demo wrote this source's folder; throws `demo.data-taken` when somebody else did. */

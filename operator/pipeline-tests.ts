@@ -1,7 +1,7 @@
 import type { Engine, EngineSession } from '../activities/compute/engine';
 import { columnsOf } from '../pipelines/duckdb-sql';
 import { AlmanacError, failureInfo, type FailureInfo } from '../pipelines/failures';
-import { quoteIdentifier, quoteLiteral } from '../pipelines/sql-text';
+import { quoteName, quoteText } from '../pipelines/quote-sql';
 import type { ColumnType, DatasetSpec } from '../pipelines/types';
 import { parseWindow } from '../pipelines/window';
 import { loadProject, type ProjectPipeline } from './project';
@@ -80,7 +80,7 @@ async function compare(session: EngineSession, pipeline: ProjectPipeline, test: 
   await session.exec(createSource(EXPECTED, stage.output));
   await fill(session, EXPECTED, stage.output, test.expect, 'expect', place);
   const columns = comparedColumns(test, stage);
-  const names = Object.keys(columns).map(quoteIdentifier).join(', ');
+  const names = Object.keys(columns).map(quoteName).join(', ');
   const read = (table: string): Promise<Row[]> => session.rows(`select ${names} from ${sourceTable(table)} order by all`, MAX_ROWS);
   const key = (stage.output.key ?? []).every((column) => column in columns) ? (stage.output.key ?? []) : [];
   const diff = diffRows(await read(EXPECTED), await read(COMPUTED), { columns, key });
@@ -131,7 +131,7 @@ async function fill(
 
 /** Text that the engine reads as the column's type. */
 function literal(value: CaseRow[string]): string {
-  return value === null ? 'NULL' : quoteLiteral(String(value));
+  return value === null ? 'NULL' : quoteText(String(value));
 }
 
 /** Columns some expected row names; all when no row is expected. */

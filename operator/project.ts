@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createJiti } from 'jiti';
 import { cacheDirectory } from '../lib/cache-directory';
 import { editDistance } from '../lib/nearest';
+import { sha256 } from '../lib/sha256';
 import * as define from '../pipelines/define';
 import { AlmanacError } from '../pipelines/failures';
 import { buildPlan } from '../pipelines/plan';
@@ -122,9 +122,4 @@ function unknownPipeline(id: string, root: string, known: readonly string[]): Al
       details: { pipeline: id, known: names },
     },
   );
-}
-
-/** SHA-256 in hex: the hash of plans, stages and texts. */
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

@@ -1,8 +1,8 @@
 import type { Engine } from '../activities/compute/engine';
-import { quoteText } from '../pipelines/duckdb-sql';
 import type { DatasetServices } from './dataset-names';
 import { requireDataset } from './dataset-names';
 import type { OperatorSession } from './session';
+import { quoteText } from '../pipelines/quote-sql';
 
 export interface QuarantineFilter {
   readonly dataset?: string | undefined;

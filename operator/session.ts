@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type pg from 'pg';
 import { createDatasetStore } from '../activities/storage/datasets';
@@ -46,9 +45,4 @@ export async function openSession(projectDirectory: string): Promise<OperatorSes
       await Promise.all([database.end(), client?.then((opened) => opened.connection.close())]);
     },
   };
-}
-
-/** SHA-256 in hex, the hash of plans and texts. */
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

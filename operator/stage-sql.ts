@@ -4,7 +4,8 @@ import { bucketExpression } from '../pipelines/bucket-sql';
 import { columnsOf, DUCKDB_TYPES } from '../pipelines/duckdb-sql';
 import { AlmanacError } from '../pipelines/failures';
 import { describeText, schemaFault, selectText, type DescribedColumn } from '../pipelines/output-sql';
-import { quoteIdentifier, renderSql, windowValues } from '../pipelines/sql-text';
+import { quoteName } from '../pipelines/quote-sql';
+import { renderSql, windowValues } from '../pipelines/sql-text';
 import type { ComputeSpec, DatasetSpec, Plan, PlanStage, Read, Window } from '../pipelines/types';
 import type { ProjectPipeline } from './project';
 
@@ -46,13 +47,13 @@ function sourceName(read: Read): string {
 
 /** Table of a source, typed as its dataset declares. */
 export function createSource(source: string, dataset: DatasetSpec): string {
-  const columns = columnsOf(dataset).map(({ name, type }) => `${quoteIdentifier(name)} ${DUCKDB_TYPES[type]}`);
+  const columns = columnsOf(dataset).map(({ name, type }) => `${quoteName(name)} ${DUCKDB_TYPES[type]}`);
   return `create table ${sourceTable(source)} (${columns.join(', ')})`;
 }
 
 /** Sources live in a schema of their own, where no alias of a text reaches them by chance. */
 export function sourceTable(source: string): string {
-  return `given.${quoteIdentifier(source)}`;
+  return `given.${quoteName(source)}`;
 }
 
 /** Makes the tables of all a stage reads, empty; returns each source with its dataset. */
@@ -109,6 +110,6 @@ async function createViews(session: EngineSession, stage: StageText, bucket: num
     const dataset = stage.plan.datasets[typeof read === 'string' ? read : read.previous];
     const cut = bucket !== undefined && buckets !== undefined && dataset?.buckets?.by === buckets.by;
     const where = cut ? ` where ${bucketExpression(buckets.by, buckets.count)} = ${bucket}` : '';
-    await session.exec(`create or replace view ${quoteIdentifier(alias)} as select * from ${sourceTable(sourceName(read))}${where}`);
+    await session.exec(`create or replace view ${quoteName(alias)} as select * from ${sourceTable(sourceName(read))}${where}`);
   }
 }

@@ -1,4 +1,4 @@
-import { quoteName } from './duckdb-sql';
+import { quoteName } from './quote-sql';
 
 /**
  * The bucket of a row: the first byte of the md5 of its text, modulo the number of buckets. Chosen because every engine

@@ -1,4 +1,5 @@
-import { quoteName, versionSelect, type Column } from './duckdb-sql';
+import { versionSelect, type Column } from './duckdb-sql';
+import { quoteName } from './quote-sql';
 
 export interface DiffSide {
   readonly columns: readonly Column[];

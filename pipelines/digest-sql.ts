@@ -1,4 +1,5 @@
-import { quoteName, quoteText, type Column } from './duckdb-sql';
+import { type Column } from './duckdb-sql';
+import { quoteName, quoteText } from './quote-sql';
 import type { ColumnType } from './types';
 
 /**

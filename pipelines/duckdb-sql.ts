@@ -1,3 +1,4 @@
+import { quoteName, quoteText } from './quote-sql';
 import type { ColumnType, DatasetSpec } from './types';
 
 /** A column of a dataset or a manifest, in order. */
@@ -15,14 +16,6 @@ export const DUCKDB_TYPES = {
   timestamp: 'TIMESTAMP',
   date: 'DATE',
 } as const satisfies Record<ColumnType, string>;
-
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
 
 export function columnsOf(spec: Pick<DatasetSpec, 'columns'>): Column[] {
   return Object.entries(spec.columns).map(([name, type]) => ({ name, type }));

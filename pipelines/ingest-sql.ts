@@ -6,7 +6,8 @@
  * `early` belongs to a day after it (its instant is at or after the end of the folder's day).
  */
 import { parseExpression } from './column-sql';
-import { DUCKDB_TYPES, quoteName, quoteText, type Column } from './duckdb-sql';
+import { DUCKDB_TYPES, type Column } from './duckdb-sql';
+import { quoteName, quoteText } from './quote-sql';
 
 /** Longer lines are quarantined unread, so no line decides how much memory an ingest takes. */
 const MAX_LINE_BYTES = 2 ** 20;

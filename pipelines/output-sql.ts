@@ -1,4 +1,5 @@
-import { DUCKDB_TYPES, quoteName, quoteText, type Column } from './duckdb-sql';
+import { DUCKDB_TYPES, type Column } from './duckdb-sql';
+import { quoteName, quoteText } from './quote-sql';
 import type { ColumnType } from './types';
 
 /** DuckDB types that become a column's type without losing anything but width, which DuckDB checks row by row. */

@@ -1,5 +1,6 @@
 import { digestColumns, type DigestPart } from './digest-sql';
-import { quoteName, type Column } from './duckdb-sql';
+import { type Column } from './duckdb-sql';
+import { quoteName } from './quote-sql';
 
 /** Smallest and largest are JSON values as an engine session returns them; null when every value is NULL. */
 export interface ColumnProfile {

@@ -2,7 +2,9 @@
  * SQL of live tables, as text. A live table is a list-partitioned parent in `almanac_live` whose partitions are
  * publications, and a view over the one the pipeline's pointer names. Both sides of the load compute the same checksum.
  */
+import { versionSelect, type Column } from './duckdb-sql';
 import { AlmanacError } from './failures';
+import { quoteName, quoteText } from './quote-sql';
 import type { ColumnType, DatasetSpec, PublishSpec } from './types';
 
 export const LIVE_SCHEMA = 'almanac_live';
@@ -16,16 +18,11 @@ const MAX_TABLE_BYTES = MAX_NAME_BYTES - 2 - 19;
 /** Every Postgres table has these; no column may be called so. */
 const SYSTEM_COLUMNS = new Set(['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid', PUBLICATION_COLUMN]);
 
-export interface LiveColumn {
-  readonly name: string;
-  readonly type: ColumnType;
-}
-
 /** One table of a publication, resolved against its dataset. */
 export interface LiveTable {
   readonly name: string;
   readonly from: string;
-  readonly columns: readonly LiveColumn[];
+  readonly columns: readonly Column[];
   readonly key: readonly string[];
   readonly indexes: readonly (readonly string[])[];
 }
@@ -39,24 +36,6 @@ export const POSTGRES_TYPES = {
   timestamp: 'timestamp with time zone',
   date: 'date',
 } as const satisfies Record<ColumnType, string>;
-
-const DUCKDB_TYPES = {
-  text: 'VARCHAR',
-  bigint: 'BIGINT',
-  integer: 'INTEGER',
-  double: 'DOUBLE',
-  boolean: 'BOOLEAN',
-  timestamp: 'TIMESTAMP',
-  date: 'DATE',
-} as const satisfies Record<ColumnType, string>;
-
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
 
 /** The tables of a publish stage with columns and keys; throws `pipeline.invalid` for names Postgres would refuse or cut. */
 export function liveTables(pipeline: string, spec: PublishSpec, datasets: Readonly<Record<string, DatasetSpec>>): LiveTable[] {
@@ -104,7 +83,7 @@ export function partitionOf(table: string, publication: number): string {
   return `${LIVE_SCHEMA}.${quoteName(partitionName(table, publication))}`;
 }
 
-function definition({ name, type }: LiveColumn): string {
+function definition({ name, type }: Column): string {
   return `${quoteName(name)} ${POSTGRES_TYPES[type]}`;
 }
 
@@ -113,18 +92,18 @@ export function createParentSql(table: LiveTable): string {
   return `create table ${parentOf(table.name)} (${columns.join(', ')}) partition by list (${PUBLICATION_COLUMN})`;
 }
 
-export function addColumnsSql(table: string, added: readonly LiveColumn[]): string {
+export function addColumnsSql(table: string, added: readonly Column[]): string {
   return `alter table ${parentOf(table)} ${added.map((column) => `add column ${definition(column)}`).join(', ')}`;
 }
 
 /** What stands between the columns a live table has and those declared: nothing, columns to append, or a change readers would feel. */
 export type ColumnChange =
   | { readonly change: 'none' }
-  | { readonly change: 'append'; readonly added: readonly LiveColumn[] }
+  | { readonly change: 'append'; readonly added: readonly Column[] }
   | { readonly change: 'breaking'; readonly what: string };
 
 /** `present` has Postgres type names. */
-export function columnChange(present: readonly { readonly name: string; readonly type: string }[], declared: readonly LiveColumn[]): ColumnChange {
+export function columnChange(present: readonly { readonly name: string; readonly type: string }[], declared: readonly Column[]): ColumnChange {
   for (const [i, { name, type }] of present.entries()) {
     const wanted = declared[i];
     if (wanted === undefined || !declared.some((column) => column.name === name)) return { change: 'breaking', what: `column ${name} was removed` };
@@ -173,15 +152,8 @@ export function viewSql(schema: string, table: LiveTable, pipeline: string, repl
   );
 }
 
-function names(columns: readonly LiveColumn[]): string {
+function names(columns: readonly Column[]): string {
   return columns.map(({ name }) => quoteName(name)).join(', ');
-}
-
-/** Rows of a version in DuckDB, every column in its declared type. */
-export function versionSql(columns: readonly LiveColumn[], files: readonly string[]): string {
-  if (files.length === 0) return `select ${columns.map(({ name, type }) => `null::${DUCKDB_TYPES[type]} as ${quoteName(name)}`).join(', ')} where false`;
-  const selected = columns.map(({ name, type }) => `${quoteName(name)}::${DUCKDB_TYPES[type]} as ${quoteName(name)}`);
-  return `select ${selected.join(', ')} from read_parquet([${files.map(quoteText).join(', ')}])`;
 }
 
 /**
@@ -196,7 +168,7 @@ export function exportSql(table: LiveTable, files: readonly string[], target: st
   });
   const quoted = table.columns.filter(({ type }) => type === 'text');
   const force = quoted.length === 0 ? '' : `, force_quote (${names(quoted)})`;
-  const rows = `select ${values.join(', ')} from (${versionSql(table.columns, files)}) as v order by ${table.key.map((column) => `v.${quoteName(column)}`).join(', ')}`;
+  const rows = `select ${values.join(', ')} from (${versionSelect(table.columns, files)}) as v order by ${table.key.map((column) => `v.${quoteName(column)}`).join(', ')}`;
   return `copy (${rows}) to ${quoteText(target)} (format csv, header false, delimiter ',', quote '"', escape '"', nullstr ''${force})`;
 }
 
@@ -232,7 +204,7 @@ const ROW_HASH: Readonly<Record<'duckdb' | 'postgres', (text: string) => string>
  * Rows and checksum of a relation, both as text: the sum over all rows of a hash of the whole row. Order does not
  * matter, repetition does; two unequal tables of equal count agree once in 2^60.
  */
-export function checksumSql(dialect: 'duckdb' | 'postgres', columns: readonly LiveColumn[], relation: string): string {
+export function checksumSql(dialect: 'duckdb' | 'postgres', columns: readonly Column[], relation: string): string {
   const row = columns.map(({ name, type }) => `coalesce(${CANONICAL[dialect][type](quoteName(name))}, 'N')`).join(` || ',' || `);
   const text = dialect === 'duckdb' ? 'VARCHAR' : 'text';
   return `select count(*)::${text} as "rows", coalesce(sum(${ROW_HASH[dialect](row)}), 0)::${text} as checksum from ${relation}`;

@@ -3,6 +3,7 @@
  * operator passes can end a literal early. What stands in quotes, comments or dollar quotes is left alone.
  */
 import { AlmanacError } from './failures';
+import { quoteText } from './quote-sql';
 import type { Window } from './types';
 
 /** A value of a placeholder; `timestamp` is an ISO instant in UTC (`…Z`), `date` is `YYYY-MM-DD`. */
@@ -66,22 +67,10 @@ export function sqlLiteral(value: SqlValue, place = 'a literal'): string {
       // A fraction would be a decimal of just its digits; both engines compute with doubles only when told to.
       return Number.isSafeInteger(value) ? signed(value < 0, String(value)) : `CAST(${value} AS DOUBLE)`;
     case 'string':
-      return quoteLiteral(value);
+      return quoteText(value);
     default:
       return 'date' in value ? dateLiteral(value.date, place) : timestampLiteral(value.timestamp, place);
   }
-}
-
-/** Text as a SQL literal. Throws `sql.placeholder` for NUL, which no engine holds. */
-export function quoteLiteral(text: string): string {
-  if (text.includes('\0')) throw noLiteral('a literal', 'the text holds a NUL character');
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
-/** A name as a quoted SQL identifier. Throws `sql.placeholder` for an empty name or NUL. */
-export function quoteIdentifier(name: string): string {
-  if (name === '' || name.includes('\0')) throw noLiteral('an identifier', `${JSON.stringify(name)} names nothing`);
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 /** `-` in front of a negative literal would start a comment. */

@@ -2,8 +2,9 @@
  * SQL of a suite: one SELECT a dataset measures all its metrics in one scan and samples the failing rows on the way;
  * metrics that group (duplicate keys) have a SELECT of their own. Pure: it names views, the caller makes them.
  */
-import { quoteName, quoteText, versionSelect, type Column } from './duckdb-sql';
+import { versionSelect, type Column } from './duckdb-sql';
 import { metricText } from './metric-text';
+import { quoteName, quoteText } from './quote-sql';
 import type { CheckDeclaration, DatasetSpec, Metric, SuiteSpec } from './types';
 
 const SAMPLE_ROWS = 5;

@@ -1,6 +1,7 @@
 import { bucketExpression } from '../../pipelines/bucket-sql';
-import { columnsOf, quoteName, versionSelect, type Column } from '../../pipelines/duckdb-sql';
+import { columnsOf, versionSelect, type Column } from '../../pipelines/duckdb-sql';
 import { AlmanacError } from '../../pipelines/failures';
+import { quoteName } from '../../pipelines/quote-sql';
 import type { ComputeSpec, DatasetSpec, VersionRef } from '../../pipelines/types';
 import type { StageContext } from '../stage';
 import type { Manifest } from '../storage/manifest';

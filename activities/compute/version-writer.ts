@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { bucketExpression } from '../../pipelines/bucket-sql';
 import { combineDigests } from '../../pipelines/digest-sql';
-import { columnsOf, quoteName, quoteText, type Column } from '../../pipelines/duckdb-sql';
+import { columnsOf, type Column } from '../../pipelines/duckdb-sql';
 import { copyToParquet } from '../../pipelines/output-sql';
 import { duplicateKeysSql, profileSql, readProfile, totalProfileSql, type Profile } from '../../pipelines/profile-sql';
+import { quoteName, quoteText } from '../../pipelines/quote-sql';
 import type { DatasetSpec } from '../../pipelines/types';
 import type { CandidateInput, ScratchFile } from '../storage/dataset-store';
 import type { EngineSession, StatementLabel } from './engine';

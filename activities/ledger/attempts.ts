@@ -1,8 +1,9 @@
+import type { Queryable } from '../../lib/postgres';
 import type { FailureInfo } from '../../pipelines/failures';
 import type { AttemptState } from '../../pipelines/status';
 import type { RunRef, StageKind, StageOutput, VersionRef } from '../../pipelines/types';
 import type { ChildIdentity } from '../compute/engine';
-import { runKey, type Queryable } from './runs';
+import { runKey } from './runs';
 
 export interface AttemptRow {
   readonly stage: string;

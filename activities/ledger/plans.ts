@@ -1,6 +1,6 @@
 import type { Plan } from '../../pipelines/types';
 import { AlmanacError } from '../../pipelines/failures';
-import type { Queryable } from './runs';
+import type { Queryable } from '../../lib/postgres';
 
 /** Plans and texts are immutable under their hash, so a process reads each once; the oldest leave beyond this many. */
 const CACHED = 500;

@@ -1,11 +1,8 @@
-import type pg from 'pg';
+import type { Queryable } from '../../lib/postgres';
 import type { FailureInfo } from '../../pipelines/failures';
 import type { Outcome } from '../../pipelines/frontier';
 import type { RunState } from '../../pipelines/status';
 import type { Plan, RunRef, VersionRef } from '../../pipelines/types';
-
-/** Anything that can run one statement: a pool or a client inside a transaction. */
-export type Queryable = Pick<pg.Pool, 'query'> | Pick<pg.PoolClient, 'query'>;
 
 /** One generation of a run as the ledger knows it; times are ISO instants. */
 export interface RunRow {

@@ -1,10 +1,10 @@
 /** The history of metrics in the control schema: what was measured of which version, and which versions were accepted. */
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../lib/sha256';
 import { canonicalJson } from '../../pipelines/canonical';
 import { metricText } from '../../pipelines/metric-text';
 import type { Metric, RunRef, VersionRef } from '../../pipelines/types';
 import type { Baseline } from '../../pipelines/verdict';
-import type { Queryable } from '../ledger/runs';
+import type { Queryable } from '../../lib/postgres';
 
 /** A metric of one version, as measured. */
 export interface MeasuredMetric {
@@ -26,7 +26,7 @@ const HASH_DIGITS = 16;
 
 /** Tells one metric of a dataset from another: the same declaration has the same hash, whatever the order of its members. */
 export function paramsHash(measure: Metric): string {
-  return createHash('sha256').update(canonicalJson(measure)).digest('hex').slice(0, HASH_DIGITS);
+  return sha256(canonicalJson(measure)).slice(0, HASH_DIGITS);
 }
 
 /** Stores what was measured; measuring the same version again replaces the value and leaves its acceptance as it is. */

@@ -2,7 +2,7 @@
 import type { SampleRow } from '../../pipelines/suite-sql';
 import type { CheckDeclaration, RunRef } from '../../pipelines/types';
 import type { Verdict } from '../../pipelines/verdict';
-import type { Queryable } from '../ledger/runs';
+import type { Queryable } from '../../lib/postgres';
 
 /** A judged check with the rows that made it fail. */
 export interface CheckResult {

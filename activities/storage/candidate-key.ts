@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../lib/sha256';
 import { canonicalJson } from '../../pipelines/canonical';
 import type { LandingFile, RunRef, VersionRef } from '../../pipelines/types';
 
@@ -29,7 +29,7 @@ export function candidateKey(identity: CandidateIdentity): string {
     inputs: sorted(inputs),
     landing: sorted(landing),
   });
-  return createHash('sha256').update(text).digest('hex').slice(0, KEY_LENGTH);
+  return sha256(text).slice(0, KEY_LENGTH);
 }
 
 function sorted<T>(items: readonly T[]): T[] {

@@ -1,11 +1,8 @@
 import type pg from 'pg';
-import { transaction } from '../../lib/postgres';
+import { transaction, type Queryable } from '../../lib/postgres';
 import type { AcceptedSet, Manifest } from './manifest';
 import type { ObjectStore } from './object-store';
 import { ACCEPTED, acceptedPath, DATASETS, parseAcceptedPath, parseManifestPath } from './store-paths';
-
-/** A pool, or a client that is in a transaction. */
-export type Queryable = Pick<pg.Pool, 'query'>;
 
 /** Guards rebuilds against each other; spells "cata". */
 const REINDEX_LOCK = 0x63617461;

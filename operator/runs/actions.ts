@@ -1,4 +1,5 @@
-import { runKey, type Queryable } from '../../activities/ledger/runs';
+import type { Queryable } from '../../lib/postgres';
+import { runKey } from '../../activities/ledger/runs';
 import type { RunRef } from '../../pipelines/types';
 
 export interface Action {

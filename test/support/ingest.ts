@@ -11,8 +11,9 @@ import { createLocalStore } from '../../activities/storage/local-store';
 import type { Manifest } from '../../activities/storage/manifest';
 import type { ObjectStore } from '../../activities/storage/object-store';
 import { systemClock } from '../../lib/clock';
-import { quoteText, versionSelect } from '../../pipelines/duckdb-sql';
+import { versionSelect } from '../../pipelines/duckdb-sql';
 import type { AlmanacError } from '../../pipelines/failures';
+import { quoteText } from '../../pipelines/quote-sql';
 import type { DatasetSpec, IngestSpec, StageOutput } from '../../pipelines/types';
 import { parseWindow } from '../../pipelines/window';
 

@@ -11,8 +11,9 @@ import { createLocalStore } from '../../activities/storage/local-store';
 import type { ObjectStore } from '../../activities/storage/object-store';
 import { systemClock } from '../../lib/clock';
 import { digestSql, combineDigests, type DigestPart } from '../../pipelines/digest-sql';
-import { columnsOf, quoteText, versionSelect } from '../../pipelines/duckdb-sql';
+import { columnsOf, versionSelect } from '../../pipelines/duckdb-sql';
 import { bucketExpression } from '../../pipelines/bucket-sql';
+import { quoteText } from '../../pipelines/quote-sql';
 import type { ComputeSpec, DatasetSpec, VersionRef, Window } from '../../pipelines/types';
 
 const DAY: Window = { key: '2026-11-20', start: '2026-11-20T00:00:00Z', end: '2026-11-21T00:00:00Z' };

@@ -16,7 +16,7 @@ import { migrate } from '../../../lib/migrate';
 import type { Outcome } from '../../../pipelines/frontier';
 import type { Plan, RunRef } from '../../../pipelines/types';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
-import { eventually } from '../../support/processes';
+import { until } from '../../support/until';
 
 const OUTPUT = { versions: [], rowsIn: 0, rowsOut: 0, bytesIn: 0, bytesOut: 0 };
 
@@ -153,7 +153,7 @@ test('a publisher that holds the row of the run in an open transaction does not 
     await publisher.query('begin');
     await publisher.query('select from almanac.run where pipeline = $1 and window_key = $2 for share', [run.pipeline, run.window]);
     const closing = close(run, 'mine');
-    await eventually('the run has ended', async () => (await readRun(pool, run))?.state === 'cancelled');
+    await until('the run has ended', async () => (await readRun(pool, run))?.state === 'cancelled');
     await closing;
     await expect(publisher.query('commit')).rejects.toThrow();
   } finally {

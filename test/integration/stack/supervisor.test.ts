@@ -5,7 +5,8 @@ import path from 'node:path';
 import type { ProcessSpec } from '../../../operator/stack/process-spec';
 import { readStackState, type ProcessRecord } from '../../../operator/stack/stack-state';
 import { Supervisor } from '../../../operator/stack/supervisor';
-import { eventually, processesNaming } from '../../support/processes';
+import { processesNaming } from '../../support/processes';
+import { until } from '../../support/until';
 
 let home: string;
 let supervisor: Supervisor | undefined;
@@ -34,7 +35,7 @@ function spec(name: string, script = '', options: Partial<ProcessSpec> = {}): Pr
       rmSync(ready, { force: true });
       return spawn(process.execPath, ['-e', program, home], { detached: true, stdio: 'ignore' });
     },
-    ready: (signal) => eventually(`${name} is ready`, () => signal.aborted || existsSync(ready)),
+    ready: (signal) => until(`${name} is ready`, () => signal.aborted || existsSync(ready)),
     stopSignal: 'SIGTERM',
     stopGraceMs: 500,
     ...options,
@@ -70,7 +71,7 @@ test('a killed process runs again under another pid, and its end is told', async
   await supervise(spec('worker')).start();
   const first = recordOf('worker')?.identity?.pid ?? 0;
   process.kill(first, 'SIGKILL');
-  await eventually('the worker runs again', () => recordOf('worker')?.state === 'running' && recordOf('worker')?.restarts === 1);
+  await until('the worker runs again', () => recordOf('worker')?.state === 'running' && recordOf('worker')?.restarts === 1);
   expect(recordOf('worker')?.identity?.pid).not.toBe(first);
   expect(recordOf('worker')?.lastExit).toBe('was ended by SIGKILL');
 });
@@ -88,7 +89,7 @@ test('restarts in a row come later and later', async () => {
     },
   }).start();
   process.kill(recordOf('worker')?.identity?.pid ?? 0, 'SIGKILL');
-  await eventually('four starts', () => starts.length === 4);
+  await until('four starts', () => starts.length === 4);
   const pauses = starts.slice(1).map((at, index) => at - (starts[index] ?? 0));
   expect(pauses[1]).toBeGreaterThanOrEqual(500);
   expect(pauses[2]).toBeGreaterThanOrEqual(1000);
@@ -124,13 +125,13 @@ test('what a killed process had started does not outlive it', async () => {
   const grandchild = Number(readFileSync(pidFile, 'utf8'));
   expect(processesNaming(home)).toContain(grandchild);
   process.kill(recordOf('worker')?.identity?.pid ?? 0, 'SIGKILL');
-  await eventually('the grandchild is gone', () => !processesNaming(home).includes(grandchild));
+  await until('the grandchild is gone', () => !processesNaming(home).includes(grandchild));
 });
 
 test('a stop while it starts ends what there is', async () => {
-  const starting = supervise(spec('server', '', { ready: (signal) => eventually('never', () => signal.aborted) })).start();
+  const starting = supervise(spec('server', '', { ready: (signal) => until('never', () => signal.aborted) })).start();
   const refused = expect(starting).rejects.toMatchObject({ code: 'stack.failed' });
-  await eventually('the server is starting', () => recordOf('server')?.identity !== undefined);
+  await until('the server is starting', () => recordOf('server')?.identity !== undefined);
   await supervisor?.stop();
   await refused;
 });

@@ -5,7 +5,8 @@ import path from 'node:path';
 import pg from 'pg';
 import type { StackStatus } from '../../../operator/stack/status';
 import { cliEnvironment, runCommand, startCli, type CliResult } from '../../support/cli';
-import { eventually, processesNaming } from '../../support/processes';
+import { processesNaming } from '../../support/processes';
+import { until } from '../../support/until';
 import { testDatabase } from '../../support/postgres';
 import { temporalAddress } from '../../support/temporal';
 
@@ -84,7 +85,7 @@ test('every killed process comes back, and what was stored is still there', asyn
   for (const name of ['postgres', 'temporal', 'worker-control', 'worker-compute']) {
     const before = await pidOf(name);
     process.kill(before, 'SIGKILL');
-    await eventually(
+    await until(
       `${name} is back`,
       async () => {
         const now = (await status()).processes.find((process) => process.name === name);
@@ -102,7 +103,7 @@ test('without its supervisor the workers end, status names the orphans, and up e
   await query('create table kept as select 1 as value');
   const [temporal, postgres] = [await pidOf('temporal'), await pidOf('postgres')];
   process.kill(await pidOf('supervisor'), 'SIGKILL');
-  await eventually(
+  await until(
     'the workers have ended',
     async () => (await status()).processes.filter(({ name, pid }) => name.startsWith('worker') && pid !== null).length === 0,
     30_000,
@@ -129,7 +130,7 @@ test('Ctrl-C ends a stack in the foreground, workers first', async () => {
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stdout?.resume();
   const exit = new Promise((resolve) => child.once('exit', resolve));
-  await eventually('the stack is up', async () => (await status()).state === 'up', 120_000, STATUS_MS);
+  await until('the stack is up', async () => (await status()).state === 'up', 120_000, STATUS_MS);
   // A terminal signals the whole foreground group.
   process.kill(-(child.pid ?? 0), 'SIGINT');
   expect(await exit).toBe(0);
@@ -189,7 +190,7 @@ test('Ctrl-C while it starts ends what there is', async () => {
   child.stderr?.resume();
   child.stdout?.resume();
   const exit = new Promise((resolve) => child.once('exit', resolve));
-  await eventually('something was started', () => existsSync(path.join(home, 'stack.json')));
+  await until('something was started', () => existsSync(path.join(home, 'stack.json')));
   process.kill(-(child.pid ?? 0), 'SIGINT');
   expect(await exit).toBe(0);
   expect(existsSync(path.join(home, 'stack.json'))).toBe(false);

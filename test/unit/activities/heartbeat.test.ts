@@ -1,6 +1,6 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { heartbeating } from '../../../activities/heartbeat';
-import { eventually } from '../../support/processes';
+import { until } from '../../support/until';
 
 test('an activity that waits for something slow heartbeats while it waits, and not after', async () => {
   const environment = new MockActivityEnvironment();
@@ -8,7 +8,7 @@ test('an activity that waits for something slow heartbeats while it waits, and n
   environment.on('heartbeat', () => (beats += 1));
   const answer = await environment.run(() =>
     heartbeating(async () => {
-      await eventually('it has heartbeated', () => beats > 0, 10_000);
+      await until('it has heartbeated', () => beats > 0, 10_000);
       return 'done';
     }),
   );

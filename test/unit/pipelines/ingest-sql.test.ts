@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { bucketExpression } from '../../../pipelines/bucket-sql';
-import { quoteText } from '../../../pipelines/duckdb-sql';
 import * as sql from '../../../pipelines/ingest-sql';
 import { csvHeader, isHidden, landingFormat } from '../../../pipelines/landing-format';
+import { quoteText } from '../../../pipelines/quote-sql';
 import { testDuckDb, type TestDuckDb } from '../../support/duckdb';
 
 let duckdb: TestDuckDb;

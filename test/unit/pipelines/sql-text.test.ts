@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import type { SqlValue } from '../../../pipelines/sql-text';
-import { placeholdersOf, quoteIdentifier, quoteLiteral, renderSql, sqlLiteral, windowValues } from '../../../pipelines/sql-text';
+import { placeholdersOf, renderSql, sqlLiteral, windowValues } from '../../../pipelines/sql-text';
 import { parseWindow } from '../../../pipelines/window';
+import { quoteName, quoteText } from '../../../pipelines/quote-sql';
 
 const refusal = (code: string, message: string): Error => expect.objectContaining({ code, message: expect.stringContaining(message) });
 
@@ -73,11 +74,11 @@ describe('windowValues', () => {
   });
 });
 
-describe('quoteIdentifier', () => {
+describe('quoteName', () => {
   it('doubles quotes and refuses what names nothing', () => {
-    expect(quoteIdentifier('a"b')).toBe('"a""b"');
-    expect(() => quoteIdentifier('')).toThrow(refusal('sql.placeholder', 'names nothing'));
-    expect(() => quoteIdentifier('a\0')).toThrow(refusal('sql.placeholder', 'names nothing'));
+    expect(quoteName('a"b')).toBe('"a""b"');
+    expect(() => quoteName('')).toThrow(refusal('sql.placeholder', 'names nothing'));
+    expect(() => quoteName('a\0')).toThrow(refusal('sql.placeholder', 'names nothing'));
   });
 });
 
@@ -105,7 +106,7 @@ describe('any text', () => {
     fc.assert(
       fc.property(fc.oneof(text, fc.string()), (value) => {
         fc.pre(!value.includes('\0'));
-        const literal = quoteLiteral(value);
+        const literal = quoteText(value);
         expect(literal).toBe(sqlLiteral(value));
         expect(literal.slice(1, -1).replaceAll("''", "'")).toBe(value);
         expect(literal.slice(1, -1).replaceAll("''", '')).not.toContain("'");

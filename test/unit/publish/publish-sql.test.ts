@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { AlmanacError } from '../../../pipelines/failures';
-import { columnChange, exportSql, liveTables, parsePartitionName, partitionName, POSTGRES_TYPES, quoteName, quoteText, viewSql, type LiveColumn, type LiveTable } from '../../../pipelines/publish-sql';
+import type { Column } from '../../../pipelines/duckdb-sql';
+import { columnChange, exportSql, liveTables, parsePartitionName, partitionName, POSTGRES_TYPES, viewSql, type LiveTable } from '../../../pipelines/publish-sql';
+import { quoteName, quoteText } from '../../../pipelines/quote-sql';
 import type { ColumnType, DatasetSpec, PublishSpec } from '../../../pipelines/types';
 
 const datasets: Record<string, DatasetSpec> = { report: { columns: { id: 'bigint', name: 'text' } } };
@@ -45,7 +47,7 @@ describe('live tables', () => {
 describe('a change of columns', () => {
   const column = fc.record({ name: fc.string({ minLength: 1, maxLength: 4 }), type: fc.constantFrom<ColumnType>('text', 'bigint', 'double', 'date') });
   const columns = fc.uniqueArray(column, { selector: ({ name }) => name, minLength: 1, maxLength: 6 });
-  const present = (of: readonly LiveColumn[]): { name: string; type: string }[] => of.map(({ name, type }) => ({ name, type: POSTGRES_TYPES[type] }));
+  const present = (of: readonly Column[]): { name: string; type: string }[] => of.map(({ name, type }) => ({ name, type: POSTGRES_TYPES[type] }));
 
   it('is none, or appends exactly what comes after what is there', () => {
     fc.assert(
