@@ -1,19 +1,26 @@
 import { ATTEMPT_STATES } from '../pipelines/status';
-import type { StageOutput } from '../pipelines/types';
+import type { Plan, StageOutput } from '../pipelines/types';
 import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
 import { failureInfo } from '../pipelines/failures';
 import { listAttempts, type AttemptRow } from './ledger/attempts';
 import { readRun } from './ledger/runs';
 import { markAccepted } from './quality/history';
-import type { StageShell } from './run-stage';
+import type { StageServices } from './stage';
 import { recordAccepted } from './storage/catalog';
 import type { RunTask } from './tasks';
+
+export interface AcceptanceShell {
+  readonly services: Pick<StageServices, 'database' | 'datasets' | 'clock'>;
+  plan(hash: string): Promise<Plan>;
+  /** A named point where a kill test may stop the process; does nothing otherwise. */
+  point(name: string): Promise<void>;
+}
 
 /**
  * Makes the versions this run wrote current together. The ledger is asked first, the store decides: a generation that
  * was revoked, or that another one overtook, is refused by the numbered put.
  */
-export async function acceptWindow(shell: StageShell, task: RunTask): Promise<{ readonly sequence: number }> {
+export async function acceptWindow(shell: AcceptanceShell, task: RunTask): Promise<{ readonly sequence: number }> {
   const { services } = shell;
   const begun = services.clock.now();
   try {

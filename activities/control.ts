@@ -1,13 +1,14 @@
 import os from 'node:os';
 import { Context } from '@temporalio/activity';
+import { acceptWindow, type AcceptanceShell } from './accept-window';
 import type { ChildIdentity } from './compute/engine';
 import { isAlive } from './compute/child-identity';
 import { heartbeating } from './heartbeat';
 import { listAttempts, type AttemptRow } from './ledger/attempts';
+import { planReader } from './ledger/plans';
 import { endRun, holdRun, readRun, runKey } from './ledger/runs';
 import { endPublishers } from './publish/end-publishers';
-import type { StageServices } from './stage';
-import type { CloseTask, ControlActivities, HoldTask } from './tasks';
+import type { CloseTask, ControlActivities, HoldTask, RunTask } from './tasks';
 
 /** How one attempt of a stopped run is known to do no more harm. */
 export interface AttemptProof {
@@ -20,10 +21,15 @@ export interface AttemptProof {
 
 const KILL_DEADLINE_MS = 5000;
 
-type ControlServices = Pick<StageServices, 'database' | 'datasets' | 'clock'>;
+type ControlServices = AcceptanceShell['services'];
 
-export function createControlActivities(services: ControlServices): ControlActivities {
+export function createControlActivities(
+  services: ControlServices,
+  point: AcceptanceShell['point'] = () => Promise.resolve(),
+): ControlActivities {
+  const acceptance: AcceptanceShell = { services, plan: planReader(services.database), point };
   return {
+    acceptWindow: (task: RunTask) => heartbeating(() => acceptWindow(acceptance, task)),
     recordHold: (task: HoldTask) =>
       heartbeating(() => holdRun(services.database, task.run, task.claim, task.failures, services.clock.now())),
     closeRun: (task: CloseTask) => heartbeating(() => closeRun(services, task)),

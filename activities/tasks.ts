@@ -38,11 +38,11 @@ export interface CloseTask extends RunTask {
 /** Activities on the stage queue. */
 export interface StageActivities {
   runStage(task: StageTask): Promise<StageReceipt>;
-  acceptWindow(task: RunTask): Promise<{ readonly sequence: number }>;
 }
 
 /** Short activities on the control queue. */
 export interface ControlActivities {
+  acceptWindow(task: RunTask): Promise<{ readonly sequence: number }>;
   recordHold(task: HoldTask): Promise<void>;
   closeRun(task: CloseTask): Promise<void>;
 }

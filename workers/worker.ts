@@ -1,12 +1,10 @@
 import path from 'node:path';
 import type pg from 'pg';
 import { Worker, type NativeConnection } from '@temporalio/worker';
-import { acceptWindow } from '../activities/accept-window';
 import { computeStage } from '../activities/compute/compute-stage';
 import { createDuckDbEngine } from '../activities/compute/duckdb-engine';
 import { ingestStage } from '../activities/compute/ingest-stage';
 import { createControlActivities } from '../activities/control';
-import { heartbeating } from '../activities/heartbeat';
 import { planReader, textReader } from '../activities/ledger/plans';
 import { createPublishStage } from '../activities/publish/publish-stage';
 import { checkStage } from '../activities/quality/check-stage';
@@ -36,7 +34,7 @@ export async function createControlWorker(resources: WorkerResources, bundle: { 
     ...controlOptions(config, connection),
     taskQueue: queueNames(config).control,
     workflowBundle: bundle,
-    activities: createControlActivities({ database, datasets, clock: systemClock }),
+    activities: createControlActivities({ database, datasets, clock: systemClock }, faultPoints(process.env)),
   });
 }
 
@@ -46,7 +44,7 @@ export interface ComputeWorker {
   close(): Promise<void>;
 }
 
-/** Stages: ingest, compute, check, publish, and the acceptance between. */
+/** Stages: ingest, compute, check, publish. */
 export async function createComputeWorker(resources: WorkerResources, metrics: StageMetrics): Promise<ComputeWorker> {
   const { config, connection, database } = resources;
   const store = createLocalStore(config.data);
@@ -78,7 +76,6 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
   };
   const activities: StageActivities = {
     runStage: (task) => runStage(shell, task),
-    acceptWindow: (task) => heartbeating(() => acceptWindow(shell, task)),
   };
   const worker = await Worker.create({
     ...stageOptions(config, connection),

@@ -9,6 +9,7 @@ import {
   isCancellation,
   log,
   proxyActivities,
+  proxyLocalActivities,
   setHandler,
   TimeoutFailure,
 } from '@temporalio/workflow';
@@ -44,6 +45,22 @@ const control = proxyActivities<ControlActivities>({
   startToCloseTimeout: '30 seconds',
   heartbeatTimeout: '5 seconds',
   retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 seconds' },
+});
+
+/** Goes on through half an hour of platform failures, as a stage does. */
+const acceptance = proxyActivities<Pick<ControlActivities, 'acceptWindow'>>({
+  startToCloseTimeout: '60 seconds',
+  scheduleToCloseTimeout: PLATFORM_RETRY_SECONDS * 1000,
+  heartbeatTimeout: '10 seconds',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 seconds' },
+});
+
+/** In the workflow task at hand: no order, no queue and no other worker between, so they cost the server nothing. */
+const nearby = proxyLocalActivities<Pick<ControlActivities, 'acceptWindow' | 'closeRun'>>({
+  startToCloseTimeout: '5 seconds',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { maximumAttempts: 1 },
 });
 
 /** One pipeline for one window: executes the frontier's commands, feeds events and verbs back. */
@@ -95,7 +112,14 @@ class Runner {
     const outcome = this.outcome as Outcome;
     await CancellationScope.nonCancellable(async () => {
       await Promise.all(this.pending);
-      await control.closeRun({ ...this.task(), outcome });
+      const task = { ...this.task(), outcome };
+      // Closing a stopped run may have to end children first, which takes longer than a workflow task should.
+      if (outcome === 'succeeded')
+        await nearbyFirst(
+          () => nearby.closeRun(task),
+          () => control.closeRun(task),
+        );
+      else await control.closeRun(task);
       await condition(allHandlersFinished);
     });
     return { outcome };
@@ -182,16 +206,14 @@ class Runner {
   }
 
   private async accept(epoch: number): Promise<void> {
-    const { acceptWindow } = proxyActivities<StageActivities>({
-      taskQueue: this.input.stageQueue,
-      startToCloseTimeout: '60 seconds',
-      scheduleToCloseTimeout: PLATFORM_RETRY_SECONDS * 1000,
-      heartbeatTimeout: '10 seconds',
-      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 seconds' },
-    });
     try {
-      await this.stages.run(() => acceptWindow(this.task()));
+      const task = this.task();
+      await this.stages.run(() =>
+        nearbyFirst(
+          () => nearby.acceptWindow(task),
+          () => acceptance.acceptWindow(task),
+        ),
+      );
       this.dispatch({ type: 'accepted', epoch });
     } catch (error) {
       this.dispatch({ type: 'accept-failed', epoch, failure: toFailureInfo(error, 'accept') });
@@ -208,6 +230,17 @@ class Runner {
 
   private task(): { run: RunInput['run']; claim: string; planHash: string } {
     return { run: this.input.run, claim: this.input.claim, planHash: this.planHash };
+  }
+}
+
+/** One try in the workflow task; what fails there, unless for good, gets an activity with its own retries. */
+async function nearbyFirst<T>(here: () => Promise<T>, there: () => Promise<T>): Promise<T> {
+  try {
+    return await here();
+  } catch (error) {
+    const cause = error instanceof ActivityFailure ? error.cause : error;
+    if (isCancellation(error) || (cause instanceof ApplicationFailure && cause.nonRetryable === true)) throw error;
+    return there();
   }
 }
 

@@ -121,5 +121,10 @@ async function record(handle: WorkflowHandle): Promise<void> {
   const name = (expect.getState().currentTestName ?? 'unnamed').replace(/[^a-z0-9]+/gi, '-').slice(0, 60);
   const history = historyToJSON(await handle.fetchHistory());
   mkdirSync(directory, { recursive: true });
-  writeFileSync(path.join(directory, `${name}.json`), `${JSON.stringify(JSON.parse(history))}\n`);
+  writeFileSync(path.join(directory, `${name}.json`), `${JSON.stringify(JSON.parse(history), withoutTraces)}\n`);
+}
+
+/** Stack traces name directories of the machine they were recorded on. */
+function withoutTraces(key: string, value: unknown): unknown {
+  return key === 'stackTrace' ? '' : value;
 }

@@ -27,6 +27,12 @@ async function held(run: ScriptedRun): Promise<void> {
   await until('the run holds', async () => (await run.handle.query(stateQuery)).held);
 }
 
+/** Names of the activities the history has orders for, in order. */
+async function scheduledActivities({ handle }: ScriptedRun): Promise<string[]> {
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name ?? []);
+}
+
 async function refusal(verb: Promise<unknown>): Promise<unknown> {
   return verb.then(
     () => 'accepted',
@@ -39,6 +45,31 @@ test('a run goes from its first stage to its close', async () => {
   expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
   expect(run.orders).toEqual(['load#1', 'count#1', 'judge#1', 'accept', 'publish#1']);
   expect(run.closes).toMatchObject([{ outcome: 'succeeded' }]);
+});
+
+test('stages are activities; accepting and closing happen in the workflow task that ordered them', async () => {
+  await using run = await scriptedRun(outline, {});
+  await run.handle.result();
+  expect(await scheduledActivities(run)).toEqual(['runStage', 'runStage', 'runStage', 'runStage']);
+});
+
+test('an acceptance that fails in the workflow task gets an activity with retries of its own', async () => {
+  let tries = 0;
+  await using run = await scriptedRun(outline, {
+    accept: async () => {
+      tries += 1;
+      if (tries <= 2) throw new Error('the store went away');
+    },
+  });
+  expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
+  expect(run.orders).toEqual(['load#1', 'count#1', 'judge#1', 'accept', 'accept', 'accept', 'publish#1']);
+  expect((await scheduledActivities(run)).filter((name) => name === 'acceptWindow')).toHaveLength(1);
+});
+
+test('an acceptance that was refused holds the run at once', async () => {
+  await using run = await scriptedRun(outline, { accept: async () => Promise.reject(dataFailure('fenced')) });
+  await held(run);
+  expect(run.orders).toEqual(['load#1', 'count#1', 'judge#1', 'accept']);
 });
 
 test('a failed stage holds the run with its failure; a retry finishes it without running the others again', async () => {
