@@ -8,11 +8,12 @@ import type { ObjectStore } from '../activities/storage/object-store';
 import type { Logger } from '../lib/log';
 import { formatRun } from '../pipelines/run-id';
 import type { RunRef } from '../pipelines/types';
+import { periodically } from './periodic';
 
 const EVERY_MS = 1000;
 const BATCH = 50;
 /** What `history_path` says when the server had forgotten the execution. */
-export const FORGOTTEN = 'forgotten';
+const FORGOTTEN = 'forgotten';
 
 interface Unexported {
   pipeline: string;
@@ -30,26 +31,16 @@ export async function exportHistories(
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await exportBatch(client, database, store);
-    } catch (error) {
-      log.warn({ error: String(error) }, 'histories could not be exported; next look in a second');
-    }
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(done, EVERY_MS);
-      function done(): void {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      }
-      signal.addEventListener('abort', done);
-    });
-  }
+  await periodically(
+    EVERY_MS,
+    signal,
+    () => exportBatch(client, database, store),
+    (error) => log.warn({ error: String(error) }, 'histories could not be exported; next look in a second'),
+  );
 }
 
 /** Exports at most one batch; returns how many runs it settled. */
-export async function exportBatch(client: Client, database: pg.Pool, store: ObjectStore): Promise<number> {
+async function exportBatch(client: Client, database: pg.Pool, store: ObjectStore): Promise<number> {
   const { rows } = await database.query<Unexported>(
     `select pipeline, window_key, branch, generation, temporal_run_id from almanac.run
      where ended_at is not null and history_path is null and temporal_run_id is not null order by ended_at limit $1`,

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { Client } from '@temporalio/client';
 import { Runtime, type NativeConnection } from '@temporalio/worker';
 import { createLocalStore } from '../activities/storage/local-store';
+import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
 import { createLogger } from '../lib/log';
 import { migrate } from '../lib/migrate';
@@ -10,6 +11,7 @@ import { dataConverter } from '../lib/payload-converter';
 import { connectWorker } from '../lib/temporal';
 import { workflowBundle } from './bundle';
 import { exportHistories } from './history-exporter';
+import { sweepStore } from './litter-sweeper';
 import { StageMetrics } from './metrics';
 import { serveMetrics } from './metrics-server';
 import { temporalLogger } from './temporal-logger';
@@ -48,6 +50,7 @@ export async function runWorker(role: Role, config: Config, addresses: WorkerAdd
       background = exportHistories(client, database, createLocalStore(config.data), log, stopBackground.signal);
     } else {
       ({ worker, close } = await createComputeWorker(resources, metrics));
+      background = sweepStore({ store: createLocalStore(config.data), database, clock: systemClock }, log, stopBackground.signal);
     }
     const running = worker;
     const stop = (): void => {
