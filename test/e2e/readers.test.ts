@@ -2,6 +2,7 @@ import pg from 'pg';
 import { migrate } from '../../lib/migrate';
 import { publishUnderReaders } from '../support/publication-scenario';
 import { complaints, startReaders, type ReadersReport } from '../support/readers';
+import { ownPostgres } from '../support/own-postgres';
 import { testDatabase } from '../support/postgres';
 import { until } from '../support/until';
 
@@ -11,7 +12,9 @@ const SEGMENTS = 50;
 const TABLES = ['audience_index', 'audience_segments', 'audience_pixels'] as const;
 
 it(`${PUBLICATIONS} publications under 8 readers: no read fails, none is empty or mixed`, async () => {
-  await using database = await testDatabase();
+  // Transactions of other tests would hold back the collection.
+  await using server = await ownPostgres();
+  await using database = await server.database();
   await migrate(database.pool);
   const report = await publishUnderReaders({ databaseUrl: database.url, publications: PUBLICATIONS, readers: 8, queriesPerSecond: 50, pixels: PIXELS, segments: SEGMENTS });
   expect(report).toMatchObject({ errors: [], empty: 0, mixed: 0, changed: 0 });

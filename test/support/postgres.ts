@@ -13,14 +13,14 @@ export interface TestDatabase extends AsyncDisposable {
   readonly pool: pg.Pool;
 }
 
-/** A database of its own on the run's Postgres; dropped with its pool. */
-export async function testDatabase(): Promise<TestDatabase> {
+/** A database of its own, on the run's Postgres unless another is named; dropped with its pool. */
+export async function testDatabase(server = serverUrl()): Promise<TestDatabase> {
   const name = `t_${randomBytes(6).toString('hex')}`;
-  const admin = new pg.Client({ connectionString: serverUrl() });
+  const admin = new pg.Client({ connectionString: server });
   await admin.connect();
   await admin.query(`create database ${name}`);
   await admin.end();
-  const url = new URL(serverUrl());
+  const url = new URL(server);
   url.pathname = `/${name}`;
   const pool = connect(url.href);
   return {
@@ -28,7 +28,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     pool,
     async [Symbol.asyncDispose]() {
       await pool.end();
-      const dropper = new pg.Client({ connectionString: serverUrl() });
+      const dropper = new pg.Client({ connectionString: server });
       await dropper.connect();
       await dropper.query(`drop database ${name} with (force)`);
       await dropper.end();

@@ -1,55 +1,34 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import type pg from 'pg';
 import { publishStage } from '../../../activities/publish/publish-stage';
 import { migrate } from '../../../lib/migrate';
-import { connect } from '../../../lib/postgres';
-import { startPostgres, type PostgresServer } from '../../../operator/stack/postgres-server';
 import { createPublishing, day, PIPELINE, stampedRows, type Publishing } from '../../support/publishing';
-import { freePort } from '../../support/ports';
+import { ownPostgres, type OwnPostgres } from '../../support/own-postgres';
+import type { TestDatabase } from '../../support/postgres';
 
 /** Prepared transactions and logical slots are off in the suite's server. */
-let server: PostgresServer;
-let home: string;
+let server: OwnPostgres;
+let database: TestDatabase;
 let pool: pg.Pool;
 let publishing: Publishing;
 let days = 0;
 
 beforeAll(async () => {
-  home = mkdtempSync(path.join(tmpdir(), 'almanac-collect-'));
-  chmodSync(home, 0o755);
-  server = await startPostgres({
-    dataDirectory: path.join(home, 'postgres'),
-    port: await freePort(),
-    settings: { fsync: 'off', max_prepared_transactions: '5', wal_level: 'logical' },
-  });
+  server = await ownPostgres({ max_prepared_transactions: '5', wal_level: 'logical' });
 });
 
-afterAll(async () => {
-  await new Promise<void>((resolve) => {
-    server.process.once('exit', () => resolve());
-    server.process.kill('SIGINT');
-  });
-  rmSync(home, { recursive: true, force: true });
-});
+afterAll(() => server[Symbol.asyncDispose]());
 
 beforeEach(async () => {
-  const name = `c_${Date.now()}`;
-  const admin = connect(server.url);
-  await admin.query(`create database ${name}`);
-  await admin.end();
-  const url = new URL(server.url);
-  url.pathname = `/${name}`;
-  pool = connect(url.href);
+  database = await server.database();
+  pool = database.pool;
   await migrate(pool);
-  publishing = createPublishing({ databaseUrl: url.href });
+  publishing = createPublishing({ databaseUrl: database.url });
   days = 0;
 });
 
 afterEach(async () => {
   await publishing[Symbol.asyncDispose]();
-  await pool.end();
+  await database[Symbol.asyncDispose]();
 });
 
 /** Publishes the next `n` days; the stamp is the publication's number. */
@@ -129,12 +108,11 @@ it('waits for prepared transactions and replication slots', async () => {
 });
 
 it('collects nothing when it may not see the snapshots of others', async () => {
-  const database = (await pool.query<{ name: string }>('select current_database() as name')).rows[0]?.name ?? '';
-  await pool.query(`create role plain login; grant all on database ${database} to plain; alter database ${database} owner to plain;
+  const url = new URL(database.url);
+  const name = url.pathname.slice(1);
+  await pool.query(`create role plain login; grant all on database ${name} to plain; alter database ${name} owner to plain;
     grant all on all tables in schema almanac to plain; grant all on schema almanac, almanac_live to plain; grant create on schema public to plain;
     grant all on all sequences in schema almanac to plain`);
-  const url = new URL(server.url);
-  url.pathname = `/${database}`;
   url.username = 'plain';
   const plain = createPublishing({ databaseUrl: url.href, root: publishing.root });
   try {
@@ -145,7 +123,6 @@ it('collects nothing when it may not see the snapshots of others', async () => {
     expect(plain.logged.at(-1)).toBe('collected publications 2, 1');
   } finally {
     await plain[Symbol.asyncDispose]();
-    await pool.query('drop owned by plain; reassign owned by plain to current_user').catch(() => undefined);
   }
 });
 

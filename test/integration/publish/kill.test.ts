@@ -2,13 +2,21 @@ import { publishStage } from '../../../activities/publish/publish-stage';
 import { migrate } from '../../../lib/migrate';
 import { runPublisher } from '../../support/killed-publisher';
 import { createPublishing, day, stampedRows, type AcceptedRun, type Publishing } from '../../support/publishing';
-import { testDatabase, type TestDatabase } from '../../support/postgres';
+import { ownPostgres, type OwnPostgres } from '../../support/own-postgres';
+import type { TestDatabase } from '../../support/postgres';
 import { Random } from '../../support/random';
 
 /** Seeded kills in a row; `npm run test:chaos` asks for more. */
 const KILLS = Number(process.env.ALMANAC_TEST_KILLS ?? '3');
 const SEED = Number(process.env.ALMANAC_TEST_SEED ?? '20111209');
 const ROWS = 40;
+
+/** What is collected depends on the transactions of the whole server. */
+let server: OwnPostgres;
+beforeAll(async () => {
+  server = await ownPostgres();
+});
+afterAll(() => server[Symbol.asyncDispose]());
 
 interface Rig extends AsyncDisposable {
   readonly database: TestDatabase;
@@ -23,7 +31,7 @@ interface Rig extends AsyncDisposable {
 }
 
 async function open(): Promise<Rig> {
-  const database = await testDatabase();
+  const database = await server.database();
   await migrate(database.pool);
   const publishing = createPublishing({ databaseUrl: database.url });
   let stamp = 0;

@@ -3,7 +3,15 @@ import { systemClock } from '../../../lib/clock';
 import { migrate } from '../../../lib/migrate';
 import { listPublications, restorePublication, type RestoreAnswer } from '../../../operator/publications';
 import { createPublishing, day, PIPELINE, stampedRows, TABLES, type AcceptedRun, type Publishing } from '../../support/publishing';
-import { testDatabase, type TestDatabase } from '../../support/postgres';
+import { ownPostgres, type OwnPostgres } from '../../support/own-postgres';
+import type { TestDatabase } from '../../support/postgres';
+
+/** What is collected depends on the transactions of the whole server. */
+let server: OwnPostgres;
+beforeAll(async () => {
+  server = await ownPostgres();
+});
+afterAll(() => server[Symbol.asyncDispose]());
 
 interface Rig extends AsyncDisposable {
   readonly database: TestDatabase;
@@ -15,7 +23,7 @@ interface Rig extends AsyncDisposable {
 
 /** `days` publications, numbered and stamped from 1. */
 async function published(days: number): Promise<Rig> {
-  const database = await testDatabase();
+  const database = await server.database();
   await migrate(database.pool);
   const publishing = createPublishing({ databaseUrl: database.url });
   const accepted: AcceptedRun[] = [];
@@ -88,7 +96,7 @@ it('refuses what is collected, what never was live and what does not exist', asy
 });
 
 it('refuses a publication that lacks a table which is live now: its view would fall empty', async () => {
-  await using database = await testDatabase();
+  await using database = await server.database();
   await migrate(database.pool);
   const { audience_pixels: _later, ...fewer } = TABLES;
   await using before = createPublishing({ databaseUrl: database.url, tables: fewer });
