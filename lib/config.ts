@@ -179,7 +179,9 @@ function readTemporal(env: Readonly<Record<string, string>>): TemporalConfig {
   try {
     profile = loadClientConfigProfile({ overrideEnvVars: env, disableFile: !(env.TEMPORAL_CONFIG_FILE ?? env.TEMPORAL_PROFILE) });
   } catch (error) {
-    throw invalid('TEMPORAL_CONFIG_FILE', error instanceof Error ? error.message : String(error));
+    // A parser's further lines quote the file, and the file holds keys.
+    const [problem = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    throw invalid('TEMPORAL_CONFIG_FILE', problem);
   }
   const namespace = profile.namespace ?? 'default';
   const { address } = profile;

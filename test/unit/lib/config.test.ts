@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import fc from 'fast-check';
 import { maskUrl, readConfig, VARIABLE_NAMES } from '../../../lib/config';
 import { AlmanacError } from '../../../pipelines/failures';
@@ -95,4 +98,13 @@ test('a key without the address of its cluster would go to the embedded server, 
 test('a password is not shown, neither in the authority nor in a parameter', () => {
   expect(maskUrl('postgres://u:pa55@h:5432/d?sslpassword=pa55')).not.toContain('pa55');
   expect(maskUrl('not a url with pa55')).not.toContain('pa55');
+});
+
+test('a Temporal configuration that cannot be read is refused without a line of it', () => {
+  const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'almanac-config-')), 'temporal.toml');
+  writeFileSync(file, '[profile.default]\naddress = "cluster:7233"\napi_key = "topsecret"\nno toml\n');
+  const { code, message } = refusal({ TEMPORAL_CONFIG_FILE: file });
+  expect(code).toBe('config.invalid');
+  expect(message).toContain('TEMPORAL_CONFIG_FILE');
+  expect(message).not.toContain('topsecret');
 });
