@@ -36,7 +36,10 @@ export interface RetryDecision {
 }
 
 export interface TryHistory {
+  /** When the first try of the order began: patience counts from here. */
   readonly firstStartedAt: Date;
+  /** When the platform first failed an earlier try of the order. Platform retries count from here, not from the start: a long stage is no outage. */
+  readonly firstFailedAt?: Date | undefined;
   readonly resourceFailures: number;
   readonly patienceSeconds: number;
 }
@@ -54,7 +57,7 @@ export function decideRetry(info: FailureInfo, history: TryHistory, now: Date): 
     case 'never':
       return { retry: false };
     case 'for-30-minutes':
-      return { retry: waited < PLATFORM_RETRY_MS };
+      return { retry: now.getTime() - (history.firstFailedAt ?? now).getTime() < PLATFORM_RETRY_MS };
     case 'once-smaller':
       return { retry: history.resourceFailures === 0 };
   }

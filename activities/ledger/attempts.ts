@@ -47,8 +47,10 @@ export interface OpenedAttempt {
   readonly finished: { readonly attempt: number; readonly output: StageOutput } | undefined;
   /** Tries of this order that ended for want of memory or disk. */
   readonly resourceFailures: number;
-  /** When the first try of this order began: patience and platform retries count from here. */
+  /** When the first try of this order began: patience counts from here. */
   readonly firstStartedAt: Date;
+  /** When the platform first failed a try of this order: platform retries count from here. */
+  readonly firstFailedAt: Date | undefined;
 }
 
 interface RawOpened {
@@ -61,6 +63,7 @@ interface RawOpened {
   finished_output: StageOutput | null;
   resource_failures: number;
   first_started_at: Date | null;
+  first_failed_at: Date | null;
 }
 
 /**
@@ -98,7 +101,8 @@ export async function openAttempt(database: Queryable, order: AttemptOrder): Pro
            select distinct on (stage) stage, output from earlier where state in ('succeeded', 'skipped', 'carried') order by stage, attempt desc) s) as outputs,
         (select attempt from finished) as finished_attempt, (select output from finished) as finished_output,
         (select count(*)::int from mine where epoch = $8 and failure ->> 'class' = 'resource') as resource_failures,
-        (select min(started_at) from mine where epoch = $8) as first_started_at
+        (select min(started_at) from mine where epoch = $8) as first_started_at,
+        (select min(ended_at) from mine where epoch = $8 and (state = 'lost' or failure ->> 'class' = 'platform')) as first_failed_at
       from run`,
     values: [...runKey(order.run), order.claim, order.stage, order.kind, order.epoch, order.stageHash, order.worker, order.now],
   });
@@ -116,6 +120,7 @@ export async function openAttempt(database: Queryable, order: AttemptOrder): Pro
         : { attempt: row.finished_attempt, output: row.finished_output },
     resourceFailures: row.resource_failures,
     firstStartedAt: row.first_started_at ?? order.now,
+    firstFailedAt: row.first_failed_at ?? undefined,
   };
 }
 

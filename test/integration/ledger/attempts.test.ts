@@ -9,6 +9,7 @@ import {
 } from '../../../activities/ledger/attempts';
 import { claimRun, endRun, holdRun, readRun, storePlan, wakeRun } from '../../../activities/ledger/runs';
 import { migrate } from '../../../lib/migrate';
+import type { FailureClass } from '../../../pipelines/failures';
 import type { Plan, RunRef, StageOutput } from '../../../pipelines/types';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
@@ -138,6 +139,20 @@ test('resource failures and the first start are counted per order', async () => 
   });
   expect(await opened(order(run, { now: at(5) }))).toMatchObject({ resourceFailures: 1, firstStartedAt: at(1) });
   expect(await opened(order(run, { epoch: 2, now: at(6) }))).toMatchObject({ resourceFailures: 0, firstStartedAt: at(6) });
+});
+
+test('the half hour of a platform failure counts from the first one, whatever failed or was waited for before', async () => {
+  const run = await claimed();
+  const failed = async (failureClass: FailureClass, attempt: number, minute: number): Promise<void> => {
+    const failure = { code: 'internal', class: failureClass, message: 'm', next: 'n', details: {} } as const;
+    await closeAttempt(pool, { run, stage: 'load', attempt, state: 'failed', failure, lines: [], now: at(minute) });
+  };
+  expect((await opened(order(run))).firstFailedAt).toBeUndefined();
+  await failed('data', 1, 2);
+  expect((await opened(order(run, { now: at(3) }))).firstFailedAt).toBeUndefined();
+  await failed('platform', 2, 4);
+  expect((await opened(order(run, { now: at(5) }))).firstFailedAt).toEqual(at(4));
+  expect((await opened(order(run, { epoch: 2, now: at(6) }))).firstFailedAt).toBeUndefined();
 });
 
 test('a run is ended once', async () => {

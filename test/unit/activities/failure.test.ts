@@ -16,8 +16,13 @@ test.each(['data', 'user', 'timeout', 'refused', 'missing'] as const)('a failure
 });
 
 test('a platform failure is retried for 30 minutes, not N times', () => {
-  expect(decideRetry(info('platform'), history, now).retry).toBe(true);
-  expect(decideRetry(info('platform'), history, new Date('2026-01-01T00:30:00Z')).retry).toBe(false);
+  const failing = { ...history, firstFailedAt: new Date('2026-01-01T00:00:00Z') };
+  expect(decideRetry(info('platform'), failing, now).retry).toBe(true);
+  expect(decideRetry(info('platform'), failing, new Date('2026-01-01T00:30:00Z')).retry).toBe(false);
+});
+
+test('a stage that worked for an hour before the platform failed is tried again', () => {
+  expect(decideRetry(info('platform'), history, new Date('2026-01-01T01:00:00Z')).retry).toBe(true);
 });
 
 test('a resource failure is retried once', () => {
