@@ -1,7 +1,8 @@
 import { ATTEMPT_STATES } from '../pipelines/status';
-import type { Plan, StageOutput } from '../pipelines/types';
+import type { Plan, RunRef, StageOutput } from '../pipelines/types';
 import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
-import { failureInfo } from '../pipelines/failures';
+import { AlmanacError, failureInfo } from '../pipelines/failures';
+import { formatRun } from '../pipelines/run-id';
 import { listAttempts, type AttemptRow } from './ledger/attempts';
 import { readRun } from './ledger/runs';
 import { markAccepted } from './quality/history';
@@ -28,6 +29,7 @@ export async function acceptWindow(shell: AcceptanceShell, task: RunTask): Promi
     if (row === undefined || row.claim !== task.claim || row.endedAt !== null) throw fenced(task.run);
     const plan = await shell.plan(task.planHash);
     const outputs = standingOutputs(await listAttempts(services.database, task.run));
+    requireWhole(plan, task.run, outputs);
     const gates: Record<string, string> = {};
     for (const { id, kind } of plan.stages) if (kind === 'check') gates[id] = outputs[id]?.output.gate?.status ?? 'ERROR';
     const versions = plan.stages.flatMap(({ id }) => outputs[id]?.output.versions ?? []);
@@ -57,6 +59,17 @@ export async function acceptWindow(shell: AcceptanceShell, task: RunTask): Promi
     const history = { firstStartedAt: begun, resourceFailures: 1, patienceSeconds: 0 };
     throw toApplicationFailure(error, decideRetry(failureInfo(error), history, services.clock.now()));
   }
+}
+
+/** A late order to accept may find a stage that is being run again: half a set must not become current. */
+function requireWhole(plan: Plan, run: RunRef, outputs: ReturnType<typeof standingOutputs>): void {
+  const missing = plan.stages.filter(({ id, kind }) => kind !== 'publish' && !(id in outputs)).map(({ id }) => id);
+  if (missing.length === 0) return;
+  const name = formatRun(run);
+  throw new AlmanacError('run.stale', `${name} cannot be accepted: no output stands for ${missing.join(', ')}`, {
+    next: `almanac why ${name}`,
+    details: { missing },
+  });
 }
 
 /** Outputs by stage where the newest attempt stands; an output that a later attempt set out to replace does not. */

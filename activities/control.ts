@@ -42,8 +42,10 @@ async function closeRun({ database, datasets, clock }: ControlServices, { run, c
     await endRun(database, run, claim, outcome, undefined, runId, clock.now());
     return;
   }
-  // An execution whose claim the ledger does not know leaves nothing behind, least of all a revocation of somebody else's work.
-  if ((await readRun(database, run))?.claim !== claim) return;
+  // An execution whose claim the ledger does not know, or that was started twice and whose first ended otherwise, leaves
+  // nothing behind, least of all a revocation of what stands.
+  const row = await readRun(database, run);
+  if (row?.claim !== claim || (row.endedAt !== null && row.state !== outcome)) return;
   // Store first, ledger second: once the ledger says the run ended, nothing of it can commit any more.
   await datasets.revoke(run);
   const attempts = await listAttempts(database, run);

@@ -70,6 +70,30 @@ async function close(run: RunRef, claim: string, outcome: Outcome = 'cancelled')
 const accept = (run: RunRef): Promise<unknown> =>
   datasets.accept({ pipeline: 'p', branch: 'main', window: run.window, run, versions: [], gates: {} }, 0);
 
+test('an execution that was started twice ends without revoking what the first one brought to its end', async () => {
+  const run = await claimed();
+  await close(run, 'mine', 'succeeded');
+  await close(run, 'mine', 'abandoned');
+  expect(await readRun(pool, run)).toMatchObject({ state: 'succeeded' });
+  await expect(accept(run)).resolves.toMatchObject({ run });
+});
+
+test('a late order to accept while a stage is run again accepts nothing', async () => {
+  const run = await claimed();
+  const stages = ['s', 'other'].map((id) => ({ id, kind: 'compute', needs: [], hash: 'h', timeoutSeconds: 1, spec: { kind: 'compute' } }));
+  await storePlan(pool, { hash: 'two-stages', pipeline: 'p', stages } as unknown as Plan);
+  const order = { run, claim: 'mine', kind: 'compute', stageHash: 'h', worker: 'w:1', now: new Date() } as const;
+  for (const { id } of stages) {
+    const attempt = (await openAttempt(pool, { ...order, stage: id, epoch: 1 }))?.attempt ?? 0;
+    await closeAttempt(pool, { run, stage: id, attempt, state: 'succeeded', output: OUTPUT, lines: [], now: new Date() });
+  }
+  await openAttempt(pool, { ...order, stage: 's', epoch: 2 });
+  const activities = createControlActivities({ database: pool, datasets, clock: systemClock });
+  const late = new MockActivityEnvironment().run(() => activities.acceptWindow({ run, claim: 'mine', planHash: 'two-stages' }));
+  await expect(late).rejects.toMatchObject({ type: 'run.stale', nonRetryable: true });
+  expect(await datasets.accepted('p', 'main', run.window)).toBeUndefined();
+});
+
 test('an execution whose claim the ledger does not know ends without revoking the work of the one it knows', async () => {
   const run = await claimed();
   await opened(run);
