@@ -130,6 +130,8 @@ async function skipOpen(
   try {
     await sendVerb(client, row, 'skip', { who: config.actor, reason: verb.reason, stage: stage.id, expectedEpoch: epoch });
   } catch (error) {
+    // Without an answer the verb may still be taken, and then its output has to stand; only a refusal takes it back.
+    if (!(error instanceof AlmanacError) || error.code !== 'run.stale') throw error;
     await database.query(
       `delete from almanac.attempt where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6 and state = 'skipped'`,
       [...runKey(row.run), stage.id, attempt],
