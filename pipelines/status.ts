@@ -5,18 +5,16 @@ export type RunState = 'claimed' | 'running' | 'held' | 'succeeded' | 'abandoned
 export interface RunStateFacts {
   /** An execution exists or is about to: verbs go to it as Updates. */
   readonly open: boolean;
-  /** `retry` makes sense: something is left to do. */
-  readonly retryable: boolean;
 }
 
 export const RUN_STATES = {
-  claimed: { open: true, retryable: false },
-  running: { open: true, retryable: true },
-  held: { open: true, retryable: true },
-  succeeded: { open: false, retryable: true },
-  abandoned: { open: false, retryable: true },
-  cancelled: { open: false, retryable: true },
-  lost: { open: false, retryable: true },
+  claimed: { open: true },
+  running: { open: true },
+  held: { open: true },
+  succeeded: { open: false },
+  abandoned: { open: false },
+  cancelled: { open: false },
+  lost: { open: false },
 } as const satisfies Record<RunState, RunStateFacts>;
 
 export type AttemptState = 'running' | 'succeeded' | 'failed' | 'cancelled' | 'lost' | 'skipped' | 'carried';

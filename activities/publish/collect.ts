@@ -5,7 +5,7 @@ import { recordEvent } from './publication-ledger';
 import { inTransaction, type PublishSession } from './publish-session';
 
 /** The live one, the one to restore when it is wrong, and the one to compare both with. */
-export const KEPT_PUBLICATIONS = 3;
+const KEPT_PUBLICATIONS = 3;
 /** A standby does not tell us its snapshots; its queries on retired rows get this long before a drop may cancel them. */
 const STANDBY_GRACE_MS = 60 * 60 * 1000;
 /** A live table's lock is given up sooner here than while publishing: the next collection tries again. */

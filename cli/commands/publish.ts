@@ -44,7 +44,7 @@ export function registerPublishCommands(program: Command, io: CliIo): void {
     });
 }
 
-export function renderPublications(views: readonly PublicationView[]): string {
+function renderPublications(views: readonly PublicationView[]): string {
   if (views.length === 0) return 'nothing was published yet';
   return renderTable(views, [
     { title: 'ID', value: (view) => view.id, align: 'right' },

@@ -3,6 +3,7 @@ import type { RetryAnswer } from '../../operator/runs/retry';
 import { formatRun, parseRun } from '../../pipelines/run-id';
 import type { CliIo } from '../io';
 import { renderSettledRun } from '../render-run';
+import { wholeNumber } from '../whole-number';
 import { settledExitCode } from './run';
 
 interface RetryOptions {
@@ -29,6 +30,7 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
     .addHelpText('after', '\nExample:\n  almanac retry audience-index/2011-11-03 --stage judge --reason "file replaced" --wait')
     .action(async (run: string, options: RetryOptions) => {
       const { retryRun } = await import('../../operator/runs/retry.js');
+      const expectedEpoch = options.expect === undefined ? undefined : wholeNumber('--expect', options.expect);
       const session = await io.session();
       const answer = await retryRun(session, {
         address: parseRun(run),
@@ -37,7 +39,7 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
         inputs: options.inputs,
         code: options.code,
         downstream: options.downstream,
-        expectedEpoch: options.expect === undefined ? undefined : Number(options.expect),
+        expectedEpoch,
       });
       if (options.wait !== true) {
         io.print(answer, () => renderRetry(answer));

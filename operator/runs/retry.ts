@@ -197,7 +197,7 @@ async function inputChanges(session: OperatorSession, row: RunRow, plan: Plan, o
 }
 
 /** Undefined when nothing differs. */
-export function compareLanding(stage: string, read: readonly LandingFile[], now: readonly LandingFile[]): InputChange | undefined {
+function compareLanding(stage: string, read: readonly LandingFile[], now: readonly LandingFile[]): InputChange | undefined {
   const before = new Map(read.map((file) => [file.path, file.sha256]));
   const after = new Map(now.map((file) => [file.path, file.sha256]));
   const change: InputChange = {

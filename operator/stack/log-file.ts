@@ -3,7 +3,7 @@ import path from 'node:path';
 
 const ROTATE_BYTES = 20e6;
 
-export function logDirectory(home: string): string {
+function logDirectory(home: string): string {
   return path.join(home, 'logs');
 }
 

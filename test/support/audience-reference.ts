@@ -111,7 +111,7 @@ export function audienceIndex(
 }
 
 /** The shares a sample of k out of n does not contradict: the two roots of (k/n − p)² = z² p (1 − p) / n. */
-export function wilson(k: number, n: number): readonly [number, number] {
+function wilson(k: number, n: number): readonly [number, number] {
   const root = Z * Math.sqrt(Z * Z + 4 * k * (1 - k / n));
   return [(2 * k + Z * Z - root) / (2 * (n + Z * Z)), (2 * k + Z * Z + root) / (2 * (n + Z * Z))];
 }

@@ -41,7 +41,7 @@ export async function writeLanding(landing: RandomLanding, root: string): Promis
 }
 
 /** Writes both references, for instance again after they were changed. */
-export function writeReferences({ segments, pixels }: Pick<RandomLanding, 'segments' | 'pixels'>, root: string): void {
+function writeReferences({ segments, pixels }: Pick<RandomLanding, 'segments' | 'pixels'>, root: string): void {
   mkdirSync(path.join(root, 'reference'), { recursive: true });
   const csv = (header: string, names: ReadonlyMap<number, readonly [string, string]>): string =>
     `${[header, ...[...names].map(([id, [name, group]]) => `${id},${quoted(name)},${quoted(group)}`)].join('\n')}\n`;

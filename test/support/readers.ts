@@ -8,7 +8,7 @@ const QUERY = `
   where i.pixel_id = $1`;
 
 /** A reader kept from its rows for so long has noticed. */
-export const STALL_MS = 1_000;
+const STALL_MS = 1_000;
 
 export interface ReadersOptions {
   readonly databaseUrl: string;

@@ -29,3 +29,9 @@ test('with --json a usage error is JSON on stdout', async () => {
   expect(err).toBe('');
   expect(JSON.parse(out)).toMatchObject({ error: { code: 'usage', next: 'almanac --help' } });
 });
+
+test('an epoch that is no number is refused before any service is asked', async () => {
+  const { code, err } = await run('retry', 'p/2026-01-01', '--reason', 'mended', '--expect', 'two');
+  expect(code).toBe(11);
+  expect(err).toMatch(/^error run.usage: --expect "two" is not a whole number\nnext: /);
+});
