@@ -63,7 +63,7 @@ interface Candidate extends CollectedItem {
  * litter of killed writers. In two phases, so that a run opening meanwhile is seen: one call marks, a later one deletes
  * what is still unused.
  */
-export async function collectDatasets(
+export async function collectStore(
   services: CollectionServices,
   states: ReadonlySet<string>,
   options: CollectionOptions = {},

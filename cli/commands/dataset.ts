@@ -78,9 +78,9 @@ export function registerDatasetCommands(program: Command, io: CliIo): void {
     .option('--dry-run', 'say what would be done, do nothing')
     .addHelpText('after', '\nExamples:\n  almanac dataset gc --dry-run\n  almanac dataset gc --json')
     .action(async (options: { wait: string; dryRun?: boolean }) => {
-      const { collectProject } = await import('../../operator/dataset-collection.js');
+      const { collectDatasets } = await import('../../operator/dataset-collection.js');
       const wait = wholeNumber('--wait', options.wait) * MINUTE;
-      const report = await collectProject(await io.session(), { wait, dryRun: options.dryRun === true });
+      const report = await collectDatasets(await io.session(), { wait, dryRun: options.dryRun === true });
       io.print(report, () => renderCollection(report, options.dryRun === true));
     });
   dataset

@@ -4,9 +4,7 @@ import { createDatasetStore } from '../../activities/storage/datasets';
 import { createLocalStore } from '../../activities/storage/local-store';
 import type { VersionRef } from '../../pipelines/types';
 import { systemClock } from '../../lib/clock';
-import { packageRoot } from '../../lib/package-root';
-import { collectDatasets } from '../../operator/dataset-collection';
-import { loadProject } from '../../operator/project';
+import { sweepLitter } from '../../activities/storage/collection';
 import { isRunning } from '../../operator/stack/process-identity';
 import { PIPELINE, type ChaosStack } from './chaos-stack';
 
@@ -82,12 +80,11 @@ async function storeComplaints(chaos: ChaosStack, windows: readonly string[]): P
   const { data } = chaos.stack;
   const store = createLocalStore(data);
   const datasets = createDatasetStore(store, systemClock);
-  const project = await loadProject(packageRoot());
-  const services = { store, datasets, clock: systemClock, database: await chaos.stack.database(), project: () => Promise.resolve(project) };
+  const services = { store, datasets, clock: systemClock, database: await chaos.stack.database() };
   const found: string[] = [];
   // Nothing runs any more, so litter need not be old: the first call marks, the second deletes.
-  await collectDatasets(services, { litterOnly: true, litter: 0, wait: 0 });
-  const { marked } = await collectDatasets(services, { litterOnly: true, litter: 0, wait: 0 });
+  await sweepLitter(services, { litter: 0, wait: 0 });
+  const { marked } = await sweepLitter(services, { litter: 0, wait: 0 });
   found.push(...marked.map(({ what }) => `${what} is litter that a collection leaves`));
   found.push(...filesBelow(path.join(data, 'scratch')).map((file) => `${file} is left in scratch`));
   const named = new Set<string>();

@@ -6,7 +6,7 @@ import { createIo } from '../../../cli/io';
 import { recordAccepted, recordVersion } from '../../../activities/storage/catalog';
 import { migrate } from '../../../lib/migrate';
 import { sweepLitter } from '../../../activities/storage/collection';
-import { collectProject } from '../../../operator/dataset-collection';
+import { collectDatasets } from '../../../operator/dataset-collection';
 import { diffVersions } from '../../../operator/dataset-diff';
 import { lineageOf } from '../../../operator/dataset-lineage';
 import { parseVersionAddress, type DatasetServices } from '../../../operator/dataset-names';
@@ -187,50 +187,50 @@ describe('collection', () => {
   test('an unaccepted version is marked once old, deleted by a later call, and gone from the catalog', async () => {
     const candidate = await day('2026-03-10', [row('a', 1, '2026-03-10'), 'b,x,'], { accept: false });
     const kept = await day('2026-03-10', [row('a', 1, '2026-03-10')], { generation: 2 });
-    expect(await collectProject(services())).toEqual({ deleted: [], marked: [], deletedBytes: 0 });
+    expect(await collectDatasets(services())).toEqual({ deleted: [], marked: [], deletedBytes: 0 });
     later(8 * 24);
     const what = `events@2026-03-10#${candidate.version}`;
-    expect(await collectProject(services(), { dryRun: true })).toMatchObject({ deleted: [], marked: [{ what, reason: 'unaccepted' }] });
-    expect(await collectProject(services())).toMatchObject({ deleted: [], marked: [{ what }] });
-    expect(await collectProject(services())).toMatchObject({ deleted: [], marked: [{ what }] });
+    expect(await collectDatasets(services(), { dryRun: true })).toMatchObject({ deleted: [], marked: [{ what, reason: 'unaccepted' }] });
+    expect(await collectDatasets(services())).toMatchObject({ deleted: [], marked: [{ what }] });
+    expect(await collectDatasets(services())).toMatchObject({ deleted: [], marked: [{ what }] });
     later(2);
-    const report = await collectProject(services());
+    const report = await collectDatasets(services());
     expect(report).toMatchObject({ deleted: [{ what, reason: 'unaccepted' }], marked: [] });
     expect(report.deletedBytes).toBeGreaterThan(0);
     expect(await bench.datasets.find('events', '2026-03-10', candidate.version)).toBeUndefined();
     expect(await bench.store.list('quarantine')).toEqual([]);
     expect((await listVersions(services(), 'events', { limit: 10 })).map(({ version }) => version)).toEqual([kept.version]);
     for (const { path } of (await bench.datasets.manifest(kept)).files) expect(await bench.store.get(path)).toBeDefined();
-    expect(await collectProject(services())).toEqual({ deleted: [], marked: [], deletedBytes: 0 });
+    expect(await collectDatasets(services())).toEqual({ deleted: [], marked: [], deletedBytes: 0 });
   });
 
   test('what an open run pins or wrote stays, also when the run opened after the mark', async () => {
     const pinned = await day('2026-03-10', [row('a', 1, '2026-03-10')], { accept: false });
     const written = await day('2026-03-12', [row('a', 1, '2026-03-12')], { accept: false });
     later(8 * 24);
-    expect((await collectProject(services())).marked).toHaveLength(2);
+    expect((await collectDatasets(services())).marked).toHaveLength(2);
     await database.pool.query(`insert into almanac.plan (hash, pipeline, body) values ('h', 'test', '{}')`);
     const insert = `insert into almanac.run (pipeline, window_key, branch, generation, state, claim, plan_hash, pins, verb, who, claimed_at, changed_at)
       values ('test', $1, 'main', 1, 'held', 'c', 'h', $2, 'run', 'me', now(), now())`;
     await database.pool.query(insert, ['2026-03-11', JSON.stringify({ 'previous:events': pinned })]);
     await database.pool.query(insert, ['2026-03-12', '{}']);
     later(2);
-    expect(await collectProject(services())).toEqual({ deleted: [], marked: [], deletedBytes: 0 });
+    expect(await collectDatasets(services())).toEqual({ deleted: [], marked: [], deletedBytes: 0 });
     await expect(bench.datasets.manifest(pinned)).resolves.toBeDefined();
     await expect(bench.datasets.manifest(written)).resolves.toBeDefined();
     await database.pool.query(`update almanac.run set state = 'cancelled'`);
     later(2);
-    expect((await collectProject(services())).deleted).toEqual([]);
+    expect((await collectDatasets(services())).deleted).toEqual([]);
     later(2);
-    expect((await collectProject(services())).deleted).toHaveLength(2);
+    expect((await collectDatasets(services())).deleted).toHaveLength(2);
   });
 
   test('state beyond 35 windows goes, and its accepted set then names a version that is told to be missing', async () => {
     const windows = Array.from({ length: 40 }, (_, n) => new Date(Date.UTC(2026, 2, 10 + n)).toISOString().slice(0, 10));
     for (const window of windows) await day(window, []);
-    await collectProject(services());
+    await collectDatasets(services());
     later(2);
-    const { deleted } = await collectProject(services());
+    const { deleted } = await collectDatasets(services());
     expect(deleted.map(({ what, reason }) => `${what.slice(0, 17)} ${reason}`)).toEqual(windows.slice(1, 5).map((window) => `events@${window} retention`));
     await expect(lineageOf(services(), address(`events@${windows[2] ?? ''}`), 1)).rejects.toMatchObject({ code: 'dataset.version-missing' });
     await reindexDatasets(services());
