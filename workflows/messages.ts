@@ -22,6 +22,8 @@ export interface RunResult {
 }
 
 export interface Asked {
+  /** Claim of the generation the operator saw: the id of a run is also that of its next generation. */
+  readonly claim: string;
   readonly who: string;
   readonly reason: string;
 }
@@ -48,4 +50,7 @@ export const retryUpdate = defineUpdate<VerbAnswer, [RetryRequest]>('retry');
 export const skipUpdate = defineUpdate<VerbAnswer, [SkipRequest]>('skip');
 export const abandonUpdate = defineUpdate<VerbAnswer, [Asked]>('abandon');
 export const cancelUpdate = defineUpdate<VerbAnswer, [Asked]>('cancel');
-export const stateQuery = defineQuery<FrontierState>('state');
+/** The state, and whose it is. */
+export type StateAnswer = FrontierState & { readonly claim: string };
+
+export const stateQuery = defineQuery<StateAnswer>('state');

@@ -66,20 +66,20 @@ const nearby = proxyLocalActivities<Pick<ControlActivities, 'acceptWindow' | 'cl
 /** One pipeline for one window: executes the frontier's commands, feeds events and verbs back. */
 export async function runPipeline(input: RunInput): Promise<RunResult> {
   const runner = new Runner(input);
-  setHandler(stateQuery, () => runner.state);
+  setHandler(stateQuery, () => ({ ...runner.state, claim: input.claim }));
   setHandler(
     retryUpdate,
     (request) => {
       if (request.plan !== undefined) runner.adoptPlan(request.plan);
       return runner.dispatch({ type: 'retry', reset: request.reset });
     },
-    { validator: (request) => runner.expect(request.stage, request.expectedEpoch) },
+    { validator: (request) => runner.expect(request, request.stage, request.expectedEpoch) },
   );
   setHandler(skipUpdate, (request) => runner.dispatch({ type: 'skip', stage: request.stage }), {
-    validator: (request) => runner.expect(request.stage, request.expectedEpoch),
+    validator: (request) => runner.expect(request, request.stage, request.expectedEpoch),
   });
-  setHandler(abandonUpdate, (asked) => runner.end('abandon', asked), { validator: (_asked) => runner.expectOpen() });
-  setHandler(cancelUpdate, (asked) => runner.end('cancel', asked), { validator: (_asked) => runner.expectOpen() });
+  setHandler(abandonUpdate, (asked) => runner.end('abandon', asked), { validator: (asked) => runner.expectOpen(asked) });
+  setHandler(cancelUpdate, (asked) => runner.end('cancel', asked), { validator: (asked) => runner.expectOpen(asked) });
   return runner.run();
 }
 
@@ -144,8 +144,8 @@ class Runner {
   }
 
   /** Refuses a verb whose sender saw an older state; `accept` stands for the acceptance. */
-  expect(stage: string, epoch: number): void {
-    this.expectOpen();
+  expect(asked: Asked, stage: string, epoch: number): void {
+    this.expectOpen(asked);
     const current = stage === 'accept' ? this.state.acceptanceEpoch : this.state.stages[stage]?.epoch;
     const status = stage === 'accept' ? this.state.acceptance : this.state.stages[stage]?.status;
     if (current === epoch && status !== 'running') return;
@@ -155,7 +155,8 @@ class Runner {
     );
   }
 
-  expectOpen(): void {
+  expectOpen(asked: Asked): void {
+    if (asked.claim !== this.input.claim) throw ApplicationFailure.nonRetryable('the verb was meant for another generation', 'run.stale');
     if (this.state.ending !== undefined) throw ApplicationFailure.nonRetryable(`the run is already ${this.state.ending}`, 'run.stale');
   }
 

@@ -11,7 +11,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import { outline } from '../../pipelines/plan';
 import { formatRun } from '../../pipelines/run-id';
 import type { Plan } from '../../pipelines/types';
-import type { RunInput } from '../../workflows/messages';
+import type { Asked, RunInput, StateAnswer } from '../../workflows/messages';
 
 /** How long a closed generation may take to leave the server after the ledger closed it. */
 const CLOSING_DEADLINE_MS = 15_000;
@@ -70,7 +70,7 @@ export async function startExecution(
 }
 
 /** Sends one verb to an open run; a refusal of the workflow is `run.stale`. */
-export async function sendVerb<A>(client: Client, row: RunRow, update: string, request: A): Promise<void> {
+export async function sendVerb<A extends Asked>(client: Client, row: RunRow, update: string, request: A): Promise<void> {
   const name = formatRun(row.run);
   const stale = (why: string, cause: unknown): AlmanacError =>
     new AlmanacError('run.stale', `${name}: ${why}`, { next: `almanac show ${name}`, cause });
@@ -96,4 +96,22 @@ export function unavailable(error: unknown): AlmanacError {
         ? error.message
         : String(error);
   return new AlmanacError('service.unavailable', `Temporal did not answer: ${reason}`, { next: 'almanac status', cause: error });
+}
+
+/**
+ * What the open execution of this generation says of itself. A generation that is claimed but not started yet leaves the
+ * word to the one before, which is no answer: `run.stale`.
+ */
+export async function queryState(client: Client, row: RunRow): Promise<StateAnswer> {
+  const name = formatRun(row.run);
+  let state: StateAnswer;
+  try {
+    state = await client.workflow.getHandle(name).query<StateAnswer>('state');
+  } catch (error) {
+    throw unavailable(error);
+  }
+  if (state.claim === row.claim) return state;
+  throw new AlmanacError('run.stale', `${name} generation ${row.run.generation} was claimed and has not begun yet`, {
+    next: `almanac why ${name}`,
+  });
 }

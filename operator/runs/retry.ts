@@ -15,7 +15,7 @@ import type { RetryRequest } from '../../workflows/messages';
 import type { OperatorSession } from '../session';
 import { recordAction } from './actions';
 import { previousReads, startOfChain } from './chain';
-import { sendVerb, unavailable } from './execution';
+import { queryState, sendVerb } from './execution';
 import { startGeneration } from './generation';
 
 export interface RetryVerb {
@@ -60,7 +60,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const frozen = await planReader(database)(row.planHash);
   const attempts = await listAttempts(database, row.run);
   const open = RUN_STATES[row.state].open;
-  const state = open ? await queryState(session, row) : undefined;
+  const state = open ? await queryState(await session.temporal(), row) : undefined;
   const stage = verb.stage ?? failedStage(row, attempts, state);
   if (stage !== undefined && stage !== 'accept' && !frozen.stages.some(({ id }) => id === stage)) {
     throw new AlmanacError('run.usage', `${name} has no stage ${stage}`, {
@@ -132,15 +132,6 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     detail: { ...answer(next) },
   });
   return answer(next);
-}
-
-async function queryState(session: OperatorSession, row: RunRow): Promise<FrontierState> {
-  try {
-    const client = await session.temporal();
-    return await client.workflow.getHandle(formatRun(row.run)).query<FrontierState>('state');
-  } catch (error) {
-    throw unavailable(error);
-  }
 }
 
 function failedStage(row: RunRow, attempts: readonly AttemptRow[], state: FrontierState | undefined): string | undefined {
@@ -238,6 +229,7 @@ async function retryOpen(
   // Stages that merely wait for others are started by the frontier when their time comes.
   const reset = retry.reset.filter((id) => state.stages[id]?.status === 'failed' || state.stages[id]?.status === 'done');
   const request: RetryRequest = {
+    claim: row.claim,
     who: session.config.actor,
     reason: verb.reason,
     stage: target,

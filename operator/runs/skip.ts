@@ -3,13 +3,12 @@ import { listAttempts, recordStanding, type AttemptRow } from '../../activities/
 import { planReader } from '../../activities/ledger/plans';
 import { latestRun, runKey, wakeRun, type RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
-import type { FrontierState } from '../../pipelines/frontier';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
 import type { Plan, PlanStage, RunRef, StageOutput } from '../../pipelines/types';
 import type { OperatorSession } from '../session';
 import { recordAction } from './actions';
-import { sendVerb } from './execution';
+import { queryState, sendVerb } from './execution';
 import { startGeneration } from './generation';
 
 export interface SkipVerb {
@@ -112,7 +111,7 @@ async function skipOpen(
 ): Promise<void> {
   const { database, clock, config } = session;
   const client = await session.temporal();
-  const state = await client.workflow.getHandle(formatRun(row.run)).query<FrontierState>('state');
+  const state = await queryState(client, row);
   const attempt = Math.max(0, ...attempts.filter((one) => one.stage === stage.id).map((one) => one.attempt)) + 1;
   const epoch = state.stages[stage.id]?.epoch ?? 0;
   // The stages below read the ledger as soon as the verb is accepted, so the output has to stand before it is sent.
@@ -128,7 +127,13 @@ async function skipOpen(
     now: clock.now(),
   });
   try {
-    await sendVerb(client, row, 'skip', { who: config.actor, reason: verb.reason, stage: stage.id, expectedEpoch: epoch });
+    await sendVerb(client, row, 'skip', {
+      claim: row.claim,
+      who: config.actor,
+      reason: verb.reason,
+      stage: stage.id,
+      expectedEpoch: epoch,
+    });
   } catch (error) {
     // Without an answer the verb may still be taken, and then its output has to stand; only a refusal takes it back.
     if (!(error instanceof AlmanacError) || error.code !== 'run.stale') throw error;

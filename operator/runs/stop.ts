@@ -38,7 +38,7 @@ export async function stopRun(session: OperatorSession, verb: StopVerb): Promise
       next: `almanac show ${name}`,
     });
   }
-  await sendVerb(await session.temporal(), row, verb.verb, { who: session.config.actor, reason: verb.reason });
+  await sendVerb(await session.temporal(), row, verb.verb, { claim: row.claim, who: session.config.actor, reason: verb.reason });
   await recordAction(database, {
     run: row.run,
     verb: verb.verb,

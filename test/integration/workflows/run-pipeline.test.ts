@@ -10,7 +10,7 @@ const outline: StageOutline[] = [
   { id: 'judge', kind: 'check', needs: ['count'], timeoutSeconds: 30 },
   { id: 'publish', kind: 'publish', needs: ['judge'], timeoutSeconds: 30 },
 ];
-const asked = { who: 'tester', reason: 'test' };
+const asked = { claim: 'claim', who: 'tester', reason: 'test' };
 
 /** Fails until it was mended. */
 function breakable(): { mended: boolean; script: () => Promise<void> } {
@@ -95,6 +95,17 @@ test('of eight racing retries one is accepted and seven are told run.stale', asy
   );
   expect(answers.filter((answer) => answer === 'accepted')).toHaveLength(1);
   expect(answers.filter((answer) => answer === 'run.stale')).toHaveLength(7);
+});
+
+test('a verb meant for another generation is told run.stale', async () => {
+  const judge = breakable();
+  await using run = await scriptedRun(outline, { judge: judge.script });
+  await held(run);
+  const other = { ...asked, claim: 'of the generation before' };
+  expect(
+    await refusal(run.handle.executeUpdate(retryUpdate, { args: [{ ...other, stage: 'judge', expectedEpoch: 1, reset: ['judge'] }] })),
+  ).toBe('run.stale');
+  expect(await refusal(run.handle.executeUpdate(cancelUpdate, { args: [other] }))).toBe('run.stale');
 });
 
 test('a retry under a newer plan goes on with the newer plan', async () => {
