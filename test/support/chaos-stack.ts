@@ -35,10 +35,19 @@ export interface KillReport {
 
 /** An embedded stack whose processes can be killed at chosen moments. */
 export class ChaosStack implements AsyncDisposable {
+  private static readonly running = new Set<ChaosStack>();
+
   private constructor(
     readonly stack: EmbeddedStack,
     private readonly faults: string,
-  ) {}
+  ) {
+    ChaosStack.running.add(this);
+  }
+
+  /** Ends every stack of this process, for who is interrupted. */
+  static async endAll(): Promise<void> {
+    await Promise.all([...ChaosStack.running].map((chaos) => chaos[Symbol.asyncDispose]()));
+  }
 
   static async start(): Promise<ChaosStack> {
     const faults = mkdtempSync(path.join(os.tmpdir(), 'almanac-faults-'));
@@ -91,6 +100,7 @@ export class ChaosStack implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (!ChaosStack.running.delete(this)) return;
     await this.stack[Symbol.asyncDispose]();
     rmSync(this.faults, { recursive: true, force: true });
   }
