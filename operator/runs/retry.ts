@@ -227,7 +227,11 @@ async function retryOpen(
   const target = stage ?? retry.reset[0] ?? 'accept';
   const seen = target === 'accept' ? state.acceptanceEpoch : (state.stages[target]?.epoch ?? 0);
   // Stages that merely wait for others are started by the frontier when their time comes.
-  const reset = retry.reset.filter((id) => state.stages[id]?.status === 'failed' || state.stages[id]?.status === 'done');
+  // Another stage that failed waits for a verb of its own.
+  const reset = retry.reset.filter(
+    (id) =>
+      state.stages[id]?.status === 'done' || (state.stages[id]?.status === 'failed' && (id === target || retry.reasons[id] !== 'not done')),
+  );
   const request: RetryRequest = {
     claim: row.claim,
     who: session.config.actor,

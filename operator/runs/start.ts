@@ -124,13 +124,17 @@ async function attach(session: OperatorSession, row: RunRow, plan: Plan, request
   if (row.state === 'claimed') {
     // The claimer may have died between the claim and the start; starting twice is the same as once.
     const carried = Array.isArray(row.matrix.carried) ? (row.matrix.carried as string[]) : [];
-    await startExecution(await session.temporal(), queueNames(session.config), row, plan, carried, request.patienceSeconds ?? 0);
+    const patience = Number(row.matrix.patienceSeconds ?? request.patienceSeconds ?? 0);
+    await startExecution(await session.temporal(), queueNames(session.config), row, plan, carried, patience);
   }
   if (row.state !== 'held') return { run: row.run, did: 'attached', origin: row.origin };
   const [stage, failure] = Object.entries(row.failure ?? {})[0] ?? ['', undefined];
   if (failure === undefined) return { run: row.run, did: 'attached', origin: row.origin };
   if (failure.class === 'platform') {
-    await retryRun(session, { address: row.run, stage, reason: 'run again after a platform failure', inputs: 'pinned' });
+    for (const [broken, { class: failureClass }] of Object.entries(row.failure ?? {})) {
+      if (failureClass !== 'platform') continue;
+      await retryRun(session, { address: row.run, stage: broken, reason: 'run again after a platform failure', inputs: 'pinned' });
+    }
     return { run: row.run, did: 'retried', origin: row.origin };
   }
   throw new AlmanacError(failure.code, `${formatRun(row.run)} is held at stage ${stage}: ${failure.message}`, {

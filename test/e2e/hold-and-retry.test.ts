@@ -1,4 +1,5 @@
 import type { RetryAnswer } from '../../operator/runs/retry';
+import type { PublicationView } from '../../operator/publications';
 import type { RunView } from '../../operator/runs/inspect';
 import { EmbeddedStack } from '../support/embedded-stack';
 import { ForeignProject, PLAYS } from '../support/foreign-project';
@@ -72,7 +73,7 @@ test('a failing gate holds before anything is accepted, keeps yesterday live and
   expect(why).toContain('gate.failed');
   expect(await stack.ok('check', 'show', 'plays/2026-01-03')).toContain('ann');
   expect(await live()).toEqual(before);
-  expect((await stack.json<{ window: string }[]>('publish', 'list')).map(({ window }) => window)).not.toContain('2026-01-03');
+  expect((await stack.json<PublicationView[]>('publish', 'list')).map(({ run }) => run.window)).not.toContain('2026-01-03');
 });
 
 test('poisoned input is mended in landing: only what follows from it runs again', async () => {
