@@ -16,14 +16,23 @@ it(`${PUBLICATIONS} publications under 8 readers: no read fails, none is empty o
   await using server = await ownPostgres();
   await using database = await server.database();
   await migrate(database.pool);
-  const report = await publishUnderReaders({ databaseUrl: database.url, publications: PUBLICATIONS, readers: 8, queriesPerSecond: 50, pixels: PIXELS, segments: SEGMENTS });
+  const report = await publishUnderReaders({
+    databaseUrl: database.url,
+    publications: PUBLICATIONS,
+    readers: 8,
+    queriesPerSecond: 50,
+    pixels: PIXELS,
+    segments: SEGMENTS,
+  });
   expect(report).toMatchObject({ errors: [], empty: 0, mixed: 0, changed: 0 });
   expect(report.reads).toBeGreaterThan(PUBLICATIONS * 8);
   expect(report.collected).toBeGreaterThan(0);
   expect(report.snapshotReads).toBe(2);
   expect(report.longTransactions).toBe(1);
   const { flip, control } = report.arms;
-  process.stderr.write(`readers: ${report.reads} reads, p99 ${flip?.p99.toFixed(1)} ms publishing, ${control?.p99.toFixed(1)} ms loading only, ratio ${report.p99Ratio.toFixed(2)}\n`);
+  process.stderr.write(
+    `readers: ${report.reads} reads, p99 ${flip?.p99.toFixed(1)} ms publishing, ${control?.p99.toFixed(1)} ms loading only, ratio ${report.p99Ratio.toFixed(2)}\n`,
+  );
 }, 300_000);
 
 /** Rows of one stamp for plain tables in a schema. */
@@ -50,9 +59,17 @@ async function swapUnderReaders(swap: Swap, shows: (report: ReadersReport) => bo
   const client = new pg.Client({ connectionString: database.url });
   await client.connect();
   try {
-    await client.query(`create schema live; alter database ${new URL(database.url).pathname.slice(1)} set search_path = live; set search_path = live`);
+    await client.query(
+      `create schema live; alter database ${new URL(database.url).pathname.slice(1)} set search_path = live; set search_path = live`,
+    );
     await client.query(tables('live', '', 0));
-    const readers = await startReaders({ databaseUrl: database.url, readers: 8, queriesPerSecond: 50, pixels: PIXELS, rowsPerPixel: SEGMENTS });
+    const readers = await startReaders({
+      databaseUrl: database.url,
+      readers: 8,
+      queriesPerSecond: 50,
+      pixels: PIXELS,
+      rowsPerPixel: SEGMENTS,
+    });
     try {
       const deadline = performance.now() + DEADLINE_MS;
       for (let stamp = 1; !shows(readers.report()) && performance.now() < deadline; stamp++) {
@@ -76,7 +93,9 @@ async function swapUnderReaders(swap: Swap, shows: (report: ReadersReport) => bo
 describe('the same readers fail', () => {
   const rename: Swap = async (client, stamp) => {
     await client.query(tables('live', '_new', stamp));
-    await client.query(`begin; ${TABLES.map((table) => `alter table ${table} rename to ${table}_old; alter table ${table}_new rename to ${table}`).join('; ')}; commit`);
+    await client.query(
+      `begin; ${TABLES.map((table) => `alter table ${table} rename to ${table}_old; alter table ${table}_new rename to ${table}`).join('; ')}; commit`,
+    );
     await client.query(`drop table ${TABLES.map((table) => `${table}_old`).join(', ')}`);
   };
 
@@ -94,7 +113,9 @@ describe('the same readers fail', () => {
     const truncate: Swap = async (client, stamp) => {
       await client.query(tables('live', '_next', stamp));
       const fill = TABLES.map((table) => `insert into ${table} select * from ${table}_next`).join('; ');
-      await client.query(`begin; truncate ${TABLES.join(', ')}; ${fill}; drop table ${TABLES.map((table) => `${table}_next`).join(', ')}; commit`);
+      await client.query(
+        `begin; truncate ${TABLES.join(', ')}; ${fill}; drop table ${TABLES.map((table) => `${table}_next`).join(', ')}; commit`,
+      );
     };
     const report = await swapUnderReaders(truncate, ({ empty }) => empty > 0);
     expect(complaints(report)).toContainEqual(expect.stringMatching(/reads were empty/));
@@ -104,7 +125,9 @@ describe('the same readers fail', () => {
     // The tables of the next stamp are made well before, as one would: the swap itself is two renames.
     const swap: Swap = async (client, stamp) => {
       if (stamp === 1) await client.query(`create schema next; ${tables('next', '', 1)}`);
-      await client.query('begin; alter schema live rename to old; alter schema next rename to live; alter schema old rename to next; commit');
+      await client.query(
+        'begin; alter schema live rename to old; alter schema next rename to live; alter schema old rename to next; commit',
+      );
     };
     const report = await swapUnderReaders(swap, ({ mixed }) => mixed > 0);
     expect(complaints(report)).toContainEqual(expect.stringMatching(/reads were mixed/));
