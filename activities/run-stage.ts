@@ -1,4 +1,5 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
+import { transaction, type Queryable } from '../lib/postgres';
 import { AlmanacError, failureInfo } from '../pipelines/failures';
 import type { Plan, PlanStage, StageKind, StageOutput, VersionRef } from '../pipelines/types';
 import { parseWindow } from '../pipelines/window';
@@ -71,8 +72,9 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
   const end = (
     state: 'succeeded' | 'failed' | 'cancelled',
     more: { output?: StageOutput; failure?: ReturnType<typeof failureInfo> } = {},
+    database: Queryable = services.database,
   ): Promise<boolean> =>
-    closeAttempt(services.database, {
+    closeAttempt(database, {
       run: task.run,
       stage: stage.id,
       attempt: opened.attempt,
@@ -85,8 +87,13 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
     const context = stageContext(shell, task, plan, stage, opened, stop.signal, lines);
     const output = await shell.bodies[stage.kind](context);
     await shell.point(`${stage.id}:before-close`);
-    for (const version of output.versions) await recordVersion(services.database, await services.datasets.manifest(version));
-    await end('succeeded', { output });
+    const manifests = await Promise.all(output.versions.map((version) => services.datasets.manifest(version)));
+    if (manifests.length === 0) await end('succeeded', { output });
+    else
+      await transaction(services.database, async (client) => {
+        // What a cancelled or overtaken attempt wrote is not noted: whoever follows notes what stands.
+        if (await end('succeeded', { output }, client)) for (const manifest of manifests) await recordVersion(client, manifest);
+      });
     await shell.point(`${stage.id}:after-close`);
     report(output.adopted === true ? 'adopted' : 'succeeded', { output });
     return receipt(opened.attempt, output, output.adopted === true);
