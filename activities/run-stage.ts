@@ -6,7 +6,7 @@ import { parseWindow } from '../pipelines/window';
 import type { ChildIdentity, SessionLimits } from './compute/engine';
 import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
 import { HEARTBEAT_MS } from './heartbeat';
-import { closeAttempt, openAttempt, recordChild, type OpenedAttempt } from './ledger/attempts';
+import { closeAttempt, openAttempt, recordChild, restoreAttempt, type AttemptOrder, type OpenedAttempt } from './ledger/attempts';
 import { recordVersion } from './storage/catalog';
 import type { StageBody, StageContext, StageServices } from './stage';
 import type { StageReceipt, StageTask } from './tasks';
@@ -51,7 +51,17 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
     throw toApplicationFailure(new AlmanacError('internal', `plan ${plan.hash} has no stage ${task.stage}`, { next: 'almanac validate' }), {
       retry: false,
     });
-  const opened = await open(shell, task, stage, begun);
+  const order: AttemptOrder = {
+    run: task.run,
+    claim: task.claim,
+    stage: stage.id,
+    kind: stage.kind,
+    epoch: task.epoch,
+    stageHash: stage.hash,
+    worker: shell.worker,
+    now: begun,
+  };
+  const opened = await open(services.database, order);
   const report = (outcome: SettledAttempt['outcome'], more: Pick<SettledAttempt, 'output' | 'failureCode'> = {}): void =>
     shell.observer.settled({
       pipeline: task.run.pipeline,
@@ -69,20 +79,23 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
 
   const lines: { at: Date; line: string }[] = [];
   const stop = stopSignal(stage);
-  const end = (
+  const end = async (
     state: 'succeeded' | 'failed' | 'cancelled',
     more: { output?: StageOutput; failure?: ReturnType<typeof failureInfo> } = {},
     database: Queryable = services.database,
-  ): Promise<boolean> =>
-    closeAttempt(database, {
+  ): Promise<boolean> => {
+    const ended = {
       run: task.run,
       stage: stage.id,
       attempt: opened.attempt,
+      startedAt: begun,
       state,
       lines,
       now: services.clock.now(),
       ...more,
-    });
+    };
+    return (await closeAttempt(database, ended)) || restoreAttempt(database, order, ended);
+  };
   try {
     const context = stageContext(shell, task, plan, stage, opened, stop.signal, lines);
     const output = await shell.bodies[stage.kind](context);
@@ -116,25 +129,16 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
   }
 }
 
-async function open(shell: StageShell, task: StageTask, stage: PlanStage, now: Date): Promise<OpenedAttempt> {
+async function open(database: StageServices['database'], order: AttemptOrder): Promise<OpenedAttempt> {
   let opened: OpenedAttempt | undefined;
   try {
-    opened = await openAttempt(shell.services.database, {
-      run: task.run,
-      claim: task.claim,
-      stage: stage.id,
-      kind: stage.kind,
-      epoch: task.epoch,
-      stageHash: stage.hash,
-      worker: shell.worker,
-      now,
-    });
+    opened = await openAttempt(database, order);
   } catch (error) {
     // Nothing is on record yet; the retry policy bounds how long we go on.
     throw toApplicationFailure(toAlmanacError(error), { retry: true });
   }
   if (opened !== undefined) return opened;
-  throw toApplicationFailure(fenced(task.run), { retry: false });
+  throw toApplicationFailure(fenced(order.run), { retry: false });
 }
 
 function stageContext(

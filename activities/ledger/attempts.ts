@@ -69,6 +69,9 @@ interface RawOpened {
 /**
  * Opens an attempt: marks the run running, declares older running attempts of the stage lost, and reads what the body
  * needs. Undefined when the ledger does not know this claim as an open run: the caller is a zombie.
+ *
+ * Does not wait for the disk: a crash of the database may take the row of an attempt that has only begun. Whatever is
+ * committed after it, by anyone, makes it durable; {@link restoreAttempt} writes it anew when it was lost.
  */
 export async function openAttempt(database: Queryable, order: AttemptOrder): Promise<OpenedAttempt | undefined> {
   const { rows } = await database.query<RawOpened>({
@@ -102,7 +105,8 @@ export async function openAttempt(database: Queryable, order: AttemptOrder): Pro
         (select attempt from finished) as finished_attempt, (select output from finished) as finished_output,
         (select count(*)::int from mine where epoch = $8 and failure ->> 'class' = 'resource') as resource_failures,
         (select min(started_at) from mine where epoch = $8) as first_started_at,
-        (select min(ended_at) from mine where epoch = $8 and (state = 'lost' or failure ->> 'class' = 'platform')) as first_failed_at
+        (select min(ended_at) from mine where epoch = $8 and (state = 'lost' or failure ->> 'class' = 'platform')) as first_failed_at,
+        set_config('synchronous_commit', 'off', true)
       from run`,
     values: [...runKey(order.run), order.claim, order.stage, order.kind, order.epoch, order.stageHash, order.worker, order.now],
   });
@@ -128,6 +132,8 @@ export interface AttemptEnd {
   readonly run: RunRef;
   readonly stage: string;
   readonly attempt: number;
+  /** When it was opened: after a crash another attempt may have its number. */
+  readonly startedAt?: Date | undefined;
   readonly state: 'succeeded' | 'failed' | 'cancelled';
   readonly output?: StageOutput | undefined;
   readonly failure?: FailureInfo | undefined;
@@ -142,6 +148,7 @@ export async function closeAttempt(database: Queryable, end: AttemptEnd): Promis
     text: `with closed as (
         update almanac.attempt set state = $7, output = $8, failure = $9, ended_at = $10
         where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6 and state = 'running'
+          and ($13::timestamptz is null or started_at = $13)
         returning 1
       ), late as (
         update almanac.attempt set reported_late = true
@@ -161,9 +168,37 @@ export async function closeAttempt(database: Queryable, end: AttemptEnd): Promis
       end.now,
       end.lines.map(({ at }) => at),
       end.lines.map(({ line }) => line),
+      end.startedAt ?? null,
     ],
   });
   return rows[0]?.closed === true;
+}
+
+/** Writes an ended attempt whose row a crash took. False when its row is there, a newer attempt was opened, or the run is over. */
+export async function restoreAttempt(database: Queryable, order: AttemptOrder, end: AttemptEnd): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `insert into almanac.attempt (pipeline, window_key, branch, generation, stage, attempt, epoch, kind, state, stage_hash, worker, output, failure, started_at, ended_at)
+     select $1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 from almanac.run
+     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is null
+       and not exists (select from almanac.attempt where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $6 and attempt >= $7)
+     on conflict do nothing`,
+    [
+      ...runKey(order.run),
+      order.claim,
+      order.stage,
+      end.attempt,
+      order.epoch,
+      order.kind,
+      end.state,
+      order.stageHash,
+      order.worker,
+      end.output === undefined ? null : JSON.stringify(end.output),
+      end.failure === undefined ? null : JSON.stringify(end.failure),
+      order.now,
+      end.now,
+    ],
+  );
+  return rowCount === 1;
 }
 
 /** Notes which child computes an attempt, so that a cancel can prove it gone. */

@@ -4,6 +4,8 @@ import {
   listAttempts,
   openAttempt,
   recordStanding,
+  restoreAttempt,
+  type AttemptEnd,
   type AttemptOrder,
   type OpenedAttempt,
 } from '../../../activities/ledger/attempts';
@@ -88,6 +90,67 @@ test('an order whose completion was lost is answered from the ledger and not beg
   await closeAttempt(pool, { run, stage: 'load', attempt: 1, state: 'succeeded', output, lines: [], now: at(2) });
   expect((await opened(order(run))).finished).toEqual({ attempt: 1, output });
   expect(await listAttempts(pool, run)).toHaveLength(1);
+});
+
+test('opening does not wait for the disk, and only that statement does not', async () => {
+  const run = await claimed();
+  const client = await pool.connect();
+  try {
+    const within = async (): Promise<unknown> => (await client.query('show synchronous_commit')).rows[0];
+    await client.query('begin');
+    await openAttempt(client, order(run));
+    expect(await within()).toEqual({ synchronous_commit: 'off' });
+    await client.query('commit');
+    expect(await within()).toEqual({ synchronous_commit: 'on' });
+  } finally {
+    client.release();
+  }
+});
+
+describe('an attempt whose row a crash of the database took', () => {
+  const ended = (run: RunRef, attempt = 1): AttemptEnd => ({
+    run,
+    stage: 'load',
+    attempt,
+    startedAt: at(1),
+    state: 'succeeded',
+    output,
+    lines: [],
+    now: at(2),
+  });
+
+  async function crashed(): Promise<RunRef> {
+    const run = await claimed();
+    await opened(order(run));
+    await pool.query('delete from almanac.attempt where window_key = $1', [run.window]);
+    return run;
+  }
+
+  test('is written anew when it ends', async () => {
+    const run = await crashed();
+    expect(await closeAttempt(pool, ended(run))).toBe(false);
+    expect(await restoreAttempt(pool, order(run), ended(run))).toBe(true);
+    expect(await listAttempts(pool, run)).toMatchObject([
+      { stage: 'load', attempt: 1, epoch: 1, state: 'succeeded', output, startedAt: at(1).toISOString(), endedAt: at(2).toISOString() },
+    ]);
+    expect(await restoreAttempt(pool, order(run), ended(run))).toBe(false);
+  });
+
+  test('cannot end the attempt that got its number since', async () => {
+    const run = await crashed();
+    await opened(order(run, { worker: 'host:2', now: at(3) }));
+    expect(await closeAttempt(pool, ended(run))).toBe(false);
+    expect(await restoreAttempt(pool, order(run), ended(run))).toBe(false);
+    expect(await listAttempts(pool, run)).toMatchObject([{ attempt: 1, worker: 'host:2', state: 'running' }]);
+  });
+
+  test('stays away from a run that is over or that another claimed', async () => {
+    const run = await crashed();
+    expect(await restoreAttempt(pool, order(run, { claim: 'other' }), ended(run))).toBe(false);
+    await endRun(pool, run, 'mine', 'cancelled', [], 'execution', at(3));
+    expect(await restoreAttempt(pool, order(run), ended(run))).toBe(false);
+    expect(await listAttempts(pool, run)).toEqual([]);
+  });
 });
 
 test('the next order of the same stage is begun again', async () => {
