@@ -7,7 +7,8 @@ const TEXT = 'x'.repeat(PAYLOAD_LIMIT_BYTES);
 test('what fits goes through unchanged', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
-      expect(payloadConverter.fromPayload(payloadConverter.toPayload(value))).toEqual(value);
+      // JSON knows no negative zero.
+      expect(payloadConverter.fromPayload(payloadConverter.toPayload(value))).toEqual(JSON.parse(JSON.stringify(value)));
     }),
   );
 });
