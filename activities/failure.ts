@@ -5,7 +5,7 @@ import type { RunRef } from '../pipelines/types';
 /** Postgres SQLSTATE classes of a server that went away or is not there yet; see its appendix A. */
 const UNAVAILABLE_STATES = /^(08|57P0[1-5]|53300)/;
 const UNAVAILABLE_ERRNOS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
-const FULL_ERRNOS = new Set(['ENOSPC', 'EDQUOT']);
+const FULL_ERRNOS = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** The one place where anything thrown becomes a failure with a code. */
 export function toAlmanacError(error: unknown): AlmanacError {

@@ -3,7 +3,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import { ChildEnded, StatementFailed, type ChildEnd } from './child';
 import type { SessionLimits, StatementLabel } from './engine';
 
-const DISK_FULL = /no space left on device|max_temp_directory_size|disk quota exceeded|could not write all bytes/i;
+const DISK_FULL = /no space left on device|max_temp_directory_size|disk quota exceeded|file too large|could not write all bytes/i;
 const OUT_OF_MEMORY = /^Out of Memory Error|failed to allocate|could not allocate|bad_alloc|heap out of memory/i;
 /** The instance or the machine failed, not the statement: a fresh child may succeed. */
 const BROKEN = /^(FATAL|INTERNAL) Error|input\/output error|stale file handle|too many open files/i;

@@ -41,6 +41,7 @@ test.each([
   [Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' }), 'service.unavailable'],
   [new Error('Connection terminated unexpectedly'), 'service.unavailable'],
   [Object.assign(new Error('write'), { code: 'ENOSPC' }), 'store.full'],
+  [Object.assign(new Error('write'), { code: 'EFBIG' }), 'store.full'],
   [new Error('boom'), 'internal'],
 ])('%s becomes a failure with a code', (error, code) => {
   expect(toAlmanacError(error)).toMatchObject({ code, cause: error });

@@ -22,6 +22,7 @@ test.each([
     "Out of Memory Error: failed to offload data block of size 256.0 KiB. This limit was set by the 'max_temp_directory_size' setting.",
   ],
   ['engine.disk', 'IO Error: Could not write file "/x": No space left on device'],
+  ['engine.disk', 'IO Error: Could not write file "/x": File too large'],
   ['engine.disk', "ENOSPC: no space left on device, mkdir '/x'"],
   ['engine.lost', 'INTERNAL Error: Attempted to access index 3 within vector of size 3'],
   ['engine.lost', 'FATAL Error: database has been invalidated because of a previous fatal error'],
