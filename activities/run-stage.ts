@@ -5,10 +5,10 @@ import type { Plan, PlanStage, StageKind, StageOutput, VersionRef } from '../pip
 import { parseWindow } from '../pipelines/window';
 import type { ChildIdentity, SessionLimits } from './compute/engine';
 import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
-import { HEARTBEAT_MS } from './heartbeat';
 import { closeAttempt, openAttempt, recordChild, restoreAttempt, type AttemptOrder, type OpenedAttempt } from './ledger/attempts';
 import { recordVersion } from './storage/catalog';
 import type { StageBody, StageContext, StageServices } from './stage';
+import { leasedUntimed, stopSignal, type StopSignal } from './stop-signal';
 import type { StageReceipt, StageTask } from './tasks';
 
 /** Told about every settled attempt; the workers' metrics listen. */
@@ -78,7 +78,7 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
   }
 
   const lines: { at: Date; line: string }[] = [];
-  const stop = stopSignal(stage);
+  const stop = stopSignal(stage.timeoutSeconds);
   const end = async (
     state: 'succeeded' | 'failed' | 'cancelled',
     more: { output?: StageOutput; failure?: ReturnType<typeof failureInfo> } = {},
@@ -97,7 +97,7 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
     return (await closeAttempt(database, ended)) || restoreAttempt(database, order, ended);
   };
   try {
-    const context = stageContext(shell, task, plan, stage, opened, stop.signal, lines);
+    const context = stageContext(shell, task, plan, stage, opened, stop, lines);
     const output = await shell.bodies[stage.kind](context);
     await shell.point(`${stage.id}:before-close`);
     const manifests = await Promise.all(output.versions.map((version) => services.datasets.manifest(version)));
@@ -147,7 +147,7 @@ function stageContext(
   plan: Plan,
   stage: PlanStage,
   opened: OpenedAttempt,
-  signal: AbortSignal,
+  stop: StopSignal,
   lines: { at: Date; line: string }[],
 ): StageContext {
   const { services } = shell;
@@ -158,6 +158,7 @@ function stageContext(
     opened.resourceFailures === 0 ? shell.limits : { memoryBytes: Math.floor(shell.limits.memoryBytes * SMALLER_SHARE), threads: 1 };
   return {
     ...services,
+    engine: leasedUntimed(services.engine, stop),
     run: task.run,
     plan,
     stage,
@@ -167,7 +168,7 @@ function stageContext(
     outputs: opened.outputs,
     bootstrap: opened.bootstrap,
     limits,
-    signal,
+    signal: stop.signal,
     computing(child: ChildIdentity) {
       Context.current().heartbeat({ attempt: opened.attempt, child });
       recordChild(services.database, task.run, stage.id, opened.attempt, child).catch((error: unknown) => {
@@ -178,41 +179,6 @@ function stageContext(
       lines.push({ at: services.clock.now(), line });
     },
     point: (name) => shell.point(`${stage.id}:${name}`),
-  };
-}
-
-interface StopSignal {
-  readonly signal: AbortSignal;
-  /** Why the signal fired; undefined while it has not. */
-  reason(): 'cancelled' | 'timeout' | 'lost' | undefined;
-  release(): void;
-}
-
-/** Joins the operator's cancel, the stage's timeout and the loss of the order into one signal; heartbeats meanwhile. */
-function stopSignal(stage: PlanStage): StopSignal {
-  const activity = Context.current();
-  const controller = new AbortController();
-  let reason: 'cancelled' | 'timeout' | 'lost' | undefined;
-  const stop = (why: NonNullable<typeof reason>): void => {
-    reason ??= why;
-    controller.abort();
-  };
-  const cancelled = (): void => {
-    const cause: unknown = activity.cancellationSignal.reason;
-    stop(cause instanceof CancelledFailure && cause.message !== 'CANCELLED' ? 'lost' : 'cancelled');
-  };
-  if (activity.cancellationSignal.aborted) cancelled();
-  activity.cancellationSignal.addEventListener('abort', cancelled);
-  const timeout = setTimeout(() => stop('timeout'), stage.timeoutSeconds * 1000);
-  const beat = setInterval(() => activity.heartbeat(), HEARTBEAT_MS);
-  return {
-    signal: controller.signal,
-    reason: () => reason,
-    release() {
-      clearTimeout(timeout);
-      clearInterval(beat);
-      activity.cancellationSignal.removeEventListener('abort', cancelled);
-    },
   };
 }
 

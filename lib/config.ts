@@ -18,7 +18,7 @@ export interface TemporalConfig {
 }
 
 export interface WorkerConfig {
-  /** Stages a compute worker runs at a time. */
+  /** Stages a compute worker computes at a time: its DuckDB children. */
   readonly places: number;
   /** Memory limit of one DuckDB session in bytes. */
   readonly memoryBytes: number;

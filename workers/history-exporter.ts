@@ -1,10 +1,11 @@
 import { gzipSync } from 'node:zlib';
 import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils';
 import type pg from 'pg';
 import { runKey } from '../activities/ledger/runs';
 import type { ObjectStore } from '../activities/storage/object-store';
+import { systemClock } from '../lib/clock';
 import type { Logger } from '../lib/log';
 import { formatRun } from '../pipelines/run-id';
 import type { RunRef } from '../pipelines/types';
@@ -12,6 +13,8 @@ import { periodically } from './periodic';
 
 const EVERY_MS = 1000;
 const BATCH = 50;
+/** The server closes an execution a moment after the ledger: by then one look suffices. */
+const AFTER_MS = 2000;
 /** What `history_path` says when the server had forgotten the execution. */
 const FORGOTTEN = 'forgotten';
 
@@ -43,8 +46,8 @@ export async function exportHistories(
 async function exportBatch(client: Client, database: pg.Pool, store: ObjectStore): Promise<number> {
   const { rows } = await database.query<Unexported>(
     `select pipeline, window_key, branch, generation, temporal_run_id from almanac.run
-     where ended_at is not null and history_path is null and temporal_run_id is not null order by ended_at limit $1`,
-    [BATCH],
+     where ended_at < $2 and history_path is null and temporal_run_id is not null order by ended_at limit $1`,
+    [BATCH, new Date(systemClock.now().getTime() - AFTER_MS)],
   );
   let settled = 0;
   for (const row of rows) {
@@ -64,9 +67,8 @@ async function exportBatch(client: Client, database: pg.Pool, store: ObjectStore
 async function exportOne(client: Client, store: ObjectStore, run: RunRef, runId: string): Promise<string | undefined> {
   const handle = client.workflow.getHandle(formatRun(run), runId);
   try {
-    const description = await handle.describe();
-    if (description.status.name === 'RUNNING') return undefined;
     const history = await handle.fetchHistory();
+    if (!isWhole(history)) return undefined;
     const path = `histories/${run.pipeline}/${run.branch}/${run.window}/${String(run.generation).padStart(6, '0')}.json.gz`;
     await store.putIfAbsent(path, gzipSync(historyToJSON(history)));
     return path;
@@ -74,4 +76,16 @@ async function exportOne(client: Client, store: ObjectStore, run: RunRef, runId:
     if (error instanceof WorkflowNotFoundError) return FORGOTTEN;
     throw error;
   }
+}
+
+/** Whether its last event closes the execution; the ledger is told of the end a moment before the server is. */
+export function isWhole(history: History): boolean {
+  const last = history.events?.at(-1);
+  return (
+    last?.workflowExecutionCompletedEventAttributes != null ||
+    last?.workflowExecutionFailedEventAttributes != null ||
+    last?.workflowExecutionCanceledEventAttributes != null ||
+    last?.workflowExecutionTerminatedEventAttributes != null ||
+    last?.workflowExecutionTimedOutEventAttributes != null
+  );
 }

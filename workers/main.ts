@@ -16,6 +16,7 @@ import { StageMetrics } from './metrics';
 import { serveMetrics } from './metrics-server';
 import { temporalLogger } from './temporal-logger';
 import { createComputeWorker, createControlWorker } from './worker';
+import { stageSlots } from './worker-options';
 
 export type Role = 'control' | 'compute';
 
@@ -25,21 +26,32 @@ export interface WorkerAddresses {
 }
 
 /** Runs one worker process until `signal` aborts, then drains it: running stages are told to stop and retried elsewhere. */
-export async function runWorker(role: Role, config: Config, addresses: WorkerAddresses, signal: AbortSignal, ready: (metricsAddress: string | undefined) => void): Promise<void> {
+export async function runWorker(
+  role: Role,
+  config: Config,
+  addresses: WorkerAddresses,
+  signal: AbortSignal,
+  ready: (metricsAddress: string | undefined) => void,
+): Promise<void> {
   const log = createLogger(config, { role });
   const metrics = new StageMetrics();
   Runtime.install({
     logger: temporalLogger(log),
     shutdownSignals: [],
-    ...(config.sdkMetrics === undefined ? {} : { telemetryOptions: { metrics: { prometheus: { bindAddress: `${config.sdkMetrics.host}:${config.sdkMetrics.port}` } } } }),
+    ...(config.sdkMetrics === undefined
+      ? {}
+      : { telemetryOptions: { metrics: { prometheus: { bindAddress: `${config.sdkMetrics.host}:${config.sdkMetrics.port}` } } } }),
   });
   await mkdir(config.data, { recursive: true });
   const connection: NativeConnection = await connectWorker(config, addresses.temporalAddress);
-  const database = connect(addresses.databaseUrl, { application_name: `almanac ${role}`, max: config.worker.places + 8 });
+  const database = connect(addresses.databaseUrl, { application_name: `almanac ${role}`, max: stageSlots(config) + 8 });
   const stopBackground = new AbortController();
   try {
     await migrate(database);
-    await using server = config.metrics === undefined ? undefined : await serveMetrics(metrics.registry, config.metrics.host, config.metrics.port, sdkMetricsUrl(config));
+    await using server =
+      config.metrics === undefined
+        ? undefined
+        : await serveMetrics(metrics.registry, config.metrics.host, config.metrics.port, sdkMetricsUrl(config));
     let background: Promise<void> = Promise.resolve();
     let close = (): Promise<void> => Promise.resolve();
     const resources = { config, connection, database };

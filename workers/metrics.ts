@@ -16,15 +16,32 @@ export class StageMetrics implements StageObserver {
     registers: [this.registry],
   });
   private readonly attempts = this.counter('almanac_stage_attempts_total', 'Attempts settled', ['pipeline', 'stage', 'kind', 'outcome']);
-  private readonly failures = this.counter('almanac_stage_failures_total', 'Failed attempts by failure code', ['pipeline', 'stage', 'code']);
+  private readonly failures = this.counter('almanac_stage_failures_total', 'Failed attempts by failure code', [
+    'pipeline',
+    'stage',
+    'code',
+  ]);
   private readonly rows = this.counter('almanac_stage_rows_total', 'Rows read and written by stages', ['pipeline', 'stage', 'direction']);
-  private readonly bytes = this.counter('almanac_stage_bytes_total', 'Bytes read and written by stages', ['pipeline', 'stage', 'direction']);
+  private readonly bytes = this.counter('almanac_stage_bytes_total', 'Bytes read and written by stages', [
+    'pipeline',
+    'stage',
+    'direction',
+  ]);
   private readonly cpu = this.counter('almanac_stage_cpu_seconds_total', 'CPU seconds of compute children', ['pipeline', 'stage']);
-  private readonly memory = this.gauge('almanac_stage_peak_memory_bytes', 'Peak resident memory of the last attempt', ['pipeline', 'stage']);
-  private readonly quarantined = this.counter('almanac_quarantined_rows_total', 'Rows put into quarantine', ['pipeline', 'stage', 'reason']);
+  private readonly memory = this.gauge('almanac_stage_peak_memory_bytes', 'Peak resident memory of the last attempt', [
+    'pipeline',
+    'stage',
+  ]);
+  private readonly quarantined = this.counter('almanac_quarantined_rows_total', 'Rows put into quarantine', [
+    'pipeline',
+    'stage',
+    'reason',
+  ]);
   private readonly verdicts = this.counter('almanac_gate_verdicts_total', 'Verdicts of check stages', ['pipeline', 'stage', 'status']);
   private readonly publication = this.gauge('almanac_publication', 'Id of the publication that last went live', ['pipeline']);
-  private readonly published = this.gauge('almanac_published_timestamp_seconds', 'When a publication last went live, unix seconds', ['pipeline']);
+  private readonly published = this.gauge('almanac_published_timestamp_seconds', 'When a publication last went live, unix seconds', [
+    'pipeline',
+  ]);
   private readonly flip = new Histogram({
     name: 'almanac_flip_seconds',
     help: 'Seconds of the transaction that moves the pointer',

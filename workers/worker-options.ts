@@ -11,6 +11,12 @@ const HEARTBEAT_THROTTLE = '500 ms';
 /** How long a task of a run waits for the worker that has the run in memory before any other may take it: what a killed worker costs. */
 const STICKY_WAIT = '2 seconds';
 
+/**
+ * Stages taken for each place. Only as many as there are places compute at a time (the engine's children); those beyond wait for other
+ * disks, for Postgres, or for a child to be free, which costs next to nothing.
+ */
+const STAGES_PER_PLACE = 4;
+
 type Options = Omit<WorkerOptions, 'taskQueue'>;
 
 function common(config: Pick<Config, 'temporal'>, connection: NativeConnection): Options {
@@ -31,5 +37,10 @@ export function controlOptions(config: Pick<Config, 'temporal'>, connection: Nat
 
 /** For stages. */
 export function stageOptions(config: Pick<Config, 'temporal' | 'worker'>, connection: NativeConnection): Options {
-  return { ...common(config, connection), maxConcurrentActivityTaskExecutions: config.worker.places, shutdownGraceTime: '2 seconds' };
+  return { ...common(config, connection), maxConcurrentActivityTaskExecutions: stageSlots(config), shutdownGraceTime: '2 seconds' };
+}
+
+/** How many stages a compute worker has begun and not ended, at most. */
+export function stageSlots(config: Pick<Config, 'worker'>): number {
+  return config.worker.places * STAGES_PER_PLACE;
 }

@@ -38,8 +38,11 @@ import {
 
 /** Platform failures are retried for this long, not N times. */
 const PLATFORM_RETRY_SECONDS = 1800;
-/** Room for a stage to report its own timeout before the server does it less precisely. */
-const TIMEOUT_GRACE_SECONDS = 60;
+/**
+ * Room for a stage to report its own timeout before the server does it less precisely; the worker's clock stands still while
+ * the stage waits for a child.
+ */
+const TIMEOUT_GRACE_SECONDS = 600;
 
 const control = proxyActivities<ControlActivities>({
   startToCloseTimeout: '30 seconds',

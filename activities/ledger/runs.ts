@@ -105,15 +105,28 @@ export interface RunClaim {
   readonly verb: string;
   readonly who: string;
   readonly reason?: string | undefined;
+  /** What the action that goes with the claim says. Default: the caller records its action itself. */
+  readonly detail?: Readonly<Record<string, unknown>> | undefined;
   readonly now: Date;
 }
 
-/** Claims a generation; false when somebody else has it. The one point where racing starters are told apart. */
+/**
+ * Claims a generation; false when somebody else has it. The one point where racing starters are told apart. With a `detail` the
+ * operator's action is on record with the claim or not at all.
+ */
 export async function claimRun(database: Queryable, claim: RunClaim): Promise<boolean> {
-  const result = await database.query(
-    `insert into almanac.run (pipeline, window_key, branch, generation, state, claim, plan_hash, pins, bootstrap, origin, matrix, verb, who, reason, claimed_at, changed_at)
-     values ($1, $2, $3, $4, 'claimed', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) on conflict do nothing`,
-    [
+  const { rows } = await database.query<{ claimed: boolean }>({
+    name: 'claim-run',
+    text: `with claimed as (
+        insert into almanac.run (pipeline, window_key, branch, generation, state, claim, plan_hash, pins, bootstrap, origin, matrix, verb, who, reason, claimed_at, changed_at)
+        values ($1, $2, $3, $4, 'claimed', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) on conflict do nothing
+        returning 1
+      ), acted as (
+        insert into almanac.action (pipeline, window_key, branch, generation, at, who, verb, reason, detail)
+        select $1, $2, $3, $4, $14, $12, $11, $13, $15 from claimed where $15::jsonb is not null
+      )
+      select exists (select from claimed) as claimed`,
+    values: [
       ...runKey(claim.run),
       claim.claim,
       claim.planHash,
@@ -125,9 +138,10 @@ export async function claimRun(database: Queryable, claim: RunClaim): Promise<bo
       claim.who,
       claim.reason ?? null,
       claim.now,
+      claim.detail === undefined ? null : JSON.stringify(claim.detail),
     ],
-  );
-  return result.rowCount === 1;
+  });
+  return rows[0]?.claimed === true;
 }
 
 export async function latestRun(database: Queryable, pipeline: string, window: string, branch: string): Promise<RunRow | undefined> {
@@ -194,11 +208,12 @@ export async function endRun(
   temporalRunId: string,
   now: Date,
 ): Promise<void> {
-  await database.query(
-    `update almanac.run set state = $6, proof = $7, changed_at = $8, ended_at = $8, temporal_run_id = $9, failure = case when $6 = 'succeeded' then null else failure end
+  await database.query({
+    name: 'end-run',
+    text: `update almanac.run set state = $6, proof = $7, changed_at = $8, ended_at = $8, temporal_run_id = $9, failure = case when $6 = 'succeeded' then null else failure end
      where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is null`,
-    [...runKey(run), claim, outcome, proof === undefined ? null : JSON.stringify(proof), now, temporalRunId],
-  );
+    values: [...runKey(run), claim, outcome, proof === undefined ? null : JSON.stringify(proof), now, temporalRunId],
+  });
 }
 
 /** After an accepted verb: the hold that was seen is over. A hold recorded since stays. */

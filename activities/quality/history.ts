@@ -77,6 +77,7 @@ export async function readBaseline(database: Queryable, run: RunRef, { dataset, 
  * the runner, with the acceptance; doing it again changes nothing.
  */
 export async function markAccepted(database: Queryable, run: RunRef, versions: readonly VersionRef[]): Promise<void> {
+  if (versions.length === 0) return;
   await database.query(
     `update almanac.check_metric m set accepted = (m.version = v.version)
      from unnest($4::text[], $5::text[]) as v (dataset, version)

@@ -49,19 +49,26 @@ export async function recordVersion(database: Queryable, manifest: Manifest): Pr
 }
 
 /** Notes what is current in a window; an older set than the one noted changes nothing. */
-export async function recordAccepted(database: pg.Pool, set: AcceptedSet): Promise<void> {
-  await transaction(database, (client) => noteAccepted(client, set));
-}
-
-async function noteAccepted(client: Queryable, set: AcceptedSet): Promise<void> {
+export async function recordAccepted(database: Queryable, set: AcceptedSet): Promise<void> {
   if (set.nothing) return;
-  const { rowCount } = await client.query(
-    `insert into almanac.accepted_set as noted (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-     on conflict (pipeline, branch, window_key) do update set sequence = excluded.sequence, since = excluded.since, generation = excluded.generation,
-       gates = excluded.gates, bootstrap = excluded.bootstrap, origin = excluded.origin, tainted = excluded.tainted, accepted_at = excluded.accepted_at
-     where noted.sequence < excluded.sequence`,
-    [
+  // One statement, so that a set is noted wholly and costs one round trip. Counting what is gone makes the delete come first.
+  await database.query({
+    name: 'record-accepted',
+    text: `with noted as (
+        insert into almanac.accepted_set as noted (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        on conflict (pipeline, branch, window_key) do update set sequence = excluded.sequence, since = excluded.since, generation = excluded.generation,
+          gates = excluded.gates, bootstrap = excluded.bootstrap, origin = excluded.origin, tainted = excluded.tainted, accepted_at = excluded.accepted_at
+        where noted.sequence < excluded.sequence
+        returning 1
+      ), gone as (
+        delete from almanac.accepted_version where pipeline = $1 and branch = $2 and window_key = $3 and exists (select from noted) returning 1
+      )
+      insert into almanac.accepted_version
+      select $1, $2, $3, dataset, version_window, version
+      from (select count(*) from gone) as g cross join unnest($12::text[], $13::text[], $14::text[]) as made_current (dataset, version_window, version)
+      where exists (select from noted)`,
+    values: [
       set.pipeline,
       set.branch,
       set.window,
@@ -73,15 +80,11 @@ async function noteAccepted(client: Queryable, set: AcceptedSet): Promise<void> 
       set.origin === true,
       set.tainted === true,
       set.at,
+      set.versions.map((ref) => ref.dataset),
+      set.versions.map((ref) => ref.window),
+      set.versions.map((ref) => ref.version),
     ],
-  );
-  if (rowCount === 0) return;
-  await client.query('delete from almanac.accepted_version where pipeline = $1 and branch = $2 and window_key = $3', [set.pipeline, set.branch, set.window]);
-  await client.query(
-    `insert into almanac.accepted_version select $1, $2, $3, dataset, version_window, version
-     from unnest($4::text[], $5::text[], $6::text[]) as made_current (dataset, version_window, version)`,
-    [set.pipeline, set.branch, set.window, set.versions.map((ref) => ref.dataset), set.versions.map((ref) => ref.window), set.versions.map((ref) => ref.version)],
-  );
+  });
 }
 
 /** Rebuilds the catalog from the store alone, in one transaction; readers see the old one until it ends. */
@@ -112,7 +115,7 @@ export async function reindex(store: ObjectStore, database: pg.Pool): Promise<{ 
     for (const { pipeline, branch, window, sequence } of newest.values()) {
       const set = await readJson<AcceptedSet>(store, acceptedPath(pipeline, branch, window, sequence));
       if (!set || set.nothing) continue;
-      await noteAccepted(client, set);
+      await recordAccepted(client, set);
       windows += 1;
     }
     return { versions, windows };
@@ -120,7 +123,10 @@ export async function reindex(store: ObjectStore, database: pg.Pool): Promise<{ 
 }
 
 /** Removes versions that were collected; their inputs, sources and quarantine go with them. */
-export async function forgetVersions(database: pg.Pool, versions: readonly Pick<Manifest, 'dataset' | 'window' | 'version'>[]): Promise<void> {
+export async function forgetVersions(
+  database: pg.Pool,
+  versions: readonly Pick<Manifest, 'dataset' | 'window' | 'version'>[],
+): Promise<void> {
   const names = [versions.map(({ dataset }) => dataset), versions.map(({ window }) => window), versions.map(({ version }) => version)];
   for (const table of ['version_input', 'dataset_version']) {
     await database.query(

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { claimRun, latestRun, readRun, storePlan, storeTexts, type RunRow } from '../../activities/ledger/runs';
 import { planReader } from '../../activities/ledger/plans';
-import { transaction } from '../../lib/postgres';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
@@ -9,7 +8,6 @@ import type { ParamValue, Plan, RunRef } from '../../pipelines/types';
 import { isOver, parseWindow } from '../../pipelines/window';
 import { queueNames } from '../../lib/queues';
 import type { OperatorSession } from '../session';
-import { recordAction } from './actions';
 import { startOfChain } from './chain';
 import { startExecution } from './execution';
 import { retryRun } from './retry';
@@ -59,32 +57,21 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   const { pins, origin } = await startOfChain(session.datasets, plan, MAIN_BRANCH, window.key, request.bootstrap === true);
   const claim = randomUUID();
   const verb = latest === undefined ? 'run' : 'run --again';
-  const won = await transaction(database, async (client) => {
-    await storeTexts(client, pipeline.texts);
-    await storePlan(client, plan);
-    const claimed = await claimRun(client, {
-      run,
-      claim,
-      planHash: plan.hash,
-      pins,
-      bootstrap: request.bootstrap === true,
-      origin,
-      matrix: { code: 'latest', inputs: 'latest', params: request.params ?? {}, patienceSeconds: request.patienceSeconds ?? 0 },
-      verb,
-      who: config.actor,
-      reason: request.reason,
-      now: clock.now(),
-    });
-    if (claimed)
-      await recordAction(client, {
-        run,
-        verb,
-        who: config.actor,
-        reason: request.reason,
-        detail: { planHash: plan.hash, origin },
-        now: clock.now(),
-      });
-    return claimed;
+  await storeTexts(database, pipeline.texts);
+  await storePlan(database, plan);
+  const won = await claimRun(database, {
+    run,
+    claim,
+    planHash: plan.hash,
+    pins,
+    bootstrap: request.bootstrap === true,
+    origin,
+    matrix: { code: 'latest', inputs: 'latest', params: request.params ?? {}, patienceSeconds: request.patienceSeconds ?? 0 },
+    verb,
+    who: config.actor,
+    reason: request.reason,
+    detail: { planHash: plan.hash, origin },
+    now: clock.now(),
   });
   if (!won) {
     const other = await readRun(database, run);

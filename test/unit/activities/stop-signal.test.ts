@@ -1,0 +1,86 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import type { Engine, EngineSession } from '../../../activities/compute/engine';
+import { leasedUntimed, stopSignal, type StopSignal } from '../../../activities/stop-signal';
+
+/** Runs `body` inside an activity with a stop signal of its own. */
+async function stopping<T>(timeoutSeconds: number, body: (stop: StopSignal, cancel: () => void) => Promise<T>): Promise<T> {
+  const environment = new MockActivityEnvironment();
+  return environment.run(async () => {
+    const stop = stopSignal(timeoutSeconds);
+    try {
+      return await body(stop, () => environment.cancel());
+    } finally {
+      stop.release();
+    }
+  });
+}
+
+function fired(stop: StopSignal): Promise<void> {
+  return new Promise((resolve) => stop.signal.addEventListener('abort', () => resolve()));
+}
+
+/** Milliseconds until `work` settles. */
+async function lasted(work: Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await work;
+  return performance.now() - begun;
+}
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const SESSION = {} as EngineSession;
+
+test('a stage is stopped by its timeout', async () => {
+  await stopping(0.05, async (stop) => {
+    await fired(stop);
+    expect(stop.reason()).toBe('timeout');
+  });
+});
+
+test('a cancel stops it and is told apart from the timeout', async () => {
+  await stopping(30, async (stop, cancel) => {
+    setTimeout(cancel, 10);
+    await fired(stop);
+    expect(stop.reason()).toBe('cancelled');
+  });
+});
+
+test('a paused clock does not run, and goes on with what was left', async () => {
+  await stopping(0.1, async (stop) => {
+    stop.pause();
+    await wait(200);
+    expect(stop.reason()).toBeUndefined();
+    stop.resume();
+    stop.resume();
+    expect(await lasted(fired(stop))).toBeLessThan(190);
+  });
+});
+
+test('the wait for a child is not counted; what is done with it is', async () => {
+  const busy: Engine = {
+    async session(_limits, _signal, body) {
+      await wait(200);
+      return body(SESSION);
+    },
+    close: () => Promise.resolve(),
+  };
+  await stopping(0.1, async (stop) => {
+    const engine = leasedUntimed(busy, stop);
+    await engine.session({ memoryBytes: 1, threads: 1 }, stop.signal, async (session) => {
+      expect(session).toBe(SESSION);
+      expect(stop.reason()).toBeUndefined();
+      await fired(stop);
+      expect(stop.reason()).toBe('timeout');
+    });
+  });
+});
+
+test('a wait that fails sets the clock going again', async () => {
+  const closed: Engine = { session: () => Promise.reject(new Error('the engine is closed')), close: () => Promise.resolve() };
+  await stopping(0.05, async (stop) => {
+    await expect(
+      leasedUntimed(closed, stop).session({ memoryBytes: 1, threads: 1 }, stop.signal, () => Promise.resolve()),
+    ).rejects.toThrow();
+    await fired(stop);
+    expect(stop.reason()).toBe('timeout');
+  });
+});
