@@ -8,6 +8,7 @@ import {
   condition,
   isCancellation,
   log,
+  patched,
   proxyActivities,
   proxyLocalActivities,
   setHandler,
@@ -203,8 +204,7 @@ class Runner {
       this.dispatch({ type: 'stage-done', stage, epoch });
     } catch (error) {
       const failure = toFailureInfo(error, stage);
-      // The ledger knows another claim than ours: this execution has no business here and leaves nothing behind.
-      if (failure.code === 'run.fenced') this.dispatch({ type: 'abandon' });
+      if (failure.code === 'run.fenced') this.abandonFenced();
       this.dispatch({ type: 'stage-failed', stage, epoch, failure });
     }
   }
@@ -220,8 +220,16 @@ class Runner {
       );
       this.dispatch({ type: 'accepted', epoch });
     } catch (error) {
-      this.dispatch({ type: 'accept-failed', epoch, failure: toFailureInfo(error, 'accept') });
+      const failure = toFailureInfo(error, 'accept');
+      // Builds before held such a run; one that is held so stays as it is.
+      if (failure.code === 'run.fenced' && patched('fenced-acceptance-abandons')) this.abandonFenced();
+      this.dispatch({ type: 'accept-failed', epoch, failure });
     }
+  }
+
+  /** The ledger or the store knows another claim or generation than ours: this execution has no business here and leaves nothing behind. */
+  private abandonFenced(): void {
+    this.dispatch({ type: 'abandon' });
   }
 
   private async recordHold(): Promise<void> {

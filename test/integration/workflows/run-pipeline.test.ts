@@ -1,4 +1,5 @@
 import type { WorkflowUpdateFailedError } from '@temporalio/client';
+import { fenced, toApplicationFailure } from '../../../activities/failure';
 import type { StageOutline } from '../../../pipelines/types';
 import { abandonUpdate, cancelUpdate, retryUpdate, skipUpdate, stateQuery } from '../../../workflows/messages';
 import { dataFailure, scriptedRun, untilCancelled, type ScriptedRun } from '../../support/scripted-run';
@@ -21,6 +22,11 @@ function breakable(): { mended: boolean; script: () => Promise<void> } {
     },
   };
   return state;
+}
+
+/** The ledger or the store knows another generation, or none. */
+async function fencedOrder(): Promise<void> {
+  throw toApplicationFailure(fenced({ pipeline: 'p', window: '2026-01-01', branch: 'main', generation: 1 }), { retry: false });
 }
 
 async function held(run: ScriptedRun): Promise<void> {
@@ -70,6 +76,16 @@ test('an acceptance that was refused holds the run at once', async () => {
   await using run = await scriptedRun(outline, { accept: async () => Promise.reject(dataFailure('fenced')) });
   await held(run);
   expect(run.orders).toEqual(['load#1', 'count#1', 'judge#1', 'accept']);
+});
+
+test.each([
+  ['an acceptance', { accept: fencedOrder }],
+  ['a stage', { judge: fencedOrder }],
+] as const)('%s that is fenced abandons the run: its execution has no business here', async (_what, scripts) => {
+  await using run = await scriptedRun(outline, scripts);
+  await until('the run is closed', async () => run.closes.length > 0);
+  expect(await run.handle.result()).toEqual({ outcome: 'abandoned' });
+  expect(run.holds).toEqual([]);
 });
 
 test('a failed stage holds the run with its failure; a retry finishes it without running the others again', async () => {
