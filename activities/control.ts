@@ -55,13 +55,13 @@ async function closeRun({ database, datasets, clock }: ControlServices, { run, c
   await endPublishers(database, run);
   await endRun(database, run, claim, outcome, proof, runId, clock.now());
   await database.query(
-    `update almanac.attempt set state = 'lost', ended_at = $5
-     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and state = 'running'`,
+    `update almanac.attempt set state = case state when 'waiting' then 'cancelled' else 'lost' end, ended_at = $5
+     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and state in ('running', 'waiting')`,
     [...runKey(run), clock.now()],
   );
 }
 
-/** An attempt that still counts as running did not report: look at its child, and end it when it is on this host. */
+/** An attempt that still counts as running did not report: look at its child, and end it when it is on this host. A waiting one reported its last poll. */
 async function proveEnded(attempt: AttemptRow): Promise<AttemptProof> {
   const base = { stage: attempt.stage, attempt: attempt.attempt };
   if ((attempt.state !== 'running' && attempt.state !== 'lost') || attempt.reportedLate) return { ...base, ended: 'reported' };

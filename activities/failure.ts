@@ -1,5 +1,5 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import { AlmanacError, FAILURE_CLASSES, failureInfo, type FailureInfo } from '../pipelines/failures';
+import { AlmanacError, FAILURE_CLASSES, failureInfo, waits, type FailureInfo } from '../pipelines/failures';
 import type { RunRef } from '../pipelines/types';
 
 /** Postgres SQLSTATE classes of a server that went away or is not there yet; see its appendix A. */
@@ -33,6 +33,8 @@ export interface RetryDecision {
   readonly retry: boolean;
   /** Milliseconds to the next try; undefined leaves it to the retry policy. */
   readonly delayMs?: number;
+  /** Set when the stage waits rather than fails: until then its patience lasts. */
+  readonly waitsUntil?: Date;
 }
 
 export interface TryHistory {
@@ -46,13 +48,16 @@ export interface TryHistory {
 
 /** Platform failures are retried for this long. */
 const PLATFORM_RETRY_MS = 30 * 60 * 1000;
-/** Between looks at a landing window that is not there yet. */
+/** Between looks for data that are not there yet. */
 const WAIT_MS = 5000;
 
 /** Pure: the failure table applied to one stage's history of tries. */
 export function decideRetry(info: FailureInfo, history: TryHistory, now: Date): RetryDecision {
-  const waited = now.getTime() - history.firstStartedAt.getTime();
-  if (info.details.waitable === true) return waited < history.patienceSeconds * 1000 ? { retry: true, delayMs: WAIT_MS } : { retry: false };
+  if (waits(info.code)) {
+    const until = history.firstStartedAt.getTime() + history.patienceSeconds * 1000;
+    const left = until - now.getTime();
+    return left > 0 ? { retry: true, delayMs: Math.min(WAIT_MS, left), waitsUntil: new Date(until) } : { retry: false };
+  }
   switch (FAILURE_CLASSES[info.class].retry) {
     case 'never':
       return { retry: false };

@@ -5,7 +5,15 @@ import type { Plan, PlanStage, StageKind, StageOutput, VersionRef } from '../pip
 import { parseWindow } from '../pipelines/window';
 import type { ChildIdentity, SessionLimits } from './compute/engine';
 import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
-import { closeAttempt, openAttempt, recordChild, restoreAttempt, type AttemptOrder, type OpenedAttempt } from './ledger/attempts';
+import {
+  closeAttempt,
+  openAttempt,
+  recordChild,
+  restoreAttempt,
+  type AttemptEnd,
+  type AttemptOrder,
+  type OpenedAttempt,
+} from './ledger/attempts';
 import { recordVersion } from './storage/catalog';
 import type { StageBody, StageContext, StageServices } from './stage';
 import { leasedUntimed, stopSignal, type StopSignal } from './stop-signal';
@@ -80,15 +88,15 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
   const lines: { at: Date; line: string }[] = [];
   const stop = stopSignal(stage.timeoutSeconds);
   const end = async (
-    state: 'succeeded' | 'failed' | 'cancelled',
-    more: { output?: StageOutput; failure?: ReturnType<typeof failureInfo> } = {},
+    state: AttemptEnd['state'],
+    more: Pick<AttemptEnd, 'output' | 'failure' | 'waitsUntil'> = {},
     database: Queryable = services.database,
   ): Promise<boolean> => {
     const ended = {
       run: task.run,
       stage: stage.id,
       attempt: opened.attempt,
-      startedAt: begun,
+      startedAt: opened.startedAt,
       state,
       lines,
       now: services.clock.now(),
@@ -120,10 +128,17 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
     const error =
       stop.reason() === 'timeout' ? stageTimeout(stage, thrown) : stop.reason() === 'lost' ? workerLost(thrown) : toAlmanacError(thrown);
     const failure = failureInfo(error);
-    lines.push({ at: now, line: `${failure.code}: ${failure.message}` });
-    await end('failed', { failure });
-    report('failed', { failureCode: failure.code });
-    throw toApplicationFailure(error, decideRetry(failure, { ...opened, patienceSeconds: task.patienceSeconds }, now));
+    const decision = decideRetry(failure, { ...opened, patienceSeconds: task.patienceSeconds }, now);
+    const { waitsUntil } = decision;
+    // A poll that finds what the one before found is worth no line.
+    if (waitsUntil === undefined || failure.message !== opened.waitedFor?.message)
+      lines.push({ at: now, line: `${failure.code}: ${failure.message}` });
+    if (waitsUntil !== undefined) await end('waiting', { failure, waitsUntil });
+    else {
+      await end('failed', { failure });
+      report('failed', { failureCode: failure.code });
+    }
+    throw toApplicationFailure(error, decision);
   } finally {
     stop.release();
   }

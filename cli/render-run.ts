@@ -1,3 +1,4 @@
+import type { AttemptRow } from '../activities/ledger/attempts';
 import type { RunRow } from '../activities/ledger/runs';
 import type { RunView } from '../operator/runs/inspect';
 import { formatRun } from '../pipelines/run-id';
@@ -39,7 +40,7 @@ export function renderRun(view: RunView): string {
   const table = renderTable(stages, [
     { title: 'STAGE', value: ({ id }) => id },
     { title: 'KIND', value: ({ kind }) => kind },
-    { title: 'STATE', value: ({ last }) => last?.state ?? 'waiting' },
+    { title: 'STATE', value: ({ last }) => last?.state ?? '-' },
     { title: 'ATTEMPT', value: ({ last }) => last?.attempt, align: 'right' },
     {
       title: 'SECONDS',
@@ -53,6 +54,7 @@ export function renderRun(view: RunView): string {
     {
       title: 'WHAT',
       value: ({ last }) =>
+        waitText(last) ??
         last?.failure?.code ??
         last?.output?.gate?.status ??
         (last?.output?.publication === undefined ? undefined : `publication ${last.output.publication}`),
@@ -75,4 +77,9 @@ export function renderRun(view: RunView): string {
     `waits for ${view.why.waitsFor} (since ${view.why.since})`,
     ...(view.why.next === null ? [] : [`next: ${view.why.next}`]),
   ].join('\n');
+}
+
+function waitText(attempt: AttemptRow | undefined): string | undefined {
+  if (attempt?.state !== 'waiting') return undefined;
+  return `${attempt.failure?.code ?? 'its data'} since ${attempt.waitingSince ?? attempt.startedAt} until ${attempt.waitsUntil ?? '-'}, looked ${attempt.polls}×`;
 }

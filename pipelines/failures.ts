@@ -30,6 +30,8 @@ export interface CodeEntry {
   readonly when: string;
   /** The usual next step, for docs/errors.md; a thrown error names its own, exact one. */
   readonly next: string;
+  /** Time may mend it: while patience lasts the stage waits, as one attempt, and holds only then. */
+  readonly waits?: true;
 }
 
 /** Keep sorted by code. */
@@ -54,7 +56,7 @@ export const CODES = {
   'internal': { class: 'platform', when: 'Almanac met a state it does not know.', next: 'Retry; if it stays, report it with the log of the run.' },
   'landing.changed': { class: 'platform', when: 'Landing files changed while they were read.', next: 'Nothing: the stage reads them again. If it stays, stop whoever keeps writing to the folder.' },
   'landing.columns': { class: 'data', when: 'A landing or reference file lacks a declared column.', next: 'Mend the file’s header, or the dataset’s columns; then retry the stage.' },
-  'landing.missing': { class: 'data', when: 'The landing data of the window are not there or not complete yet.', next: 'Put the files into the folder the message names, then retry the stage.' },
+  'landing.missing': { class: 'data', waits: true, when: 'The landing data of the window are not there or not complete yet, and patience (`--patience`) is over or was not asked for.', next: 'Put the files into the folder the message names, then retry the stage.' },
   'landing.unreadable': { class: 'data', when: 'A landing or reference file cannot be read: truncated, corrupt, or of an unknown kind.', next: 'Replace the file the message names, then retry the stage.' },
   'param.invalid': { class: 'user', when: 'A `--param` is not declared by the pipeline, or its value is of another type.', next: 'Use a param and a value like those the message shows.' },
   'payload.too-large': { class: 'user', when: 'A workflow payload would exceed 64 KiB.', next: 'Shorten the field the message names.' },
@@ -98,6 +100,12 @@ export const CODES = {
 } as const satisfies Record<string, CodeEntry>;
 
 export type FailureCode = keyof typeof CODES;
+
+/** Whether a stage that failed so waits for it to pass, as long as patience lasts. */
+export function waits(code: FailureCode): boolean {
+  const entry: CodeEntry = CODES[code];
+  return entry.waits === true;
+}
 
 /** A failure with a code. `next` is the exact step for this case: a command or an edit. */
 export class AlmanacError extends Error {

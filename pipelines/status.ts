@@ -17,7 +17,7 @@ export const RUN_STATES = {
   lost: { open: false },
 } as const satisfies Record<RunState, RunStateFacts>;
 
-export type AttemptState = 'running' | 'succeeded' | 'failed' | 'cancelled' | 'lost' | 'skipped' | 'carried';
+export type AttemptState = 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled' | 'lost' | 'skipped' | 'carried';
 
 export interface AttemptStateFacts {
   /** Its output stands for the stage. */
@@ -26,6 +26,8 @@ export interface AttemptStateFacts {
 
 export const ATTEMPT_STATES = {
   running: { stands: false },
+  /** Data are not there yet and patience lasts; the next poll of the same order takes it up again. */
+  waiting: { stands: false },
   succeeded: { stands: true },
   failed: { stands: false },
   cancelled: { stands: false },

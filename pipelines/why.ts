@@ -24,6 +24,9 @@ export interface WhyAttempt {
   readonly failure: FailureInfo | null;
   readonly startedAt: string;
   readonly endedAt: string | null;
+  readonly waitingSince: string | null;
+  readonly waitsUntil: string | null;
+  readonly polls: number;
   readonly publication?: number | undefined;
 }
 
@@ -74,15 +77,30 @@ function whyHeld(run: WhyRun): Why {
   };
 }
 
+/** What one stage waits for and until when; the failure says what is missing and where. */
+function waitText({ stage, failure, waitsUntil, polls }: WhyAttempt): string {
+  const missing = failure === null ? '' : `, ${failure.code}: ${failure.message}`;
+  return `the data of stage ${stage} until ${waitsUntil ?? 'its patience is over'} (looked ${polls === 1 ? 'once' : `${polls} times`}${missing})`;
+}
+
 function whyRunning(run: WhyRun, stages: readonly StageOutline[], newest: ReadonlyMap<string, WhyAttempt>): Why {
+  const waiting = [...newest.values()].filter(({ state }) => state === 'waiting');
+  const patient = waiting.map(waitText).join('; ');
   const current = [...newest.values()].filter(({ state }) => state === 'running');
   const first = current[0];
   if (first !== undefined) {
     const names = current.map(({ stage, attempt }) => (attempt === 1 ? stage : `${stage} (attempt ${attempt})`)).join(', ');
     return {
-      waitsFor: `stage ${names} on ${first.worker ?? 'a worker'}`,
+      waitsFor: `stage ${names} on ${first.worker ?? 'a worker'}${patient === '' ? '' : `; ${patient}`}`,
       since: first.startedAt,
       next: `almanac logs ${run.name} ${first.stage}`,
+    };
+  }
+  if (waiting[0] !== undefined) {
+    return {
+      waitsFor: patient,
+      since: waiting[0].waitingSince ?? waiting[0].startedAt,
+      next: `nothing once that is mended, it goes on by itself; almanac cancel ${run.name} --reason … ends the wait`,
     };
   }
   const retrying = [...newest.values()].find(({ state }) => state === 'failed' || state === 'lost');

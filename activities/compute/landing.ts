@@ -22,7 +22,7 @@ type LandingContext = Pick<StageContext, 'store' | 'clock' | 'run' | 'plan' | 's
 
 /**
  * The files an ingest stage reads, in the order of their paths: those of the window's `dt=` folder, on a bootstrap also of
- * every folder before it, or the one reference file. Throws `landing.missing` (its details say `waitable`: patience may
+ * every folder before it, or the one reference file. Throws `landing.missing` (patience may
  * mend it), `reference.missing` and `landing.unreadable`, each naming the place.
  */
 export async function seeFiles(context: LandingContext, spec: IngestSpec): Promise<SeenFile[]> {
@@ -110,7 +110,7 @@ function requireReady(context: LandingContext, spec: IngestSpec, folder: string,
   const missing = (what: string): AlmanacError =>
     new AlmanacError('landing.missing', `The landing folder ${folder} ${what}.`, {
       next: `Put the data of ${context.window.key} into ${context.store.readable(folder.slice(0, -1))}, then: ${retryCommand(context)}`,
-      details: { folder, stage: context.stage.id, files: data.length, waitable: true },
+      details: { folder, stage: context.stage.id, files: data.length },
     });
   if (data.length === 0) throw missing(listed.length === 0 ? 'is missing or empty' : 'holds no data file yet');
   if (data.length < Math.max(1, wanted)) throw missing(`holds ${data.length} of the ${wanted} files it is to hold`);

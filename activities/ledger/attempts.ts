@@ -1,5 +1,5 @@
 import type { Queryable } from '../../lib/postgres';
-import type { FailureInfo } from '../../pipelines/failures';
+import { waits, type FailureInfo } from '../../pipelines/failures';
 import type { AttemptState } from '../../pipelines/status';
 import type { RunRef, StageKind, StageOutput, VersionRef } from '../../pipelines/types';
 import type { ChildIdentity } from '../compute/engine';
@@ -19,6 +19,12 @@ export interface AttemptRow {
   readonly output: StageOutput | null;
   readonly failure: FailureInfo | null;
   readonly tainted: boolean;
+  /** When it first found its data missing; null unless it ever waited. */
+  readonly waitingSince: string | null;
+  /** When its patience ends. */
+  readonly waitsUntil: string | null;
+  /** How often it looked and found its data missing. */
+  readonly polls: number;
   readonly startedAt: string;
   readonly endedAt: string | null;
 }
@@ -38,6 +44,10 @@ export interface AttemptOrder {
 /** What an attempt needs to know before it begins, from one statement. */
 export interface OpenedAttempt {
   readonly attempt: number;
+  /** When this attempt began: a poll goes on with the attempt of the one before. */
+  readonly startedAt: Date;
+  /** What the poll before this one found missing; undefined unless this one takes up an attempt that waits. */
+  readonly waitedFor: FailureInfo | undefined;
   readonly pins: Readonly<Record<string, VersionRef>>;
   readonly bootstrap: boolean;
   readonly origin: boolean;
@@ -55,6 +65,8 @@ export interface OpenedAttempt {
 
 interface RawOpened {
   attempt: number | null;
+  resumed_started_at: Date | null;
+  waited_for: FailureInfo | null;
   pins: Record<string, VersionRef>;
   bootstrap: boolean;
   origin: boolean;
@@ -67,11 +79,13 @@ interface RawOpened {
 }
 
 /**
- * Opens an attempt: marks the run running, declares older running attempts of the stage lost, and reads what the body
- * needs. Undefined when the ledger does not know this claim as an open run: the caller is a zombie.
+ * Opens an attempt, or takes up the one of this order that waits: marks the run running, declares older running attempts of
+ * the stage lost, and reads what the body needs. Undefined when the ledger does not know this claim as an open run: the caller
+ * is a zombie.
  *
- * Does not wait for the disk: a crash of the database may take the row of an attempt that has only begun. Whatever is
- * committed after it, by anyone, makes it durable; {@link restoreAttempt} writes it anew when it was lost.
+ * Opening does not wait for the disk: a crash of the database may take the row of an attempt that has only begun. Whatever is
+ * committed after it, by anyone, makes it durable; {@link restoreAttempt} writes it anew when it was lost. Taking up does wait,
+ * since a row that fell back to `waiting` could be taken up a second time.
  */
 export async function openAttempt(database: Queryable, order: AttemptOrder): Promise<OpenedAttempt | undefined> {
   const { rows } = await database.query<RawOpened>({
@@ -90,23 +104,29 @@ export async function openAttempt(database: Queryable, order: AttemptOrder): Pro
       ), finished as (
         select attempt, output from mine where epoch = $8 and state = 'succeeded' and stage_hash = $9 order by attempt desc limit 1
       ), fenced as (
-        update almanac.attempt a set state = 'lost', ended_at = $11 from mine
+        update almanac.attempt a set state = case a.state when 'waiting' then 'failed' else 'lost' end, ended_at = $11 from mine
         where (a.pipeline, a.window_key, a.branch, a.generation, a.stage, a.attempt) = ($1, $2, $3, $4, mine.stage, mine.attempt)
-          and mine.state = 'running' and not exists (select from finished)
+          and (mine.state = 'running' or (mine.state = 'waiting' and (mine.epoch, mine.stage_hash) <> ($8, $9))) and not exists (select from finished)
+      ), resumed as (
+        update almanac.attempt a set state = 'running', worker = $10, child = null, failure = null from run
+        where (a.pipeline, a.window_key, a.branch, a.generation, a.stage, a.epoch, a.stage_hash) = ($1, $2, $3, $4, $6, $8, $9)
+          and a.state = 'waiting' and not exists (select from finished)
+        returning a.attempt, a.started_at
       ), opened as (
         insert into almanac.attempt (pipeline, window_key, branch, generation, stage, attempt, epoch, kind, state, stage_hash, worker, started_at)
         select $1, $2, $3, $4, $6, (select coalesce(max(attempt), 0) + 1 from mine), $8, $7, 'running', $9, $10, $11
-        from run where not exists (select from finished)
+        from run where not exists (select from finished) and not exists (select from resumed)
         returning attempt
       )
-      select (select attempt from opened) as attempt, run.pins, run.bootstrap, run.origin,
+      select coalesce((select attempt from resumed), (select attempt from opened)) as attempt, (select started_at from resumed) as resumed_started_at,
+        (select failure from mine where attempt = (select attempt from resumed)) as waited_for, run.pins, run.bootstrap, run.origin,
         (select jsonb_object_agg(stage, output) from (
            select distinct on (stage) stage, output from earlier where state in ('succeeded', 'skipped', 'carried') order by stage, attempt desc) s) as outputs,
         (select attempt from finished) as finished_attempt, (select output from finished) as finished_output,
         (select count(*)::int from mine where epoch = $8 and failure ->> 'class' = 'resource') as resource_failures,
         (select min(started_at) from mine where epoch = $8) as first_started_at,
         (select min(ended_at) from mine where epoch = $8 and (state = 'lost' or failure ->> 'class' = 'platform')) as first_failed_at,
-        set_config('synchronous_commit', 'off', true)
+        set_config('synchronous_commit', case when exists (select from resumed) then current_setting('synchronous_commit') else 'off' end, true)
       from run`,
     values: [...runKey(order.run), order.claim, order.stage, order.kind, order.epoch, order.stageHash, order.worker, order.now],
   });
@@ -114,6 +134,8 @@ export async function openAttempt(database: Queryable, order: AttemptOrder): Pro
   if (row === undefined) return undefined;
   return {
     attempt: row.attempt ?? row.finished_attempt ?? 0,
+    startedAt: row.resumed_started_at ?? order.now,
+    waitedFor: row.waited_for ?? undefined,
     pins: row.pins,
     bootstrap: row.bootstrap,
     origin: row.origin,
@@ -134,9 +156,12 @@ export interface AttemptEnd {
   readonly attempt: number;
   /** When it was opened: after a crash another attempt may have its number. */
   readonly startedAt?: Date | undefined;
-  readonly state: 'succeeded' | 'failed' | 'cancelled';
+  /** `waiting` ends a poll, not the attempt. */
+  readonly state: 'succeeded' | 'failed' | 'cancelled' | 'waiting';
   readonly output?: StageOutput | undefined;
   readonly failure?: FailureInfo | undefined;
+  /** When the patience of a waiting one ends. */
+  readonly waitsUntil?: Date | undefined;
   readonly lines: readonly { readonly at: Date; readonly line: string }[];
   readonly now: Date;
 }
@@ -146,7 +171,8 @@ export async function closeAttempt(database: Queryable, end: AttemptEnd): Promis
   const { rows } = await database.query<{ closed: boolean }>({
     name: 'close-attempt',
     text: `with closed as (
-        update almanac.attempt set state = $7, output = $8, failure = $9, ended_at = $10
+        update almanac.attempt set state = $7, output = $8, failure = $9, ended_at = case when $7 = 'waiting' then null else $10::timestamptz end,
+          waiting_since = case when $7 = 'waiting' then coalesce(waiting_since, $10) else waiting_since end, waits_until = coalesce($14, waits_until), polls = polls + $15
         where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6 and state = 'running'
           and ($13::timestamptz is null or started_at = $13)
         returning 1
@@ -169,16 +195,24 @@ export async function closeAttempt(database: Queryable, end: AttemptEnd): Promis
       end.lines.map(({ at }) => at),
       end.lines.map(({ line }) => line),
       end.startedAt ?? null,
+      end.waitsUntil ?? null,
+      looks(end),
     ],
   });
   return rows[0]?.closed === true;
 }
 
-/** Writes an ended attempt whose row a crash took. False when its row is there, a newer attempt was opened, or the run is over. */
+/** 1 when this end is that of a look that found the data missing. */
+function looks({ failure }: AttemptEnd): number {
+  return failure !== undefined && waits(failure.code) ? 1 : 0;
+}
+
+/** Writes an attempt whose row a crash took before it ended. False when its row is there, a newer attempt was opened, or the run is over. */
 export async function restoreAttempt(database: Queryable, order: AttemptOrder, end: AttemptEnd): Promise<boolean> {
   const { rowCount } = await database.query(
-    `insert into almanac.attempt (pipeline, window_key, branch, generation, stage, attempt, epoch, kind, state, stage_hash, worker, output, failure, started_at, ended_at)
-     select $1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 from almanac.run
+    `insert into almanac.attempt (pipeline, window_key, branch, generation, stage, attempt, epoch, kind, state, stage_hash, worker, output, failure, started_at, ended_at, waiting_since, waits_until, polls)
+     select $1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, case when $10 = 'waiting' then null else $16::timestamptz end,
+       case when $10 = 'waiting' then $16 end, $17, $18 from almanac.run
      where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is null
        and not exists (select from almanac.attempt where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $6 and attempt >= $7)
      on conflict do nothing`,
@@ -196,6 +230,8 @@ export async function restoreAttempt(database: Queryable, order: AttemptOrder, e
       end.failure === undefined ? null : JSON.stringify(end.failure),
       order.now,
       end.now,
+      end.waitsUntil ?? null,
+      looks(end),
     ],
   );
   return rowCount === 1;
@@ -222,6 +258,9 @@ interface RawAttempt {
   output: StageOutput | null;
   failure: FailureInfo | null;
   tainted: boolean;
+  waiting_since: Date | null;
+  waits_until: Date | null;
+  polls: number;
   started_at: Date;
   ended_at: Date | null;
 }
@@ -245,6 +284,9 @@ export async function listAttempts(database: Queryable, run: RunRef): Promise<At
     output: row.output,
     failure: row.failure,
     tainted: row.tainted,
+    waitingSince: row.waiting_since?.toISOString() ?? null,
+    waitsUntil: row.waits_until?.toISOString() ?? null,
+    polls: row.polls,
     startedAt: row.started_at.toISOString(),
     endedAt: row.ended_at?.toISOString() ?? null,
   }));

@@ -19,7 +19,7 @@ const ROWS = `user_id,segment_id,ts\n${Array.from({ length: 20_000 }, (_, n) => 
 describe('missing input', () => {
   test('a missing folder names itself and the command that goes on', async () => {
     const failure = await bench.failure();
-    expect(failure).toMatchObject({ code: 'landing.missing', class: 'data', details: { folder: `${FOLDER}/`, waitable: true } });
+    expect(failure).toMatchObject({ code: 'landing.missing', class: 'data', details: { folder: `${FOLDER}/` } });
     expect(failure.message).toContain(FOLDER);
     expect(failure.next).toContain(bench.file(FOLDER));
     expect(failure.next).toContain('almanac retry test/2026-03-10 --stage events');
@@ -44,7 +44,7 @@ describe('missing input', () => {
     const spec = { landing: 'events', ready };
     const now = statSync(file).mtime;
     const failure = await bench.failure({ spec, now });
-    expect(failure).toMatchObject({ code: 'landing.missing', details: { waitable: true } });
+    expect(failure).toMatchObject({ code: 'landing.missing' });
     expect(failure.message).toMatch(message);
     bench.land('b.csv', ROWS);
     bench.land('_SUCCESS', '');

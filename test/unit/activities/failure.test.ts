@@ -2,12 +2,12 @@ import { decideRetry, toAlmanacError, toApplicationFailure } from '../../../acti
 import { AlmanacError, failureInfo, type FailureClass, type FailureInfo } from '../../../pipelines/failures';
 
 const now = new Date('2026-01-01T00:10:00Z');
-const info = (failureClass: FailureClass, details: Record<string, unknown> = {}): FailureInfo => ({
+const info = (failureClass: FailureClass): FailureInfo => ({
   code: 'internal',
   class: failureClass,
   message: 'm',
   next: 'n',
-  details,
+  details: {},
 });
 const history = { firstStartedAt: new Date('2026-01-01T00:00:00Z'), resourceFailures: 0, patienceSeconds: 0 };
 
@@ -31,9 +31,15 @@ test('a resource failure is retried once', () => {
 });
 
 test('a missing landing window is looked for again while patience lasts', () => {
-  const waitable = info('data', { waitable: true });
-  expect(decideRetry(waitable, { ...history, patienceSeconds: 601 }, now)).toMatchObject({ retry: true, delayMs: expect.any(Number) });
-  expect(decideRetry(waitable, { ...history, patienceSeconds: 600 }, now).retry).toBe(false);
+  const missing: FailureInfo = { ...info('data'), code: 'landing.missing' };
+  const waitsUntil = new Date('2026-01-01T01:00:00Z');
+  expect(decideRetry(missing, { ...history, patienceSeconds: 3600 }, now)).toEqual({ retry: true, delayMs: 5000, waitsUntil });
+  expect(decideRetry(missing, { ...history, patienceSeconds: 601 }, now)).toMatchObject({ retry: true, delayMs: 1000 });
+  expect(decideRetry(missing, { ...history, patienceSeconds: 600 }, now)).toEqual({ retry: false });
+});
+
+test('patience is for what time may mend, and for nothing else', () => {
+  expect(decideRetry(info('data'), { ...history, patienceSeconds: 3600 }, now)).toEqual({ retry: false });
 });
 
 test.each([

@@ -1,0 +1,88 @@
+import type { FailureInfo } from '../../../pipelines/failures';
+import type { StageOutline } from '../../../pipelines/types';
+import { why, type WhyAttempt, type WhyRun } from '../../../pipelines/why';
+
+const outline: StageOutline[] = [
+  { id: 'read', kind: 'ingest', needs: [], timeoutSeconds: 30 },
+  { id: 'names', kind: 'ingest', needs: [], timeoutSeconds: 30 },
+  { id: 'count', kind: 'compute', needs: ['names', 'read'], timeoutSeconds: 30 },
+];
+const run: WhyRun = {
+  name: 'plays/2026-01-02',
+  pipeline: 'plays',
+  window: '2026-01-02',
+  state: 'running',
+  failure: null,
+  claimedAt: '2026-01-03T00:00:00.000Z',
+  changedAt: '2026-01-03T00:00:01.000Z',
+  endedAt: null,
+};
+const missing: FailureInfo = {
+  code: 'landing.missing',
+  class: 'data',
+  message: 'The landing folder landing/plays/dt=2026-01-02/ is missing or empty.',
+  next: 'n',
+  details: {},
+};
+const running: WhyAttempt = {
+  stage: 'read',
+  attempt: 1,
+  state: 'running',
+  worker: 'host:7',
+  failure: null,
+  startedAt: '2026-01-03T00:00:01.000Z',
+  endedAt: null,
+  waitingSince: null,
+  waitsUntil: null,
+  polls: 0,
+};
+const waiting: WhyAttempt = {
+  ...running,
+  state: 'waiting',
+  failure: missing,
+  waitingSince: '2026-01-03T00:00:02.000Z',
+  waitsUntil: '2026-01-03T06:00:01.000Z',
+  polls: 3,
+};
+
+test('a stage that waits for its data says for what, since when, until when, how often it looked, and what to do', () => {
+  expect(why(run, outline, [waiting])).toEqual({
+    waitsFor:
+      'the data of stage read until 2026-01-03T06:00:01.000Z (looked 3 times, landing.missing: The landing folder landing/plays/dt=2026-01-02/ is missing or empty.)',
+    since: '2026-01-03T00:00:02.000Z',
+    next: 'nothing once that is mended, it goes on by itself; almanac cancel plays/2026-01-02 --reason … ends the wait',
+  });
+});
+
+test('what computes comes first, what waits beside it is not forgotten', () => {
+  const { waitsFor, since } = why(run, outline, [
+    { ...waiting, polls: 1 },
+    { ...running, stage: 'names' },
+  ]);
+  expect(waitsFor).toMatch(/^stage names on host:7; the data of stage read until .* \(looked once, landing\.missing: /);
+  expect(since).toBe(running.startedAt);
+});
+
+test('a poll under way is a running stage', () => {
+  expect(why(run, outline, [{ ...waiting, state: 'running', failure: null }])).toMatchObject({
+    waitsFor: 'stage read on host:7',
+    next: 'almanac logs plays/2026-01-02 read',
+  });
+});
+
+test.each([
+  ['claimed', 'a control worker to take it', 'almanac run plays --window 2026-01-02'],
+  ['held', 'an operator: stage read failed with landing.missing: ', 'almanac retry plays/2026-01-02 --stage read --reason …'],
+  ['succeeded', 'nothing: it succeeded', null],
+  ['cancelled', 'nothing: it was cancelled', 'almanac retry plays/2026-01-02 --reason …'],
+] as const)('a run that is %s waits for %s', (state, waitsFor, next) => {
+  const answer = why({ ...run, state, failure: state === 'held' ? { read: missing } : null }, outline, [{ ...waiting, state: 'failed' }]);
+  expect(answer.waitsFor).toContain(waitsFor);
+  expect(answer.next).toBe(next);
+});
+
+test('between two tries the reason for the next one is said, and before the first the stage that has no place yet', () => {
+  const lost: WhyAttempt = { ...running, state: 'lost', endedAt: '2026-01-03T00:00:09.000Z' };
+  expect(why(run, outline, [lost])).toMatchObject({ waitsFor: 'the next try of stage read (its worker was lost)', since: lost.endedAt });
+  expect(why(run, outline, [])).toMatchObject({ waitsFor: 'a place for stage read, names' });
+});
