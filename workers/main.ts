@@ -4,16 +4,18 @@ import { Runtime, type NativeConnection } from '@temporalio/worker';
 import { createLocalStore } from '../activities/storage/local-store';
 import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
-import { createLogger } from '../lib/log';
+import { createLogger, type Logger } from '../lib/log';
 import { migrate } from '../lib/migrate';
 import { connect } from '../lib/postgres';
 import { dataConverter } from '../lib/payload-converter';
 import { connectWorker } from '../lib/temporal';
 import { workflowBundle } from './bundle';
 import { exportHistories } from './history-exporter';
+import { LedgerGauges } from './ledger-gauges';
 import { sweepStore } from './litter-sweeper';
 import { StageMetrics } from './metrics';
-import { serveMetrics } from './metrics-server';
+import { SdkMetrics, sdkTelemetry } from './metrics-sdk';
+import { serveMetrics, type MetricsServer } from './metrics-server';
 import { temporalLogger } from './temporal-logger';
 import { createComputeWorker, createControlWorker } from './worker';
 import { stageSlots } from './worker-options';
@@ -34,13 +36,10 @@ export async function runWorker(
   ready: (metricsAddress: string | undefined) => void,
 ): Promise<void> {
   const log = createLogger(config, { role });
-  const metrics = new StageMetrics();
   Runtime.install({
     logger: temporalLogger(log),
     shutdownSignals: [],
-    ...(config.sdkMetrics === undefined
-      ? {}
-      : { telemetryOptions: { metrics: { prometheus: { bindAddress: `${config.sdkMetrics.host}:${config.sdkMetrics.port}` } } } }),
+    ...(config.sdkMetrics === undefined ? {} : sdkTelemetry(config.sdkMetrics)),
   });
   await mkdir(config.data, { recursive: true });
   const connection: NativeConnection = await connectWorker(config, addresses.temporalAddress);
@@ -48,10 +47,9 @@ export async function runWorker(
   const stopBackground = new AbortController();
   try {
     await migrate(database);
-    await using server =
-      config.metrics === undefined
-        ? undefined
-        : await serveMetrics(metrics.registry, config.metrics.host, config.metrics.port, sdkMetricsUrl(config));
+    const metrics = new StageMetrics();
+    await using ledger = role === 'control' ? ledgerGauges(addresses.databaseUrl, log) : undefined;
+    await using server = await metricsServer(config, ledger ?? metrics, log);
     let background: Promise<void> = Promise.resolve();
     let close = (): Promise<void> => Promise.resolve();
     const resources = { config, connection, database };
@@ -86,6 +84,17 @@ export async function runWorker(
   }
 }
 
-function sdkMetricsUrl(config: Config): string | undefined {
-  return config.sdkMetrics === undefined ? undefined : `http://${config.sdkMetrics.host}:${config.sdkMetrics.port}/metrics`;
+function ledgerGauges(databaseUrl: string, log: Logger): LedgerGauges {
+  const failed = (error: unknown): void => log.warn({ error: String(error) }, 'the ledger could not be read for the metrics');
+  return new LedgerGauges({ databaseUrl, clock: systemClock, failed });
+}
+
+/** Undefined when the configuration names no place for it. */
+async function metricsServer(config: Config, metrics: StageMetrics | LedgerGauges, log: Logger): Promise<MetricsServer | undefined> {
+  if (config.metrics === undefined) return undefined;
+  const { registry } = metrics;
+  const failed = (error: unknown): void => log.warn({ error: String(error) }, 'the metrics of the Temporal SDK could not be read');
+  const sdk = config.sdkMetrics === undefined ? undefined : SdkMetrics.of(registry, config.sdkMetrics, failed);
+  const refresh = metrics instanceof LedgerGauges ? () => metrics.refresh() : undefined;
+  return serveMetrics({ registry, refresh, sdk }, config.metrics);
 }

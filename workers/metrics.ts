@@ -4,54 +4,68 @@ import type { SettledAttempt, StageObserver } from '../activities/run-stage';
 /** Stage durations reach from milliseconds (adopted) to hours (backfills). */
 const DURATION_BUCKETS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600];
 
-/** The per-stage metrics of one worker process; names and labels are a contract with dashboards. */
+/**
+ * What one compute worker saw its stages do since it started; docs/metrics.md is the contract with dashboards. Labels take values from
+ * declarations and tables only, never windows, runs or messages, so that the number of series is bounded.
+ */
 export class StageMetrics implements StageObserver {
   readonly registry = new Registry();
 
   private readonly duration = new Histogram({
     name: 'almanac_stage_duration_seconds',
-    help: 'Wall-clock seconds of one attempt of a stage',
+    help: 'Wall-clock time of one attempt of a stage, from its order to its report.',
     labelNames: ['pipeline', 'stage', 'kind', 'engine', 'outcome'],
     buckets: DURATION_BUCKETS,
     registers: [this.registry],
   });
-  private readonly attempts = this.counter('almanac_stage_attempts_total', 'Attempts settled', ['pipeline', 'stage', 'kind', 'outcome']);
-  private readonly failures = this.counter('almanac_stage_failures_total', 'Failed attempts by failure code', [
+  private readonly attempts = this.counter('almanac_stage_attempts_total', 'Attempts that ended.', [
+    'pipeline',
+    'stage',
+    'kind',
+    'outcome',
+  ]);
+  private readonly failures = this.counter('almanac_stage_failures_total', 'Attempts that failed, by failure code.', [
     'pipeline',
     'stage',
     'code',
   ]);
-  private readonly rows = this.counter('almanac_stage_rows_total', 'Rows read and written by stages', ['pipeline', 'stage', 'direction']);
-  private readonly bytes = this.counter('almanac_stage_bytes_total', 'Bytes read and written by stages', [
+  private readonly rows = this.counter('almanac_stage_rows_total', 'Rows read and written; an adopted output counts nothing.', [
     'pipeline',
     'stage',
     'direction',
   ]);
-  private readonly cpu = this.counter('almanac_stage_cpu_seconds_total', 'CPU seconds of compute children', ['pipeline', 'stage']);
-  private readonly memory = this.gauge('almanac_stage_peak_memory_bytes', 'Peak resident memory of the last attempt', [
+  private readonly bytes = this.counter('almanac_stage_bytes_total', 'Bytes read and written; an adopted output counts nothing.', [
     'pipeline',
     'stage',
+    'direction',
   ]);
-  private readonly quarantined = this.counter('almanac_quarantined_rows_total', 'Rows put into quarantine', [
+  private readonly cpu = this.counter('almanac_stage_cpu_seconds_total', 'CPU time of the children that computed.', ['pipeline', 'stage']);
+  private readonly memory = new Gauge({
+    name: 'almanac_stage_peak_memory_bytes',
+    help: 'Peak resident memory of the child in the newest attempt that computed.',
+    labelNames: ['pipeline', 'stage'],
+    registers: [this.registry],
+  });
+  private readonly quarantined = this.counter('almanac_quarantined_rows_total', 'Rows that ingest put aside, by reason.', [
     'pipeline',
     'stage',
     'reason',
   ]);
-  private readonly verdicts = this.counter('almanac_gate_verdicts_total', 'Verdicts of check stages', ['pipeline', 'stage', 'status']);
-  private readonly publication = this.gauge('almanac_publication', 'Id of the publication that last went live', ['pipeline']);
-  private readonly published = this.gauge('almanac_published_timestamp_seconds', 'When a publication last went live, unix seconds', [
+  private readonly verdicts = this.counter('almanac_gate_verdicts_total', 'Verdicts of check stages: the worst status of the suite.', [
     'pipeline',
+    'stage',
+    'status',
   ]);
   private readonly flip = new Histogram({
     name: 'almanac_flip_seconds',
-    help: 'Seconds of the transaction that moves the pointer',
+    help: 'Time of the transaction that moves the pointer of a publication.',
     labelNames: ['pipeline'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
     registers: [this.registry],
   });
   private readonly lockWait = new Histogram({
     name: 'almanac_attach_lock_wait_seconds',
-    help: 'Seconds spent waiting for the lock that attaches a partition',
+    help: 'Time one publication waited for locks on live tables.',
     labelNames: ['pipeline'],
     buckets: [0.001, 0.01, 0.1, 0.5, 1, 5, 30],
     registers: [this.registry],
@@ -71,10 +85,6 @@ export class StageMetrics implements StageObserver {
     if (output.peakMemoryBytes !== undefined) this.memory.set({ pipeline, stage }, output.peakMemoryBytes);
     for (const [reason, count] of Object.entries(output.quarantined ?? {})) this.quarantined.inc({ pipeline, stage, reason }, count);
     if (output.gate !== undefined) this.verdicts.inc({ pipeline, stage, status: output.gate.status });
-    if (output.publication !== undefined) {
-      this.publication.set({ pipeline }, output.publication);
-      this.published.setToCurrentTime({ pipeline });
-    }
   }
 
   flipped(pipeline: string, seconds: number): void {
@@ -87,9 +97,5 @@ export class StageMetrics implements StageObserver {
 
   private counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
     return new Counter({ name, help, labelNames, registers: [this.registry] });
-  }
-
-  private gauge<L extends string>(name: string, help: string, labelNames: L[]): Gauge<L> {
-    return new Gauge({ name, help, labelNames, registers: [this.registry] });
   }
 }
