@@ -55,7 +55,7 @@ export async function acceptWindow(shell: AcceptanceShell, task: RunTask): Promi
     await markAccepted(services.database, task.run, versions);
     return { sequence: accepted.sequence };
   } catch (thrown) {
-    const error = toAlmanacError(thrown);
+    const error = toAlmanacError(thrown, { run: task.run, stage: 'accept' });
     const history = { firstStartedAt: begun, resourceFailures: 1, patienceSeconds: 0 };
     throw toApplicationFailure(error, decideRetry(failureInfo(error), history, services.clock.now()));
   }

@@ -1,5 +1,6 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { AlmanacError, FAILURE_CLASSES, failureInfo, waits, type FailureInfo } from '../pipelines/failures';
+import { formatRun, retryCommand, type RunAddress } from '../pipelines/run-id';
 import type { RunRef } from '../pipelines/types';
 
 /** Postgres SQLSTATE classes of a server that went away or is not there yet; see its appendix A. */
@@ -7,13 +8,20 @@ const UNAVAILABLE_STATES = /^(08|57P0[1-5]|53300)/;
 const UNAVAILABLE_ERRNOS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
 const FULL_ERRNOS = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** The one place where anything thrown becomes a failure with a code. */
-export function toAlmanacError(error: unknown): AlmanacError {
+/** The stage something was thrown in; `accept` for the acceptance. */
+export interface FailedStage {
+  readonly run: RunAddress;
+  readonly stage: string;
+}
+
+/** The one place where anything thrown becomes a failure with a code; what is thrown outside stages has no `place`. */
+export function toAlmanacError(error: unknown, place?: FailedStage): AlmanacError {
   if (error instanceof AlmanacError) return error;
+  const again = place === undefined ? 'repeat the command' : retryCommand(place.run, place.stage);
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   const message = error instanceof Error ? error.message : String(error);
   if (FULL_ERRNOS.has(code) || code === '53100') {
-    return new AlmanacError('store.full', `the disk is full: ${message}`, { next: 'free room, then almanac retry', cause: error });
+    return new AlmanacError('store.full', `the disk is full: ${message}`, { next: `free room, then: ${again}`, cause: error });
   }
   if (
     UNAVAILABLE_STATES.test(code) ||
@@ -25,7 +33,14 @@ export function toAlmanacError(error: unknown): AlmanacError {
       cause: error,
     });
   }
-  return new AlmanacError('internal', message, { next: 'almanac logs shows what came before; almanac retry tries again', cause: error });
+  return new AlmanacError('internal', message, {
+    next: place === undefined ? again : `${logsCommand(place)} shows what came before; to try again: ${again}`,
+    cause: error,
+  });
+}
+
+function logsCommand({ run, stage }: FailedStage): string {
+  return `almanac logs ${formatRun(run)} ${stage}`;
 }
 
 /** How the runner goes on after a failed try. */

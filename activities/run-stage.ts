@@ -1,7 +1,8 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import { transaction, type Queryable } from '../lib/postgres';
 import { AlmanacError, failureInfo } from '../pipelines/failures';
-import type { Plan, PlanStage, StageKind, StageOutput, VersionRef } from '../pipelines/types';
+import { formatRun, retryCommand } from '../pipelines/run-id';
+import type { Plan, PlanStage, RunRef, StageKind, StageOutput, VersionRef } from '../pipelines/types';
 import { parseWindow } from '../pipelines/window';
 import type { ChildIdentity, SessionLimits } from './compute/engine';
 import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
@@ -126,7 +127,11 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
       throw new CancelledFailure('stopped on request');
     }
     const error =
-      stop.reason() === 'timeout' ? stageTimeout(stage, thrown) : stop.reason() === 'lost' ? workerLost(thrown) : toAlmanacError(thrown);
+      stop.reason() === 'timeout'
+        ? stageTimeout(task.run, stage, thrown)
+        : stop.reason() === 'lost'
+          ? workerLost(thrown)
+          : toAlmanacError(thrown, task);
     const failure = failureInfo(error);
     const decision = decideRetry(failure, { ...opened, patienceSeconds: task.patienceSeconds }, now);
     const { waitsUntil } = decision;
@@ -150,7 +155,7 @@ async function open(database: StageServices['database'], order: AttemptOrder): P
     opened = await openAttempt(database, order);
   } catch (error) {
     // Nothing is on record yet; the retry policy bounds how long we go on.
-    throw toApplicationFailure(toAlmanacError(error), { retry: true });
+    throw toApplicationFailure(toAlmanacError(error, order), { retry: true });
   }
   if (opened !== undefined) return opened;
   throw toApplicationFailure(fenced(order.run), { retry: false });
@@ -197,9 +202,9 @@ function stageContext(
   };
 }
 
-function stageTimeout(stage: PlanStage, cause: unknown): AlmanacError {
+function stageTimeout(run: RunRef, stage: PlanStage, cause: unknown): AlmanacError {
   return new AlmanacError('stage.timeout', `stage ${stage.id} was stopped after its ${stage.timeoutSeconds} s`, {
-    next: 'raise timeoutSeconds or see almanac logs, then almanac retry',
+    next: `almanac logs ${formatRun(run)} ${stage.id} shows what took so long; mend it or raise timeoutSeconds, then: ${retryCommand(run, stage.id)}`,
     cause,
   });
 }

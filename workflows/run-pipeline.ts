@@ -25,6 +25,7 @@ import {
   type FrontierState,
   type Outcome,
 } from '../pipelines/frontier';
+import { retryCommand } from '../pipelines/run-id';
 import {
   abandonUpdate,
   cancelUpdate,
@@ -203,7 +204,7 @@ class Runner {
       await this.stages.run(() => runStage({ ...this.task(), stage, epoch, patienceSeconds: this.input.patienceSeconds }));
       this.dispatch({ type: 'stage-done', stage, epoch });
     } catch (error) {
-      const failure = toFailureInfo(error, stage);
+      const failure = toFailureInfo(error, this.input.run, stage);
       if (failure.code === 'run.fenced') this.abandonFenced();
       this.dispatch({ type: 'stage-failed', stage, epoch, failure });
     }
@@ -220,7 +221,7 @@ class Runner {
       );
       this.dispatch({ type: 'accepted', epoch });
     } catch (error) {
-      const failure = toFailureInfo(error, 'accept');
+      const failure = toFailureInfo(error, this.input.run, 'accept');
       // Builds before held such a run; one that is held so stays as it is.
       if (failure.code === 'run.fenced' && patched('fenced-acceptance-abandons')) this.abandonFenced();
       this.dispatch({ type: 'accept-failed', epoch, failure });
@@ -257,24 +258,25 @@ async function nearbyFirst<T>(here: () => Promise<T>, there: () => Promise<T>): 
 }
 
 /** What the activity said, when it could say it; else what Temporal saw. */
-function toFailureInfo(error: unknown, stage: string): FailureInfo {
+function toFailureInfo(error: unknown, run: RunInput['run'], stage: string): FailureInfo {
+  const again = retryCommand(run, stage);
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) {
     const info = cause.details?.[0] as FailureInfo | undefined;
     if (info?.code !== undefined) return info;
-    return { code: 'internal', class: 'platform', message: cause.message, next: 'almanac retry', details: {} };
+    return { code: 'internal', class: 'platform', message: cause.message, next: again, details: {} };
   }
   if (cause instanceof TimeoutFailure) {
     return {
       code: 'stage.unreachable',
       class: 'platform',
       message: `stage ${stage}: no worker finished it in ${PLATFORM_RETRY_SECONDS / 60} minutes of retries (${cause.timeoutType})`,
-      next: 'almanac status, then almanac retry',
+      next: `almanac status shows the workers; then: ${again}`,
       details: {},
     };
   }
   if (cause instanceof CancelledFailure || isCancellation(error)) {
-    return { code: 'stage.cancelled', class: 'refused', message: `stage ${stage} was cancelled`, next: 'almanac retry', details: {} };
+    return { code: 'stage.cancelled', class: 'refused', message: `stage ${stage} was cancelled`, next: again, details: {} };
   }
-  return { code: 'internal', class: 'platform', message: String(error), next: 'almanac retry', details: {} };
+  return { code: 'internal', class: 'platform', message: String(error), next: again, details: {} };
 }

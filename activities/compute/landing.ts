@@ -1,6 +1,6 @@
 import { AlmanacError } from '../../pipelines/failures';
 import { isHidden, LANDING_ENDINGS, landingFormat, type LandingFormat } from '../../pipelines/landing-format';
-import { formatRun } from '../../pipelines/run-id';
+import { retryCommand as retryCommandOf } from '../../pipelines/run-id';
 import type { IngestSpec, LandingFile, Window } from '../../pipelines/types';
 import { parseWindow } from '../../pipelines/window';
 import type { StageContext } from '../stage';
@@ -137,5 +137,5 @@ export function unreadable(context: LandingContext, path: string, why: string, c
 
 /** The command that goes on after the input was mended. */
 export function retryCommand({ run, stage }: Pick<StageContext, 'run' | 'stage'>): string {
-  return `almanac retry ${formatRun(run)} --stage ${stage.id} --reason "…"`;
+  return retryCommandOf(run, stage.id);
 }

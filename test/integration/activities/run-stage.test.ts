@@ -65,7 +65,7 @@ async function ordered(): Promise<{
   readonly run: RunRef;
   readonly metrics: StageMetrics;
   /** One try of the order; the failure Temporal is told, if it fails. */
-  attempt(second: number, body: StageBody, over?: Partial<StageTask>): Promise<ApplicationFailure | undefined>;
+  attempt(second: number, body: StageBody, over?: Partial<StageTask>, timeoutSeconds?: number): Promise<ApplicationFailure | undefined>;
   cancel(second: number): Promise<void>;
 }> {
   windows += 1;
@@ -98,14 +98,15 @@ async function ordered(): Promise<{
   return {
     run,
     metrics,
-    async attempt(second, body, over = {}) {
+    async attempt(second, body, over = {}, timeoutSeconds = 30) {
+      const plan: Plan = { ...PLAN, stages: PLAN.stages.map((stage) => ({ ...stage, timeoutSeconds })) };
       const shell: StageShell = {
         services: services(second),
         bodies: { ingest: body, compute: body, check: body, publish: body },
         worker: `host:${second}`,
         limits: { memoryBytes: 1e9, threads: 1 },
         observer: metrics,
-        plan: () => Promise.resolve(PLAN),
+        plan: () => Promise.resolve(plan),
         point: () => Promise.resolve(),
       };
       const task = { run, claim: 'mine', planHash: 'plan', stage: 'read', epoch: 1, patienceSeconds: PATIENCE, ...over };
@@ -247,5 +248,23 @@ test('an attempt that waits is written anew when a crash took the row it began w
   });
   expect(await listAttempts(pool, run)).toMatchObject([
     { attempt: 1, state: 'waiting', polls: 1, waitingSince: at(1).toISOString(), waitsUntil: at(1 + PATIENCE).toISOString() },
+  ]);
+});
+
+test('a stage that took too long names the command that goes on with it', async () => {
+  const { run, attempt } = await ordered();
+  const slow: StageBody = (context) =>
+    new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true }));
+  expect(await attempt(1, slow, {}, 0.05)).toMatchObject({ type: 'stage.timeout' });
+  const [{ failure } = { failure: undefined }] = await listAttempts(pool, run);
+  expect(failure?.next).toContain(`almanac logs plays/${run.window} read`);
+  expect(failure?.next).toContain(`almanac retry plays/${run.window} --stage read --reason …`);
+});
+
+test('what a stage throws without a code is kept with the command that goes on with it', async () => {
+  const { run, attempt } = await ordered();
+  await attempt(1, () => Promise.reject(new Error('boom')));
+  expect(await listAttempts(pool, run)).toMatchObject([
+    { failure: { code: 'internal', next: expect.stringContaining(`almanac retry plays/${run.window} --stage read --reason …`) } },
   ]);
 });

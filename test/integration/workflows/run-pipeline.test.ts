@@ -1,4 +1,5 @@
 import type { WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { fenced, toApplicationFailure } from '../../../activities/failure';
 import type { StageOutline } from '../../../pipelines/types';
 import { abandonUpdate, cancelUpdate, retryUpdate, skipUpdate, stateQuery } from '../../../workflows/messages';
@@ -98,6 +99,16 @@ test('a failed stage holds the run with its failure; a retry finishes it without
   await run.handle.executeUpdate(retryUpdate, { args: [{ ...asked, stage: 'judge', expectedEpoch: 1, reset: ['judge'] }] });
   expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
   expect(run.orders).toEqual(['load#1', 'count#1', 'judge#1', 'judge#2', 'accept', 'publish#1']);
+});
+
+test.each(['load', 'accept'])('a failure of %s without a code of its own names the command that goes on', async (stage) => {
+  await using run = await scriptedRun(outline, { [stage]: async () => Promise.reject(ApplicationFailure.nonRetryable('torn')) });
+  await held(run);
+  await until('the hold is recorded', async () => run.holds.length === 1);
+  expect(run.holds[0]?.failures[stage]).toMatchObject({
+    code: 'internal',
+    next: `almanac retry ${run.handle.workflowId}/2026-01-01 --stage ${stage} --reason …`,
+  });
 });
 
 test('of eight racing retries one is accepted and seven are told run.stale', async () => {

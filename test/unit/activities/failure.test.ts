@@ -53,6 +53,16 @@ test.each([
   expect(toAlmanacError(error)).toMatchObject({ code, cause: error });
 });
 
+test('what stops a stage without a code of its own names the command that goes on with it', () => {
+  const place = { run: { pipeline: 'plays', window: '2026-01-02', branch: 'main' }, stage: 'add' };
+  const command = 'almanac retry plays/2026-01-02 --stage add --reason …';
+  expect(toAlmanacError(Object.assign(new Error('write'), { code: 'ENOSPC' }), place).next).toBe(`free room, then: ${command}`);
+  expect(toAlmanacError(new Error('boom'), place).next).toBe(
+    `almanac logs plays/2026-01-02 add shows what came before; to try again: ${command}`,
+  );
+  expect(toAlmanacError(new Error('boom')).next).toBe('repeat the command');
+});
+
 test('Temporal carries the code as type and the whole failure as detail', () => {
   const error = new AlmanacError('chain.gap', 'no state', { next: 'almanac run', details: { needs: '2011-11-01' } });
   const failure = toApplicationFailure(error, { retry: false });
