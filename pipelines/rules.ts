@@ -242,16 +242,23 @@ function publishProblems(spec: PipelineSpec, place: string, stage: PublishSpec):
 function graphProblems(spec: PipelineSpec): Problem[] {
   const problems: Problem[] = [];
   const writers = writersOf(spec.stages);
+  const publisher = Object.keys(spec.stages).find((id) => spec.stages[id]?.kind === 'publish');
   for (const [id, stage] of Object.entries(spec.stages)) {
+    if (stage.kind === 'publish' && id !== publisher) {
+      problems.push({
+        place: `stages.${id}`,
+        message: `"${publisher}" publishes already; all live tables of a pipeline belong into one publish stage, so that they move together`,
+      });
+    }
     const dataset = writtenBy(stage);
     const first = dataset === undefined ? undefined : writers.get(dataset);
     if (first !== undefined && first !== id) {
       problems.push({ place: `stages.${id}.writes`, message: `"${dataset}" is written by "${first}" already; a dataset has one writer` });
     }
     for (const need of stage.needs ?? []) {
-      // Publish stages start when all others are done and the window is accepted.
+      // The publish stage starts when all others are done and the window is accepted.
       if (stage.kind !== 'publish' && spec.stages[need]?.kind === 'publish') {
-        problems.push({ place: `stages.${id}.needs`, message: `"${need}" publishes, and only another publish stage can come after that` });
+        problems.push({ place: `stages.${id}.needs`, message: `"${need}" publishes, and no stage can come after that` });
       }
     }
   }

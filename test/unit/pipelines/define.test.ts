@@ -115,6 +115,11 @@ describe('definePipeline', () => {
       withStages({ after: { kind: 'compute', engine: 'none', needs: ['publish'] } }),
       '"publish" publishes',
     ],
+    [
+      'a second publish stage',
+      withStages({ more: { kind: 'publish', mode: 'newest', tables: { live_users: { from: 'state', key: ['user_id'] } } } }),
+      'stages.more: "publish" publishes already; all live tables of a pipeline belong into one publish stage',
+    ],
     ['a pipeline id', { ...good, id: 'Sample' }, 'id: "Sample" does not match'],
     ['a dataset name', withDataset('Events', { columns: { n: 'bigint' } }), 'datasets.Events'],
     ['a stage id', withStages({ '../up': { kind: 'compute', engine: 'none' } }), 'stages.../up'],
