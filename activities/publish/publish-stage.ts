@@ -65,10 +65,17 @@ async function publish(context: StageContext, session: PublishSession, options: 
     if (context.signal.aborted) throw error;
     if (!(error instanceof AlmanacError)) throw await explainLoss(session, request, error);
     // Bad rows stay bad: the next try loads a corrected version, or this one anew.
-    if (open !== undefined && (error.class === 'data' || error.code === 'publish.audit-failed')) {
-      await advance(session, open, 'failed', context.clock.now(), { detail: { code: error.code } });
-    }
+    if (open !== undefined && (error.class === 'data' || error.code === 'publish.audit-failed')) await recordFailed(context, session, open, error);
     throw error;
+  }
+}
+
+/** The rows are what the operator must hear of; a publication that could not be marked is loaded and refused again, or taken over. */
+async function recordFailed(context: StageContext, session: PublishSession, open: OpenPublication, { code }: AlmanacError): Promise<void> {
+  try {
+    await advance(session, open, 'failed', context.clock.now(), { detail: { code } });
+  } catch (error) {
+    context.log(`publication ${open.id} could not be recorded as failed: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -306,6 +306,15 @@ describe('nothing goes live', () => {
     expect(await states(rig)).toEqual(['failed']);
   });
 
+  it('for its rows, also when the ledger cannot note that it failed', async () => {
+    await using rig = await open();
+    const accepted = await rig.publishing.accept(day(0), { ...stampedRows(1), pixels: `select null::BIGINT as pixel_id, 'a' as pixel_name, 1::BIGINT as stamp` });
+    await rig.database.pool.query(`create function refuse() returns trigger language plpgsql as $$ begin raise 'the ledger is read-only'; end $$`);
+    await rig.database.pool.query(`create trigger refuse before insert on almanac.publication_event for each row when (new.event = 'failed') execute function refuse()`);
+    await expect(rig.publishing.publish(publishStage, accepted)).rejects.toMatchObject({ code: 'publish.key-invalid' });
+    expect(rig.publishing.logged).toContainEqual('publication 1 could not be recorded as failed: the ledger is read-only');
+  });
+
   it('from two publish stages of one pipeline', async () => {
     await using rig = await open();
     const accepted = await rig.publishing.accept(day(0), stampedRows(1));
