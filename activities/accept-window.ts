@@ -5,6 +5,7 @@ import { AlmanacError, failureInfo } from '../pipelines/failures';
 import { formatRun } from '../pipelines/run-id';
 import { listAttempts, type AttemptRow } from './ledger/attempts';
 import { readRun } from './ledger/runs';
+import { recordCarried } from './ledger/taken';
 import { markAccepted } from './quality/history';
 import type { StageServices } from './stage';
 import { recordAccepted } from './storage/catalog';
@@ -27,6 +28,7 @@ export async function acceptWindow(shell: AcceptanceShell, task: RunTask): Promi
   try {
     const row = await readRun(services.database, task.run);
     if (row === undefined || row.claim !== task.claim || row.endedAt !== null) throw fenced(task.run);
+    await recordCarried(services.database, task, begun);
     const plan = await shell.plan(task.planHash);
     const outputs = standingOutputs(await listAttempts(services.database, task.run));
     requireWhole(plan, task.run, outputs);

@@ -31,7 +31,7 @@ export function createControlActivities(
   return {
     acceptWindow: (task: RunTask) => heartbeating(() => acceptWindow(acceptance, task)),
     recordHold: (task: HoldTask) =>
-      heartbeating(() => holdRun(services.database, task.run, task.claim, task.failures, services.clock.now())),
+      heartbeating(() => holdRun(services.database, task.run, task.claim, task.failures, services.clock.now(), task.hold)),
     closeRun: (task: CloseTask) => heartbeating(() => closeRun(services, task)),
   };
 }

@@ -15,6 +15,7 @@ import {
   type AttemptOrder,
   type OpenedAttempt,
 } from './ledger/attempts';
+import { recordCarried } from './ledger/taken';
 import { recordVersion } from './storage/catalog';
 import type { StageBody, StageContext, StageServices } from './stage';
 import { leasedUntimed, stopSignal, type StopSignal } from './stop-signal';
@@ -70,7 +71,7 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
     worker: shell.worker,
     now: begun,
   };
-  const opened = await open(services.database, order);
+  const opened = await open(services.database, order, task);
   const report = (outcome: SettledAttempt['outcome'], more: Pick<SettledAttempt, 'output' | 'failureCode'> = {}): void =>
     shell.observer.settled({
       pipeline: task.run.pipeline,
@@ -149,9 +150,10 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
   }
 }
 
-async function open(database: StageServices['database'], order: AttemptOrder): Promise<OpenedAttempt> {
+async function open(database: StageServices['database'], order: AttemptOrder, task: StageTask): Promise<OpenedAttempt> {
   let opened: OpenedAttempt | undefined;
   try {
+    await recordCarried(database, task, order.now);
     opened = await openAttempt(database, order);
   } catch (error) {
     // Nothing is on record yet; the retry policy bounds how long we go on.

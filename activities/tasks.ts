@@ -2,11 +2,25 @@ import type { FailureInfo } from '../pipelines/failures';
 import type { Outcome } from '../pipelines/frontier';
 import type { RunRef } from '../pipelines/types';
 
-/** One order of the workflow: run this stage of this run under this plan. */
-export interface StageTask {
+/**
+ * What a run took from operators so far. Every order carries it: the ledger learns it from the next one, should the sender of
+ * a verb have died.
+ */
+export interface Taken {
+  /** Number of the newest hold that is over; 0 before the first. */
+  readonly woken: number;
+}
+
+export interface RunTask {
   readonly run: RunRef;
   readonly claim: string;
   readonly planHash: string;
+  /** Absent in an order that an older build gave. */
+  readonly taken?: Taken;
+}
+
+/** One order of the workflow: run this stage of this run under this plan. */
+export interface StageTask extends RunTask {
   readonly stage: string;
   readonly epoch: number;
   readonly patienceSeconds: number;
@@ -20,13 +34,9 @@ export interface StageReceipt {
   readonly digests: readonly string[];
 }
 
-export interface RunTask {
-  readonly run: RunRef;
-  readonly claim: string;
-  readonly planHash: string;
-}
-
 export interface HoldTask extends RunTask {
+  /** Counts the holds of the run from 1. Absent in an order that an older build gave. */
+  readonly hold?: number;
   /** Failures by stage; `accept` stands for the acceptance. */
   readonly failures: Readonly<Record<string, FailureInfo>>;
 }

@@ -29,6 +29,8 @@ export interface FrontierState {
   readonly closed: boolean;
   /** Nothing runs and something failed: the run waits for an operator. */
   readonly held: boolean;
+  /** Counts the holds, the present one among them. */
+  readonly holds: number;
 }
 
 export type FrontierEvent =
@@ -46,7 +48,7 @@ export type FrontierEvent =
 export type FrontierCommand =
   | { readonly type: 'start'; readonly stage: string; readonly epoch: number }
   | { readonly type: 'accept'; readonly epoch: number }
-  | { readonly type: 'hold' }
+  | { readonly type: 'hold'; readonly number: number }
   | { readonly type: 'stop-running' }
   | { readonly type: 'close'; readonly outcome: Outcome };
 
@@ -66,6 +68,7 @@ export function initialState(outline: readonly StageOutline[], carried: readonly
     acceptanceEpoch: 0,
     closed: false,
     held: false,
+    holds: 0,
   };
 }
 
@@ -76,6 +79,11 @@ export function step(outline: readonly StageOutline[], state: FrontierState, eve
   const commands: FrontierCommand[] = [];
   if (next.ending !== undefined && state.ending === undefined) commands.push({ type: 'stop-running' });
   return advance(outline, next, commands);
+}
+
+/** Number of the newest hold that is over; 0 before the first. */
+export function wokenHold({ held, holds }: Pick<FrontierState, 'held' | 'holds'>): number {
+  return held ? holds - 1 : holds;
 }
 
 /** Stages that run right now. */
@@ -170,9 +178,9 @@ function advance(outline: readonly StageOutline[], before: FrontierState, comman
       commands: [...commands, { type: 'close', outcome: 'succeeded' }],
     };
   }
-  const held = !busy();
-  if (held && !before.held) commands.push({ type: 'hold' });
-  return { state: { ...state, held }, commands };
+  if (busy() || before.held) return { state: { ...state, held: !busy() }, commands };
+  const number = before.holds + 1;
+  return { state: { ...state, held: true, holds: number }, commands: [...commands, { type: 'hold', number }] };
 }
 
 /** The state under a newer plan: stages it no longer has are forgotten, stages it adds wait. */

@@ -44,7 +44,10 @@ export interface SkipRequest extends Asked {
 }
 
 /** What an accepted verb answers: the state it led to. */
-export type VerbAnswer = Pick<FrontierState, 'held' | 'closed'>;
+export interface VerbAnswer extends Pick<FrontierState, 'held' | 'closed'> {
+  /** Number of the newest hold that is over. */
+  readonly woken: number;
+}
 
 export const retryUpdate = defineUpdate<VerbAnswer, [RetryRequest]>('retry');
 export const skipUpdate = defineUpdate<VerbAnswer, [SkipRequest]>('skip');

@@ -14,12 +14,13 @@ import {
   setHandler,
   TimeoutFailure,
 } from '@temporalio/workflow';
-import type { ControlActivities, StageActivities } from '../activities/tasks';
+import type { ControlActivities, RunTask, StageActivities } from '../activities/tasks';
 import type { FailureInfo } from '../pipelines/failures';
 import {
   adoptOutline,
   initialState,
   step,
+  wokenHold,
   type FrontierCommand,
   type FrontierEvent,
   type FrontierState,
@@ -134,7 +135,7 @@ class Runner {
     const { state, commands } = step(this.outline, this.state, event);
     this.state = state;
     for (const command of commands) this.execute(command);
-    return { held: this.state.held, closed: this.state.closed };
+    return { held: this.state.held, closed: this.state.closed, woken: wokenHold(this.state) };
   }
 
   end(verb: 'abandon' | 'cancel', asked: Asked): VerbAnswer {
@@ -174,7 +175,7 @@ class Runner {
         this.track(this.accept(command.epoch));
         return;
       case 'hold':
-        this.track(this.recordHold());
+        this.track(this.recordHold(command.number));
         return;
       case 'stop-running':
         this.stages.cancel();
@@ -233,16 +234,16 @@ class Runner {
     this.dispatch({ type: 'abandon' });
   }
 
-  private async recordHold(): Promise<void> {
+  private async recordHold(hold: number): Promise<void> {
     const failures: Record<string, FailureInfo> = {};
     for (const [stage, { failure }] of Object.entries(this.state.stages)) if (failure !== undefined) failures[stage] = failure;
     if (this.state.acceptanceFailure !== undefined) failures.accept = this.state.acceptanceFailure;
     log.info('held', { stages: Object.keys(failures) });
-    await CancellationScope.nonCancellable(() => control.recordHold({ ...this.task(), failures }));
+    await CancellationScope.nonCancellable(() => control.recordHold({ ...this.task(), hold, failures }));
   }
 
-  private task(): { run: RunInput['run']; claim: string; planHash: string } {
-    return { run: this.input.run, claim: this.input.claim, planHash: this.planHash };
+  private task(): RunTask {
+    return { run: this.input.run, claim: this.input.claim, planHash: this.planHash, taken: { woken: wokenHold(this.state) } };
   }
 }
 

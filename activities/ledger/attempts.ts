@@ -79,7 +79,7 @@ interface RawOpened {
 }
 
 /**
- * Opens an attempt, or takes up the one of this order that waits: marks the run running, declares older running attempts of
+ * Opens an attempt, or takes up the one of this order that waits: marks a claimed run running, declares older running attempts of
  * the stage lost, and reads what the body needs. Undefined when the ledger does not know this claim as an open run: the caller
  * is a zombie.
  *
@@ -94,8 +94,8 @@ export async function openAttempt(database: Queryable, order: AttemptOrder): Pro
         select * from almanac.run
         where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and state in ('claimed', 'running', 'held')
       ), begun as (
-        update almanac.run r set state = 'running', started_at = coalesce(r.started_at, $11), changed_at = $11, failure = null
-        from run where (r.pipeline, r.window_key, r.branch, r.generation) = (run.pipeline, run.window_key, run.branch, run.generation) and run.state <> 'running'
+        update almanac.run r set state = case r.state when 'claimed' then 'running' else r.state end, started_at = $11, changed_at = $11
+        from run where (r.pipeline, r.window_key, r.branch, r.generation) = (run.pipeline, run.window_key, run.branch, run.generation) and r.started_at is null
       ), earlier as (
         select a.* from almanac.attempt a, run
         where (a.pipeline, a.window_key, a.branch, a.generation) = (run.pipeline, run.window_key, run.branch, run.generation)

@@ -181,20 +181,22 @@ export async function listRuns(database: Queryable, filter: RunFilter): Promise<
   return rows.map(fromRaw);
 }
 
-/** Marks the hold with its failures, unless a verb already moved the run on. */
+/**
+ * Puts hold `number` of the run on record with its failures, unless a verb ended it already or a later one is there: holds and
+ * verbs may reach the ledger in any order, and more than once.
+ */
 export async function holdRun(
   database: Queryable,
   run: RunRef,
   claim: string,
   failures: Readonly<Record<string, FailureInfo>>,
   now: Date,
+  number = 1,
 ): Promise<void> {
   await database.query(
-    `update almanac.run r set state = 'held', failure = $6, changed_at = $7
-     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and state in ('claimed', 'running', 'held')
-       and not exists (select from almanac.attempt a where (a.pipeline, a.window_key, a.branch, a.generation) = (r.pipeline, r.window_key, r.branch, r.generation)
-                       and a.state = 'running' and a.started_at > $7)`,
-    [...runKey(run), claim, JSON.stringify(failures), now],
+    `update almanac.run set state = 'held', hold = $8, failure = $6, changed_at = $7
+     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is null and hold < $8 and woken < $8`,
+    [...runKey(run), claim, JSON.stringify(failures), now, number],
   );
 }
 
@@ -214,12 +216,4 @@ export async function endRun(
      where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is null`,
     values: [...runKey(run), claim, outcome, proof === undefined ? null : JSON.stringify(proof), now, temporalRunId],
   });
-}
-
-/** After an accepted verb: the hold that was seen is over. A hold recorded since stays. */
-export async function wakeRun(database: Queryable, seen: RunRow, now: Date): Promise<void> {
-  await database.query(
-    "update almanac.run set state = 'running', failure = null, changed_at = $3 where claim = $1 and state = 'held' and changed_at = $2",
-    [seen.claim, seen.changedAt, now],
-  );
 }

@@ -11,7 +11,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import { outline } from '../../pipelines/plan';
 import { formatRun } from '../../pipelines/run-id';
 import type { Plan } from '../../pipelines/types';
-import type { Asked, RunInput, StateAnswer } from '../../workflows/messages';
+import type { Asked, RunInput, StateAnswer, VerbAnswer } from '../../workflows/messages';
 
 /** How long a closed generation may take to leave the server after the ledger closed it. */
 const CLOSING_DEADLINE_MS = 15_000;
@@ -70,13 +70,15 @@ export async function startExecution(
 }
 
 /** Sends one verb to an open run; a refusal of the workflow is `run.stale`. */
-export async function sendVerb<A extends Asked>(client: Client, row: RunRow, update: string, request: A): Promise<void> {
+export async function sendVerb<A extends Asked>(client: Client, row: RunRow, update: string, request: A): Promise<VerbAnswer> {
   const name = formatRun(row.run);
   const stale = (why: string, cause: unknown): AlmanacError =>
     new AlmanacError('run.stale', `${name}: ${why}`, { next: `almanac show ${name}`, cause });
   try {
     const handle = client.workflow.getHandle(name);
-    await client.connection.withDeadline(Date.now() + ANSWER_DEADLINE_MS, () => handle.executeUpdate(update, { args: [request] }));
+    return await client.connection.withDeadline(Date.now() + ANSWER_DEADLINE_MS, () =>
+      handle.executeUpdate<VerbAnswer, [A]>(update, { args: [request] }),
+    );
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) throw stale('it closed meanwhile', error);
     if (error instanceof WorkflowUpdateFailedError) {

@@ -2,7 +2,8 @@ import { standingOutputs } from '../../activities/accept-window';
 import { landingOf } from '../../activities/compute/landing';
 import { listAttempts, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
-import { latestRun, storePlan, storeTexts, wakeRun, type RunRow } from '../../activities/ledger/runs';
+import { latestRun, storePlan, storeTexts, type RunRow } from '../../activities/ledger/runs';
+import { recordTaken } from '../../activities/ledger/taken';
 import { AlmanacError } from '../../pipelines/failures';
 import type { FrontierState } from '../../pipelines/frontier';
 import { outline } from '../../pipelines/plan';
@@ -241,8 +242,8 @@ async function retryOpen(
     reset,
     ...(plan.hash === row.planHash ? {} : { plan: { hash: plan.hash, outline: outline(plan) } }),
   };
-  await sendVerb(await session.temporal(), row, 'retry', request);
-  await wakeRun(session.database, row, session.clock.now());
+  const taken = await sendVerb(await session.temporal(), row, 'retry', request);
+  await recordTaken(session.database, row.run, row.claim, taken, session.clock.now());
   if (plan.hash !== row.planHash) {
     await session.database.query('update almanac.run set plan_hash = $2 where claim = $1', [row.claim, plan.hash]);
   }

@@ -1,11 +1,13 @@
 import { standingOutputs } from '../../activities/accept-window';
 import { listAttempts, recordStanding, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
-import { latestRun, runKey, wakeRun, type RunRow } from '../../activities/ledger/runs';
+import { latestRun, runKey, type RunRow } from '../../activities/ledger/runs';
+import { recordTaken } from '../../activities/ledger/taken';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
 import type { Plan, PlanStage, RunRef, StageOutput } from '../../pipelines/types';
+import type { VerbAnswer } from '../../workflows/messages';
 import type { OperatorSession } from '../session';
 import { recordAction } from './actions';
 import { queryState, sendVerb } from './execution';
@@ -126,8 +128,9 @@ async function skipOpen(
     tainted: true,
     now: clock.now(),
   });
+  let taken: VerbAnswer;
   try {
-    await sendVerb(client, row, 'skip', {
+    taken = await sendVerb(client, row, 'skip', {
       claim: row.claim,
       who: config.actor,
       reason: verb.reason,
@@ -143,7 +146,7 @@ async function skipOpen(
     );
     throw error;
   }
-  await wakeRun(database, row, clock.now());
+  await recordTaken(database, row.run, row.claim, taken, clock.now());
   await recordAction(database, {
     run: row.run,
     verb: 'skip',

@@ -7,7 +7,7 @@ import type pg from 'pg';
 import type { Engine } from '../../../activities/compute/engine';
 import { createControlActivities } from '../../../activities/control';
 import { listAttempts, openAttempt } from '../../../activities/ledger/attempts';
-import { claimRun, readRun, runKey } from '../../../activities/ledger/runs';
+import { claimRun, holdRun, readRun, runKey } from '../../../activities/ledger/runs';
 import { runStage, type StageShell } from '../../../activities/run-stage';
 import type { StageBody } from '../../../activities/stage';
 import { createDatasetStore } from '../../../activities/storage/datasets';
@@ -230,6 +230,16 @@ test('another order of the stage does not take up the attempt that waits, but en
     { attempt: 1, state: 'failed', failure: { code: 'landing.missing' }, endedAt: at(9).toISOString() },
     { attempt: 2, epoch: 2, state: 'succeeded' },
   ]);
+});
+
+test('an order ends the hold that was retried before it, recorded early or late, should the sender of the retry have died', async () => {
+  const { run, attempt } = await ordered();
+  await attempt(1, () => missing(), { patienceSeconds: 0 });
+  await holdRun(pool, run, 'mine', {}, at(2), 1);
+  await attempt(3, () => missing(), { epoch: 2, taken: { woken: 1 } });
+  expect(await readRun(pool, run)).toMatchObject({ state: 'running', failure: null });
+  await holdRun(pool, run, 'mine', {}, at(2), 1);
+  expect(await readRun(pool, run)).toMatchObject({ state: 'running' });
 });
 
 test('a cancel ends an attempt that waits; it is proven by its own report', async () => {

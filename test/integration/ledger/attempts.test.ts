@@ -9,7 +9,7 @@ import {
   type AttemptOrder,
   type OpenedAttempt,
 } from '../../../activities/ledger/attempts';
-import { claimRun, endRun, holdRun, readRun, storePlan, wakeRun } from '../../../activities/ledger/runs';
+import { claimRun, endRun, readRun, storePlan } from '../../../activities/ledger/runs';
 import { migrate } from '../../../lib/migrate';
 import type { FailureClass } from '../../../pipelines/failures';
 import type { Plan, RunRef, StageOutput } from '../../../pipelines/types';
@@ -223,16 +223,4 @@ test('a run is ended once', async () => {
   await endRun(pool, run, 'mine', 'succeeded', undefined, 'execution', at(3));
   await endRun(pool, run, 'mine', 'cancelled', [], 'execution', at(4));
   expect(await readRun(pool, run)).toMatchObject({ state: 'succeeded', endedAt: at(3).toISOString() });
-});
-
-test('a verb ends the hold it saw, not one recorded since', async () => {
-  const run = await claimed();
-  await holdRun(pool, run, 'mine', {}, at(3));
-  const seen = await readRun(pool, run);
-  if (seen === undefined) throw new Error('no run');
-  await holdRun(pool, run, 'mine', {}, at(4));
-  await wakeRun(pool, seen, at(5));
-  expect((await readRun(pool, run))?.state).toBe('held');
-  await wakeRun(pool, { ...seen, changedAt: at(4).toISOString() }, at(5));
-  expect((await readRun(pool, run))?.state).toBe('running');
 });

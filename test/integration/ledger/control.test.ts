@@ -7,7 +7,7 @@ import type pg from 'pg';
 import { childIdentity, isAlive } from '../../../activities/compute/child-identity';
 import { createControlActivities, type AttemptProof } from '../../../activities/control';
 import { closeAttempt, openAttempt, recordChild } from '../../../activities/ledger/attempts';
-import { claimRun, readRun, storePlan } from '../../../activities/ledger/runs';
+import { claimRun, holdRun, readRun, storePlan } from '../../../activities/ledger/runs';
 import { createDatasetStore } from '../../../activities/storage/datasets';
 import type { DatasetStore } from '../../../activities/storage/dataset-store';
 import { createLocalStore } from '../../../activities/storage/local-store';
@@ -92,6 +92,18 @@ test('a late order to accept while a stage is run again accepts nothing', async 
   const late = new MockActivityEnvironment().run(() => activities.acceptWindow({ run, claim: 'mine', planHash: 'two-stages' }));
   await expect(late).rejects.toMatchObject({ type: 'run.stale', nonRetryable: true });
   expect(await datasets.accepted('p', 'main', run.window)).toBeUndefined();
+});
+
+test('an order to accept ends the hold that was retried, should the sender of the retry have died', async () => {
+  const run = await claimed();
+  await storePlan(pool, { hash: 'no-stages', pipeline: 'p', stages: [] } as unknown as Plan);
+  await holdRun(pool, run, 'mine', {}, new Date(), 1);
+  const activities = createControlActivities({ database: pool, datasets, clock: systemClock });
+  const task = { run, claim: 'mine', planHash: 'no-stages', taken: { woken: 1 } };
+  await new MockActivityEnvironment().run(() => activities.acceptWindow(task));
+  expect(await readRun(pool, run)).toMatchObject({ state: 'running', failure: null });
+  await new MockActivityEnvironment().run(() => activities.recordHold({ ...task, hold: 1, failures: {} }));
+  expect((await readRun(pool, run))?.state).toBe('running');
 });
 
 test('an execution whose claim the ledger does not know ends without revoking the work of the one it knows', async () => {

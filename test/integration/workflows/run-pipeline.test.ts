@@ -2,7 +2,7 @@ import type { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { fenced, toApplicationFailure } from '../../../activities/failure';
 import type { StageOutline } from '../../../pipelines/types';
-import { abandonUpdate, cancelUpdate, retryUpdate, skipUpdate, stateQuery } from '../../../workflows/messages';
+import { abandonUpdate, cancelUpdate, retryUpdate, skipUpdate, stateQuery, type VerbAnswer } from '../../../workflows/messages';
 import { dataFailure, scriptedRun, untilCancelled, type ScriptedRun } from '../../support/scripted-run';
 import { until } from '../../support/until';
 
@@ -109,6 +109,30 @@ test.each(['load', 'accept'])('a failure of %s without a code of its own names t
     code: 'internal',
     next: `almanac retry ${run.handle.workflowId}/2026-01-01 --stage ${stage} --reason …`,
   });
+});
+
+test('holds are numbered, and a verb and every order after it tell how many are over', async () => {
+  const told: unknown[] = [];
+  const judge = breakable();
+  await using run = await scriptedRun(outline, {
+    judge: async (task) => {
+      told.push(task.taken?.woken);
+      await judge.script();
+    },
+  });
+  const again = (epoch: number): Promise<VerbAnswer> =>
+    run.handle.executeUpdate(retryUpdate, { args: [{ ...asked, stage: 'judge', expectedEpoch: epoch, reset: ['judge'] }] });
+  await until('the first hold is recorded', () => run.holds.length === 1);
+  expect(await again(1)).toMatchObject({ held: false, woken: 1 });
+  await until('the second hold is recorded', () => run.holds.length === 2);
+  judge.mended = true;
+  expect(await again(2)).toMatchObject({ held: false, woken: 2 });
+  await run.handle.result();
+  expect(run.holds).toMatchObject([
+    { hold: 1, taken: { woken: 0 } },
+    { hold: 2, taken: { woken: 1 } },
+  ]);
+  expect(told).toEqual([0, 1, 2]);
 });
 
 test('of eight racing retries one is accepted and seven are told run.stale', async () => {

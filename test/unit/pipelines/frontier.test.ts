@@ -6,6 +6,7 @@ import {
   initialState,
   running,
   step,
+  wokenHold,
   type FrontierCommand,
   type FrontierEvent,
   type FrontierState,
@@ -74,7 +75,7 @@ test('stages whose needs are met start together', () => {
 
 test('nothing is accepted or published while a check has failed', () => {
   const { state, commands } = play(chain, [{ type: 'begin' }, done('load'), done('count'), broke('judge')]);
-  expect(commands.at(-1)).toEqual({ type: 'hold' });
+  expect(commands.at(-1)).toEqual({ type: 'hold', number: 1 });
   expect(state.held).toBe(true);
   expect(commands.some(({ type }) => type === 'accept')).toBe(false);
 });
@@ -83,8 +84,8 @@ test('a run holds only when nothing runs any more', () => {
   const wide = [stage('a'), stage('b')];
   const { state, commands } = play(wide, [{ type: 'begin' }, broke('a')]);
   expect(state.held).toBe(false);
-  expect(commands).not.toContainEqual({ type: 'hold' });
-  expect(play(wide, [{ type: 'begin' }, broke('a'), done('b')]).commands.at(-1)).toEqual({ type: 'hold' });
+  expect(commands).not.toContainEqual(expect.objectContaining({ type: 'hold' }));
+  expect(play(wide, [{ type: 'begin' }, broke('a'), done('b')]).commands.at(-1)).toEqual({ type: 'hold', number: 1 });
 });
 
 test('a retry orders the failed stage again under the next epoch and a late result of the old order is ignored', () => {
@@ -131,7 +132,27 @@ test('a failed acceptance holds and is retried by a retry that resets nothing', 
     { type: 'accept-failed', epoch: 1, failure },
     { type: 'retry', reset: [] },
   ]);
-  expect(commands.slice(-2)).toEqual([{ type: 'hold' }, { type: 'accept', epoch: 2 }]);
+  expect(commands.slice(-2)).toEqual([
+    { type: 'hold', number: 1 },
+    { type: 'accept', epoch: 2 },
+  ]);
+});
+
+test('holds are counted, and the newest that is over is known', () => {
+  const events: FrontierEvent[] = [{ type: 'begin' }, broke('load'), { type: 'retry', reset: ['load'] }, broke('load', 2)];
+  const counted = events.map((_, index) => play(chain, events.slice(0, index + 1)).state);
+  expect(counted.map(({ holds }) => holds)).toEqual([0, 1, 1, 2]);
+  expect(counted.map(wokenHold)).toEqual([0, 0, 1, 1]);
+  expect(play(chain, events).commands.filter(({ type }) => type === 'hold')).toEqual([
+    { type: 'hold', number: 1 },
+    { type: 'hold', number: 2 },
+  ]);
+});
+
+test('a verb that starts nothing leaves the hold it met', () => {
+  const { state, commands } = play(chain, [{ type: 'begin' }, broke('load'), { type: 'retry', reset: [] }]);
+  expect(state).toMatchObject({ held: true, holds: 1 });
+  expect(commands.filter(({ type }) => type === 'hold')).toHaveLength(1);
 });
 
 test('carried outputs are not computed again', () => {
@@ -205,6 +226,7 @@ test('whatever happens: no start before its needs, no publish before acceptance,
   fc.assert(
     fc.property(graphs, fc.array(fc.nat(1000), { minLength: 200, maxLength: 200 }), (outline, dice) => {
       let { state, commands } = step(outline, initialState(outline), { type: 'begin' });
+      let holds = 0;
       for (const roll of [...dice, ...dice]) {
         for (const command of commands) {
           if (command.type !== 'start') continue;
@@ -216,6 +238,8 @@ test('whatever happens: no start before its needs, no publish before acceptance,
         if (state.closed) break;
         const busy = running(state).length > 0 || state.acceptance === 'running';
         expect(state.held).toBe(!busy);
+        holds += commands.filter(({ type }) => type === 'hold').length;
+        expect(state.holds).toBe(holds);
         const event = nextEvent(outline, state, roll);
         expect(event).toBeDefined();
         if (event !== undefined) ({ state, commands } = step(outline, state, event));
