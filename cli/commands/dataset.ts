@@ -24,12 +24,13 @@ export function registerDatasetCommands(program: Command, io: CliIo): void {
   dataset
     .command('versions <dataset>')
     .description('versions of a dataset, newest window first')
-    .option('--window <key>')
+    .option('--window <key>', 'only of this window')
     .option('--limit <n>', 'at most this many', '30')
     .addHelpText('after', '\nExamples:\n  almanac dataset versions udb\n  almanac dataset versions udb --window 2011-11-02 --json')
     .action(async (name: string, options: { window?: string; limit: string }) => {
+      const filter = { ...options, limit: wholeNumber('--limit', options.limit, { minimum: 1 }) };
       const { listVersions } = await import('../../operator/datasets.js');
-      const views = await listVersions(await io.session(), name, { window: options.window, limit: wholeNumber('--limit', options.limit) });
+      const views = await listVersions(await io.session(), name, filter);
       io.print(views, () => renderVersions(name, views));
     });
   dataset

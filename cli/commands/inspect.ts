@@ -4,24 +4,30 @@ import { parseRun } from '../../pipelines/run-id';
 import { RUN_STATES, type RunState } from '../../pipelines/status';
 import type { CliIo } from '../io';
 import { renderRun, renderRuns } from '../render-run';
+import { wholeNumber } from '../whole-number';
+
+/** How an argument that names a run is explained. */
+const RUN = 'PIPELINE/WINDOW, an earlier generation as PIPELINE/WINDOW#N';
 
 export function registerInspectCommands(program: Command, io: CliIo): void {
   program
     .command('runs')
     .description('the newest generation of each window, last change first')
-    .option('--pipeline <id>')
-    .option('--state <state>', Object.keys(RUN_STATES).join(' | '))
-    .option('--from <window>')
-    .option('--to <window>')
+    .option('--pipeline <id>', 'only of this pipeline')
+    .option('--state <state>', `only in this state: ${Object.keys(RUN_STATES).join(', ')}`)
+    .option('--from <window>', 'only this window and later ones, like 2011-11-01')
+    .option('--to <window>', 'only this window and earlier ones')
     .option('--limit <n>', 'at most this many', '50')
     .addHelpText('after', '\nExamples:\n  almanac runs --state held\n  almanac runs --pipeline audience-index --from 2011-11-01')
     .action(async (options: { pipeline?: string; state?: string; from?: string; to?: string; limit: string }) => {
+      const filter = { ...options, state: runState(options.state), limit: wholeNumber('--limit', options.limit, { minimum: 1 }) };
       const { runs } = await import('../../operator/runs/inspect.js');
-      const rows = await runs(await io.session(), { ...options, state: runState(options.state), limit: limit(options.limit) });
+      const rows = await runs(await io.session(), filter);
       io.print(rows, () => renderRuns(rows));
     });
   program
-    .command('show <run>')
+    .command('show')
+    .argument('<run>', RUN)
     .description('stages, attempts, pins, verbs and what it waits for')
     .addHelpText(
       'after',
@@ -33,9 +39,10 @@ export function registerInspectCommands(program: Command, io: CliIo): void {
       io.print(view, () => renderRun(view));
     });
   program
-    .command('why <run>')
+    .command('why')
+    .argument('<run>', RUN)
     .description('one line: what it waits for, since when, the next command')
-    .addHelpText('after', '\nExample:\n  almanac why audience-index/2011-11-01')
+    .addHelpText('after', '\nExamples:\n  almanac why audience-index/2011-11-01\n  almanac why audience-index/2011-11-01 --json')
     .action(async (run: string) => {
       const { whyRun } = await import('../../operator/runs/inspect.js');
       const answer = await whyRun(await io.session(), parseRun(run));
@@ -46,9 +53,14 @@ export function registerInspectCommands(program: Command, io: CliIo): void {
       );
     });
   program
-    .command('logs <run> [stage]')
+    .command('logs')
+    .argument('<run>', RUN)
+    .argument('[stage]', 'only of this stage')
     .description('log lines of a run or of one stage')
-    .addHelpText('after', '\nExample:\n  almanac logs audience-index/2011-11-01 publish')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac logs audience-index/2011-11-01\n  almanac logs audience-index/2011-11-01#1 publish   of an earlier generation',
+    )
     .action(async (run: string, stage: string | undefined) => {
       const { runLogs } = await import('../../operator/runs/inspect.js');
       const lines = await runLogs(await io.session(), parseRun(run), stage);
@@ -60,12 +72,5 @@ function runState(text: string | undefined): RunState | undefined {
   if (text === undefined || text in RUN_STATES) return text as RunState | undefined;
   throw new AlmanacError('run.usage', `no run is ever ${JSON.stringify(text)}`, {
     next: `use one of: ${Object.keys(RUN_STATES).join(', ')}`,
-  });
-}
-
-function limit(text: string): number {
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new AlmanacError('run.usage', `--limit ${JSON.stringify(text)} is not a number from 1 to 999999`, {
-    next: 'write it like --limit 50',
   });
 }

@@ -1,26 +1,23 @@
 import type { Command } from 'commander';
 import type { PublicationView } from '../../operator/publications';
-import { AlmanacError } from '../../pipelines/failures';
 import { formatRun } from '../../pipelines/run-id';
 import type { CliIo } from '../io';
 import { renderTable } from '../render';
+import { wholeNumber } from '../whole-number';
 
 export function registerPublishCommands(program: Command, io: CliIo): void {
   const publish = program.command('publish').description('what is live, from which accepted set, and putting an earlier publication back');
   publish
     .command('list')
     .description('publications, newest first')
-    .option('--pipeline <id>')
+    .option('--pipeline <id>', 'only of this pipeline')
     .option('--all', 'also those whose tables are gone: collected, failed, superseded')
     .option('--limit <n>', 'at most this many', '20')
     .addHelpText('after', '\nExamples:\n  almanac publish list\n  almanac publish list --pipeline audience-index --all --json')
     .action(async (options: { pipeline?: string; all?: boolean; limit: string }) => {
+      const filter = { ...options, limit: wholeNumber('--limit', options.limit, { minimum: 1 }) };
       const { listPublications } = await import('../../operator/publications.js');
-      const views = await listPublications(await io.session(), {
-        pipeline: options.pipeline,
-        all: options.all,
-        limit: positive('--limit', options.limit),
-      });
+      const views = await listPublications(await io.session(), filter);
       io.print(views, () => renderPublications(views));
     });
   publish
@@ -29,10 +26,11 @@ export function registerPublishCommands(program: Command, io: CliIo): void {
     .requiredOption('--reason <text>', 'recorded with the publication')
     .addHelpText('after', '\nExample:\n  almanac publish restore 17 --reason "wrong prices in 18"')
     .action(async (publication: string, options: { reason: string }) => {
+      const number = wholeNumber('the publication', publication, { minimum: 1, next: 'almanac publish list shows the numbers' });
       const { restorePublication } = await import('../../operator/publications.js');
       const session = await io.session();
       const answer = await restorePublication(session, {
-        publication: positive('the publication', publication),
+        publication: number,
         reason: options.reason,
         who: session.config.actor,
       });
@@ -73,11 +71,4 @@ function renderPublications(views: readonly PublicationView[]): string {
         lastRestore === null ? undefined : `${lastRestore.event} by ${lastRestore.who}: ${lastRestore.reason ?? ''}`,
     },
   ]);
-}
-
-function positive(what: string, text: string): number {
-  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
-  throw new AlmanacError('run.usage', `${what} ${JSON.stringify(text)} is not a whole number above 0`, {
-    next: 'almanac publish list shows the numbers',
-  });
 }

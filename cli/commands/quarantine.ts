@@ -9,9 +9,9 @@ export function registerQuarantineCommands(program: Command, io: CliIo): void {
   quarantine
     .command('list')
     .description('quarantined rows by source, window and reason, with some of each; newest window first')
-    .option('--dataset <name>')
+    .option('--dataset <name>', 'only of this dataset')
     .option('--source <name>', 'a folder under landing or a file under reference')
-    .option('--window <key>')
+    .option('--window <key>', 'only of this window')
     .option('--reason <reason>', 'malformed, early or late')
     .option('--samples <n>', 'rows shown of each', '3')
     .option('--limit <n>', 'at most this many lines of counts', '30')

@@ -5,6 +5,10 @@ import { formatRun } from '../../pipelines/run-id';
 import type { ParamValue } from '../../pipelines/types';
 import type { CliIo } from '../io';
 import { renderSettledRun } from '../render-run';
+import { wholeNumber } from '../whole-number';
+
+/** A hundred days. */
+const MOST_PATIENCE_SECONDS = 8_640_000;
 
 interface RunOptions {
   readonly window: string;
@@ -34,13 +38,15 @@ export function registerRunCommand(program: Command, io: CliIo): void {
     .action(async (pipeline: string, options: RunOptions) => {
       const { startRun } = await import('../../operator/runs/start.js');
       const { waitForRun } = await import('../../operator/runs/wait.js');
+      const patienceSeconds =
+        options.patience === undefined ? undefined : wholeNumber('--patience', options.patience, { maximum: MOST_PATIENCE_SECONDS });
       const session = await io.session();
       const answer = await startRun(session, {
         pipeline,
         window: options.window,
         again: options.again,
         bootstrap: options.bootstrap,
-        patienceSeconds: patience(options.patience),
+        patienceSeconds,
         params: Object.fromEntries(options.param.map(parseParam)),
         reason: options.reason,
       });
@@ -80,13 +86,4 @@ function parseParam(text: string): [string, ParamValue] {
   }
   if (value === 'true' || value === 'false') return [name, value === 'true'];
   return [name, /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value];
-}
-
-function patience(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^\d{1,7}$/.test(text))
-    throw new AlmanacError('run.usage', `--patience ${JSON.stringify(text)} is not a number of seconds`, {
-      next: 'write it like --patience 3600',
-    });
-  return Number(text);
 }

@@ -54,8 +54,8 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
   program
     .command('skip <run>')
     .description('let an open run go on without a failed stage; what follows is tainted')
-    .requiredOption('--stage <id>')
-    .requiredOption('--reason <text>')
+    .requiredOption('--stage <id>', 'the stage; checks and publications cannot be skipped')
+    .requiredOption('--reason <text>', 'recorded with the verb')
     .option('--use <dataset@window#version>', 'the version that stands in for the stage’s output')
     .addHelpText(
       'after',
@@ -73,7 +73,7 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
     program
       .command(`${verb} <run>`)
       .description(verb === 'cancel' ? 'stop a run and prove it stopped' : 'give a held run up')
-      .requiredOption('--reason <text>')
+      .requiredOption('--reason <text>', 'recorded with the verb')
       .addHelpText('after', `\nExample:\n  almanac ${verb} audience-index/2011-11-03 --reason "wrong day"`)
       .action(async (run: string, options: { reason: string }) => {
         const { stopRun } = await import('../../operator/runs/stop.js');

@@ -47,19 +47,30 @@ it('lists what is live and puts an earlier publication back, for people and as J
 
   const list = await almanac(database, 'publish', 'list');
   expect(list.split('\n')[0]).toMatch(/^ID\s+STATE\s+RUN\s+SET\s+GATES\s+LIVE SINCE\s+REPLACED\s+ROWS\s+RESTORE$/);
-  expect(list.split('\n')[1]).toMatch(/^ 2\s+live\s+audience-index\/2026-01-03#1\s+1\s+judge PASS\s+\S+Z\s+1\s+audience_index 40, audience_pixels 5, audience_segments 8$/);
+  expect(list.split('\n')[1]).toMatch(
+    /^ 2\s+live\s+audience-index\/2026-01-03#1\s+1\s+judge PASS\s+\S+Z\s+1\s+audience_index 40, audience_pixels 5, audience_segments 8$/,
+  );
 
-  expect(await almanac(database, 'publish', 'restore', '1', '--reason', 'wrong prices')).toBe('publication 1 of audience-index is live, replacing 2\n');
-  expect(JSON.parse(await almanac(database, '--json', 'publish', 'restore', '1', '--reason', 'again'))).toEqual({ pipeline: 'audience-index', live: 1, replaced: null, did: 'nothing' });
-  expect(await almanac(database, 'publish', 'restore', '1', '--reason', 'again')).toBe('publication 1 of audience-index is live already; nothing to do\n');
+  expect(await almanac(database, 'publish', 'restore', '1', '--reason', 'wrong prices')).toBe(
+    'publication 1 of audience-index is live, replacing 2\n',
+  );
+  expect(JSON.parse(await almanac(database, '--json', 'publish', 'restore', '1', '--reason', 'again'))).toEqual({
+    pipeline: 'audience-index',
+    live: 1,
+    replaced: null,
+    did: 'nothing',
+  });
+  expect(await almanac(database, 'publish', 'restore', '1', '--reason', 'again')).toBe(
+    'publication 1 of audience-index is live already; nothing to do\n',
+  );
   expect(await almanac(database, 'publish', 'list')).toContain('withdrawn by ada: wrong prices');
   expect(JSON.parse(await almanac(database, '--json', 'publish', 'list', '--limit', '1'))).toMatchObject([{ id: 2, state: 'withdrawn' }]);
 });
 
 it.each([
-  [['publish', 'restore', 'x', '--reason', 'r'], 'the publication "x" is not a whole number above 0'],
-  [['publish', 'restore', '0', '--reason', 'r'], 'the publication "0" is not a whole number above 0'],
-  [['publish', 'list', '--limit', '-1'], '--limit "-1" is not a whole number above 0'],
+  [['publish', 'restore', 'x', '--reason', 'r'], 'the publication "x" is not a whole number from 1'],
+  [['publish', 'restore', '0', '--reason', 'r'], 'the publication "0" is not a whole number from 1'],
+  [['publish', 'list', '--limit', '-1'], '--limit "-1" is not a whole number from 1'],
 ])('refuses %j', async (argv, message) => {
   await using database = await testDatabase();
   await migrate(database.pool);

@@ -1,4 +1,6 @@
-import { runCli } from '../../../cli/main';
+import type { Command } from 'commander';
+import { createIo } from '../../../cli/io';
+import { createProgram, runCli } from '../../../cli/main';
 
 async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
   let out = '';
@@ -16,6 +18,29 @@ test('--help explains by example and ends 0', async () => {
   expect(out).toContain('Examples:');
 });
 
+function leaves(command: Command, path: readonly string[] = []): [string, Command][] {
+  if (command.commands.length === 0) return [[path.join(' '), command]];
+  return command.commands.flatMap((child) => leaves(child, [...path, child.name()]));
+}
+
+const streams = { stdout: { write: () => undefined }, stderr: { write: () => undefined } };
+const io = createIo({ streams, json: () => false, projectDirectory: () => '.', openSession: () => Promise.reject(new Error('unused')) });
+
+test.each(leaves(createProgram(io, streams)))(
+  'almanac %s --help says what each option does, and shows an example',
+  async (name, command) => {
+    expect(command.description()).not.toBe('');
+    expect(command.options.filter(({ description }) => description === '').map(({ flags }) => flags)).toEqual([]);
+    const { code, out } = await run(...name.split(' '), '--help');
+    expect(code).toBe(0);
+    expect(out).toMatch(/Examples?:\n {2}(\w+=\S+ )*almanac /);
+  },
+);
+
+test.each(['show', 'why', 'logs'])('almanac %s --help says how a run is named', async (verb) => {
+  expect((await run(verb, '--help')).out).toContain('PIPELINE/WINDOW#N');
+});
+
 test('an unknown verb is a usage error: exit 2, one line what is wrong, one line what to do', async () => {
   const { code, out, err } = await run('hlep');
   expect(code).toBe(2);
@@ -28,6 +53,25 @@ test('with --json a usage error is JSON on stdout', async () => {
   expect(code).toBe(2);
   expect(err).toBe('');
   expect(JSON.parse(out)).toMatchObject({ error: { code: 'usage', next: 'almanac --help' } });
+});
+
+test.each([
+  [['runs', '--limit', 'many'], '--limit "many" is not a whole number from 1', '--limit 10'],
+  [['runs', '--limit', '0'], '--limit "0" is not a whole number from 1', '--limit 10'],
+  [['run', 'p', '--window', '2026-01-01', '--patience', '1h'], '--patience "1h" is not a whole number from 0 to 8640000', '--patience 10'],
+  [['run', 'p', '--window', '2026-01-01', '--patience', '9000000'], '--patience "9000000" is not a whole number', '--patience 10'],
+  [['publish', 'list', '--limit', '-1'], '--limit "-1" is not a whole number from 1', '--limit 10'],
+  [
+    ['publish', 'restore', 'x', '--reason', 'r'],
+    'the publication "x" is not a whole number from 1',
+    'almanac publish list shows the numbers',
+  ],
+] as const)('%j is refused before any service is asked', async (argv, message, next) => {
+  const { code, out } = await run(...argv, '--json');
+  expect(code).toBe(11);
+  expect(JSON.parse(out)).toMatchObject({
+    error: { code: 'run.usage', message: expect.stringContaining(message), next: expect.stringContaining(next) },
+  });
 });
 
 test('an epoch that is no number is refused before any service is asked', async () => {
