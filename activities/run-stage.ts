@@ -177,7 +177,9 @@ function stageContext(
   for (const output of Object.values(opened.outputs)) for (const version of output.versions) inputs[version.dataset] = version;
   for (const [dataset, version] of Object.entries(opened.pins)) inputs[`previous:${dataset}`] = version;
   const limits =
-    opened.resourceFailures === 0 ? shell.limits : { memoryBytes: Math.floor(shell.limits.memoryBytes * SMALLER_SHARE), threads: 1 };
+    opened.resourceFailures === 0
+      ? shell.limits
+      : { memoryBytes: Math.floor(shell.limits.memoryBytes * SMALLER_SHARE), threads: 1, configuredBytes: shell.limits.memoryBytes };
   return {
     ...services,
     engine: leasedUntimed(services.engine, stop),

@@ -63,8 +63,11 @@ function endFailure(end: ChildEnd, { limits, label, kernelKilled }: FailureScene
 
 function memoryFailure(message: string, limits: SessionLimits, details: Record<string, unknown>): AlmanacError {
   const mebibytes = Math.round(limits.memoryBytes / 2 ** 20);
+  const configured = Math.round((limits.configuredBytes ?? limits.memoryBytes) / 2 ** 20);
   return new AlmanacError('engine.memory', `${message} (limit ${mebibytes} MiB, ${limits.threads} threads)`, {
-    next: "Raise ALMANAC_MEMORY, or declare the stage `each: 'bucket'` over more buckets; then retry it.",
+    next:
+      `Raise ALMANAC_MEMORY, now ${configured}MiB, and start the workers anew (\`almanac down\`, \`almanac up\`), ` +
+      `or declare the stage \`each: 'bucket'\` over more buckets; then retry it.`,
     details: { ...details, memoryBytes: limits.memoryBytes, threads: limits.threads },
   });
 }

@@ -6,6 +6,8 @@ export interface SessionLimits {
   /** DuckDB's memory_limit in bytes; beyond it DuckDB spills to a directory that ends with the session. */
   readonly memoryBytes: number;
   readonly threads: number;
+  /** What ALMANAC_MEMORY allows, when a second try gets less. Default: `memoryBytes`. */
+  readonly configuredBytes?: number;
 }
 
 export interface SessionUsage {

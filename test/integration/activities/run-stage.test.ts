@@ -278,3 +278,18 @@ test('what a stage throws without a code is kept with the command that goes on w
     { failure: { code: 'internal', next: expect.stringContaining(`almanac retry plays/${run.window} --stage read --reason …`) } },
   ]);
 });
+
+test('a second try after memory ran out gets half of it and one thread, and knows what is configured', async () => {
+  const { attempt } = await ordered();
+  const limits: unknown[] = [];
+  const hungry: StageBody = (context) => {
+    limits.push(context.limits);
+    return Promise.reject(new AlmanacError('engine.memory', 'too little', { next: 'raise it' }));
+  };
+  expect(await attempt(1, hungry)).toMatchObject({ nonRetryable: false });
+  expect(await attempt(2, hungry)).toMatchObject({ nonRetryable: true });
+  expect(limits).toEqual([
+    { memoryBytes: 1e9, threads: 1 },
+    { memoryBytes: 5e8, threads: 1, configuredBytes: 1e9 },
+  ]);
+});

@@ -60,7 +60,14 @@ test("a memory failure names the limit and the variable that raises it, without 
   const error = coded(statement('Out of Memory Error: failed to allocate\n\nPossible solutions:\n* Reducing the number of threads'));
   expect(error.message).toContain('limit 1024 MiB, 2 threads');
   expect(error.message).not.toContain('Possible solutions');
-  expect(error.next).toContain('ALMANAC_MEMORY');
+  expect(error.next).toContain('Raise ALMANAC_MEMORY, now 1024MiB,');
+});
+
+test('a second try with less memory still names the value the variable has', () => {
+  const limits = { memoryBytes: 2 ** 29, threads: 1, configuredBytes: 2 ** 30 };
+  const error = coded(statement('Out of Memory Error: failed to allocate'), { limits });
+  expect(error.message).toContain('limit 512 MiB, 1 threads');
+  expect(error.next).toContain('ALMANAC_MEMORY, now 1024MiB,');
 });
 
 test('what is not of the engine passes through unchanged', () => {
