@@ -80,7 +80,7 @@ export async function sendVerb<A extends Asked>(client: Client, row: RunRow, upd
       handle.executeUpdate<VerbAnswer, [A]>(update, { args: [request] }),
     );
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) throw stale('it closed meanwhile', error);
+    if (error instanceof WorkflowNotFoundError) throw absent(row, error);
     if (error instanceof WorkflowUpdateFailedError) {
       const { cause } = error;
       throw stale(cause instanceof ApplicationFailure ? cause.message : 'the run refused the verb', error);
@@ -110,10 +110,24 @@ export async function queryState(client: Client, row: RunRow): Promise<StateAnsw
   try {
     state = await client.workflow.getHandle(name).query<StateAnswer>('state');
   } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw absent(row, error);
     throw unavailable(error);
   }
   if (state.claim === row.claim) return state;
-  throw new AlmanacError('run.stale', `${name} generation ${row.run.generation} was claimed and has not begun yet`, {
-    next: `almanac why ${name}`,
+  throw notBegun(row);
+}
+
+/** Temporal has no open execution of an open run: its claimer died before it started one, or it closed since the ledger was read. */
+function absent(row: RunRow, cause: unknown): AlmanacError {
+  if (row.state === 'claimed') return notBegun(row, cause);
+  const name = formatRun(row.run);
+  return new AlmanacError('run.stale', `${name}: it closed meanwhile`, { next: `almanac show ${name}`, cause });
+}
+
+function notBegun(row: RunRow, cause?: unknown): AlmanacError {
+  const name = formatRun(row.run);
+  return new AlmanacError('run.stale', `${name} generation ${row.run.generation} is claimed and has not begun`, {
+    next: `almanac why ${name} says since when; almanac run ${row.run.pipeline} --window ${row.run.window} starts it again`,
+    cause,
   });
 }
