@@ -26,7 +26,7 @@ const leavesPipelines = into(
   'pipelines/ is pure: it imports nothing but itself.',
 );
 const pure = (...allowed) =>
-  packagesExcept(allowed, 'pipelines/ is pure: luxon belongs in window.ts, croner in define.ts, nothing else anywhere.');
+  packagesExcept(allowed, 'pipelines/ is pure: luxon belongs in local-day.ts and calendar.ts, croner in cron-times.ts, nothing else anywhere.');
 
 const NO_STAR = { selector: 'ExportAllDeclaration', message: 'Name what you export: a star drags what it reaches along.' };
 const NO_CLOCK = [
@@ -72,8 +72,8 @@ export default tseslint.config(
   { files: ['almanac.config.ts', 'test/support/global-*.ts'], rules: { 'import-x/no-default-export': 'off' } },
 
   wall(['pipelines/**/*.ts'], [leavesPipelines, pure()], ['pipelines/window.ts', 'pipelines/define.ts']),
-  wall(['pipelines/window.ts'], [leavesPipelines, pure('luxon')]),
-  wall(['pipelines/define.ts'], [leavesPipelines, pure('croner')]),
+  wall(['pipelines/local-day.ts', 'pipelines/calendar.ts'], [leavesPipelines, pure('luxon')]),
+  wall(['pipelines/cron-times.ts'], [leavesPipelines, pure('croner')]),
   wall(
     ['workflows/**/*.ts'],
     [

@@ -2,7 +2,7 @@
  * What an author of pipelines imports: `definePipeline`, the constructors of its stages, `defineProject`. Declarations
  * are plain literals; names of siblings are checked by the compiler, everything else when the module is loaded.
  */
-import { Cron } from 'croner';
+import { cronProblem } from './cron-times';
 import { AlmanacError } from './failures';
 import type { Problem } from './rules';
 import { problemsOf } from './rules';
@@ -47,6 +47,16 @@ export type {
 /** Daily windows from one local midnight to the next. `timezone` is an IANA name; default UTC. */
 export function daily(options: { readonly timezone?: string } = {}): WindowSpec {
   return { every: 'day', timezone: options.timezone ?? 'UTC' };
+}
+
+/** Weekly windows, the ISO weeks: from one local Monday to the next. `timezone` is an IANA name; default UTC. */
+export function weekly(options: { readonly timezone?: string } = {}): WindowSpec {
+  return { every: 'week', timezone: options.timezone ?? 'UTC' };
+}
+
+/** Windows of so many minutes, a divisor of 1,440, counted from midnight UTC. */
+export function everyMinutes(minutes: number): WindowSpec {
+  return { every: 'minutes', minutes };
 }
 
 /** The version of a dataset that the previous window of an ordered chain accepted. */
@@ -177,14 +187,9 @@ export function defineProject(spec: ProjectSpec): ProjectSpec {
 }
 
 function cronProblems({ schedule }: PipelineSpec): Problem[] {
-  if (schedule === undefined) return [];
-  try {
-    new Cron(schedule.cron, { paused: true, mode: '5-part' });
-    return [];
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return [{ place: 'schedule.cron', message: `"${schedule.cron}" is no cron text of five fields: ${reason}` }];
-  }
+  const problem = schedule === undefined ? undefined : cronProblem(schedule.cron);
+  if (schedule === undefined || problem === undefined) return [];
+  return [{ place: 'schedule.cron', message: `"${schedule.cron}" is no cron text of five fields: ${problem}` }];
 }
 
 function invalid(what: string, problems: readonly Problem[]): AlmanacError {

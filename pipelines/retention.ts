@@ -3,6 +3,7 @@
  * is listed is only a candidate: a collection removes it when a later look finds it still listed.
  */
 import type { RunRef, VersionRef } from './types';
+import { dateOf } from './window-grid';
 
 /** Newest accepted windows of a chain whose state is kept. */
 const KEPT_WINDOWS = 35;
@@ -75,7 +76,8 @@ export function collectable(store: StoreState, ages: CollectionAges): Collectabl
   // A version's files go with it, never as litter: an unreadable half of it would remain if the collection is killed.
   const owned = new Set(store.versions.flatMap(({ files }) => files));
   const litter = store.objects.filter(
-    ({ path, window, modifiedAt }) => !owned.has(path) && !(window !== undefined && openWindows.has(window)) && older(modifiedAt, ages.now, ages.litter),
+    ({ path, window, modifiedAt }) =>
+      !owned.has(path) && !(window !== undefined && openWindows.has(window)) && older(modifiedAt, ages.now, ages.litter),
   );
   return { versions, litter: litter.map(({ path }) => path) };
 }
@@ -86,7 +88,7 @@ export function keptWindows(accepted: readonly string[], count = KEPT_WINDOWS): 
   const kept = new Set(count > 0 ? ascending.slice(-count) : []);
   const months = new Set<string>();
   for (const window of ascending) {
-    const month = window.slice(0, 'YYYY-MM'.length);
+    const month = dateOf(window).slice(0, 'YYYY-MM'.length);
     if (!months.has(month)) kept.add(window);
     months.add(month);
   }

@@ -1,10 +1,11 @@
 /** The rules a declaration keeps beyond what its types can say; {@link definePipeline} and the project apply them. */
 import { cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
+import { isTimezone } from './local-day';
 import { BUILT_IN_PLACEHOLDERS } from './sql-text';
 import type { CheckSpec, ComputeSpec, DatasetSpec, IngestSpec, PipelineSpec, PublishSpec, StageSpec } from './types';
-import { isTimezone } from './window';
 
 const MAX_BUCKETS = 256;
+const MINUTES_OF_DAY = 1440;
 
 const NAME = /^[a-z][a-z0-9_-]*$/;
 const STAGE = /^[a-z][a-zA-Z0-9_-]*$/;
@@ -57,7 +58,7 @@ function nameProblems(spec: PipelineSpec): Problem[] {
 
 function policyProblems({ window, chain, schedule, deadline }: PipelineSpec): Problem[] {
   const problems: Problem[] = [];
-  if (!isTimezone(window.timezone)) problems.push({ place: 'window.timezone', message: `"${window.timezone}" is not an IANA time zone` });
+  problems.push(...windowProblems(window));
   if (schedule !== undefined) {
     if (!isTimezone(schedule.timezone)) {
       problems.push({ place: 'schedule.timezone', message: `"${schedule.timezone}" is not an IANA time zone` });
@@ -82,6 +83,14 @@ function policyProblems({ window, chain, schedule, deadline }: PipelineSpec): Pr
       problems.push({ place: 'deadline', message: 'a deadline is a local time of the schedule, and there is no schedule' });
   }
   return problems;
+}
+
+function windowProblems(window: PipelineSpec['window']): Problem[] {
+  if (window.every !== 'minutes')
+    return isTimezone(window.timezone) ? [] : [{ place: 'window.timezone', message: `"${window.timezone}" is not an IANA time zone` }];
+  const { minutes } = window;
+  if (Number.isInteger(minutes) && minutes >= 1 && MINUTES_OF_DAY % minutes === 0) return [];
+  return [{ place: 'window.minutes', message: `${minutes} is not a divisor of the ${MINUTES_OF_DAY} minutes of a day` }];
 }
 
 function datasetProblems(place: string, dataset: DatasetSpec): Problem[] {
@@ -141,6 +150,11 @@ function ingestProblems(spec: PipelineSpec, place: string, stage: IngestSpec): P
   if ((stage.landing === undefined) === (stage.reference === undefined)) {
     problems.push({ place, message: 'an ingest names either `landing` or `reference`' });
   }
+  if (stage.landing !== undefined && spec.window.every !== 'day')
+    problems.push({
+      place: `${place}.landing`,
+      message: 'landing folders are days (`dt=YYYY-MM-DD`), and the windows of this pipeline are not',
+    });
   for (const source of [stage.landing, stage.reference]) {
     if (source !== undefined && !/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(source)) {
       problems.push({ place, message: `"${source}" is not a plain name below the landing or reference folder` });

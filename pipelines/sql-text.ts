@@ -4,6 +4,7 @@
  */
 import { AlmanacError } from './failures';
 import { quoteText } from './quote-sql';
+import { dateOf } from './window-grid';
 import type { Window } from './types';
 
 /** A value of a placeholder; `timestamp` is an ISO instant in UTC (`…Z`), `date` is `YYYY-MM-DD`. */
@@ -23,7 +24,7 @@ export interface Placeholder {
 
 /** The placeholders every text may use: `$window_start`, `$window_end` (exclusive) and `$as_of`, the window's date. */
 export function windowValues(window: Window): Readonly<Record<string, SqlValue>> {
-  return { window_start: { timestamp: window.start }, window_end: { timestamp: window.end }, as_of: { date: window.key } };
+  return { window_start: { timestamp: window.start }, window_end: { timestamp: window.end }, as_of: { date: dateOf(window.key) } };
 }
 
 /**

@@ -121,19 +121,26 @@ export interface SuiteSpec<D extends string = string, S extends string = string>
   readonly checks: readonly CheckDeclaration<D, S>[];
 }
 
-/** Daily windows; `timezone` gives local days of 23 to 25 hours. Default UTC. */
-export interface WindowSpec {
-  readonly every: 'day';
-  readonly timezone: string;
-}
+/** How the windows of a pipeline tile time. `timezone` gives local days of 23 to 25 hours, or weeks of such days. */
+export type WindowSpec =
+  | { readonly every: 'day' | 'week'; readonly timezone: string }
+  /** Counted from midnight UTC; a divisor of the 1,440 minutes of a day. */
+  | { readonly every: 'minutes'; readonly minutes: number };
 
 export interface ScheduleSpec {
+  /** Five fields, read as wall-clock times of `timezone`. */
   readonly cron: string;
   readonly timezone: string;
+  /** A time the clocks jump over: fire as soon as they have passed it, or not at all. */
   readonly gap: 'shift' | 'skip';
+  /** A time that comes twice: which of the two. */
   readonly fold: 'first' | 'last';
+  /** What becomes of slots that were due while nothing could start them: all run in order, the latest only, or none. */
   readonly catchUp: 'all' | 'latest' | 'none';
+  /** A slot that is due while the run of an earlier one is open: waits, is skipped, or has that run cancelled. */
   readonly overlap: 'queue' | 'skip' | 'cancel-running';
+  /** Local dates `YYYY-MM-DD` without slots. */
+  readonly holidays?: readonly string[];
 }
 
 export type ParamValue = string | number | boolean;

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { AlmanacError } from '../../../pipelines/failures';
 import type { WindowSpec } from '../../../pipelines/types';
-import { enumerate, isOver, isTimezone, nextKey, parseWindow, previousKey, windowOf } from '../../../pipelines/window';
+import { isTimezone } from '../../../pipelines/local-day';
+import { enumerate, isOver, lastOver, nextKey, parseWindow, previousKey, windowOf, zoneName } from '../../../pipelines/window';
+import { dateOf } from '../../../pipelines/window-grid';
 
 const day = (timezone: string): WindowSpec => ({ every: 'day', timezone });
 const utc = day('UTC');
@@ -129,10 +131,74 @@ describe('daily windows of any zone', () => {
     fc.assert(
       fc.property(zone, instant, (spec, at) => {
         const window = windowOf(spec, at);
-        const date = (time: number): string => new Intl.DateTimeFormat('en-CA', { timeZone: spec.timezone }).format(time);
+        const date = (time: number): string => new Intl.DateTimeFormat('en-CA', { timeZone: zoneName(spec) }).format(time);
         expect(date(Date.parse(window.start))).toBe(window.key);
         expect(date(Date.parse(window.start) - 1) < window.key).toBe(true);
       }),
     );
+  });
+});
+
+describe('weeks', () => {
+  const weeks: WindowSpec = { every: 'week', timezone: 'UTC' };
+
+  it.each([
+    ['2026-W47', '2026-11-16T00:00:00.000Z', '2026-11-23T00:00:00.000Z'],
+    // 53 weeks, the last of which is mostly of the next year; and a first one mostly of the year before.
+    ['2020-W53', '2020-12-28T00:00:00.000Z', '2021-01-04T00:00:00.000Z'],
+    ['2025-W01', '2024-12-30T00:00:00.000Z', '2025-01-06T00:00:00.000Z'],
+  ])('are ISO weeks: %s', (key, start, end) => {
+    expect(parseWindow(weeks, key)).toEqual({ key, start, end });
+    expect(windowOf(weeks, new Date(start)).key).toBe(key);
+    expect(windowOf(weeks, new Date(Date.parse(end) - 1)).key).toBe(key);
+  });
+
+  it.each(['2021-W53', '2026-W00', '2026-W54', '2026-47', '2026-W7', '2026-11-20'])('refuse %s', (key) => {
+    expect(() => parseWindow(weeks, key)).toThrow(expect.objectContaining({ code: 'window.invalid' }));
+  });
+
+  it('go from one to the next over the end of a year of 53 weeks', () => {
+    expect(enumerate(weeks, '2020-W52', '2021-W02').map(({ key }) => key)).toEqual(['2020-W52', '2020-W53', '2021-W01', '2021-W02']);
+  });
+
+  it('begin at local midnight: one with a change of clocks has 167 or 169 hours', () => {
+    const local: WindowSpec = { every: 'week', timezone: 'America/New_York' };
+    expect(hours(local, '2026-W10')).toBe(167);
+    expect(hours(local, '2026-W44')).toBe(169);
+  });
+
+  it('stand for their Sunday', () => {
+    expect(dateOf('2026-W47')).toBe('2026-11-22');
+    expect(dateOf('2020-W53')).toBe('2021-01-03');
+  });
+});
+
+describe('windows of minutes', () => {
+  const of = (minutes: number): WindowSpec => ({ every: 'minutes', minutes });
+
+  it.each([
+    [10, '20261120T1040Z-PT10M', '2026-11-20T10:40:00.000Z', '2026-11-20T10:50:00.000Z'],
+    [1, '20261120T2359Z-PT1M', '2026-11-20T23:59:00.000Z', '2026-11-21T00:00:00.000Z'],
+    [60, '20261120T1000Z-PT1H', '2026-11-20T10:00:00.000Z', '2026-11-20T11:00:00.000Z'],
+    [1440, '20261120T0000Z-PT24H', '2026-11-20T00:00:00.000Z', '2026-11-21T00:00:00.000Z'],
+  ])('of %d are keyed by start and length: %s', (minutes, key, start, end) => {
+    expect(parseWindow(of(minutes), key)).toEqual({ key, start, end });
+    expect(windowOf(of(minutes), new Date(Date.parse(end) - 1)).key).toBe(key);
+    expect(dateOf(key)).toBe('2026-11-20');
+  });
+
+  it.each(['20261120T1045Z-PT10M', '20261120T1040Z-PT5M', '20261320T1040Z-PT10M', '20261120T1040-PT10M', '2026-11-20'])(
+    'refuse %s',
+    (key) => {
+      expect(() => parseWindow(of(10), key)).toThrow(expect.objectContaining({ code: 'window.invalid' }));
+    },
+  );
+});
+
+describe('lastOver', () => {
+  it('is the window that ended last, also at the very instant it ends', () => {
+    expect(lastOver(utc, new Date('2026-11-20T23:59:59.999Z')).key).toBe('2026-11-19');
+    expect(lastOver(utc, new Date('2026-11-21T00:00:00Z')).key).toBe('2026-11-20');
+    expect(lastOver({ every: 'week', timezone: 'UTC' }, new Date('2026-11-20T12:00:00Z')).key).toBe('2026-W46');
   });
 });

@@ -1,0 +1,100 @@
+/**
+ * What a calendar must say, by brute force: the wall clock of a zone read at every minute of a stretch of days. Knows nothing of how the
+ * calendar works; the zone's data come from the platform by another way (Intl) than there.
+ */
+export interface Policies {
+  readonly gap: 'shift' | 'skip';
+  readonly fold: 'first' | 'last';
+}
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const WEEK = 7 * DAY;
+
+/** The wall clock of a zone at whole minutes, as `YYYY-MM-DDTHH:MM`. */
+function wallClock(timezone: string): (at: number) => string {
+  const format = new Intl.DateTimeFormat('en-CA', {
+    timeZone: timezone,
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  });
+  return (at) => format.format(at).replace(', ', 'T');
+}
+
+/** Wall-clock times of a stretch of days with the instants that showed them. */
+export interface Shown {
+  readonly from: string;
+  readonly to: string;
+  readonly instants: ReadonlyMap<string, readonly number[]>;
+  /** The times in order. */
+  readonly times: readonly string[];
+}
+
+/** Reads the wall clock from a day and a half before the first local date to as much after the last. */
+export function readClock(timezone: string, from: string, to: string): Shown {
+  const wall = wallClock(timezone);
+  const instants = new Map<string, number[]>();
+  const note = (instant: number, text: string): void => {
+    const before = instants.get(text);
+    if (before === undefined) instants.set(text, [instant]);
+    else before.push(instant);
+  };
+  const begin = Date.parse(`${from}T00:00Z`) - DAY - DAY / 2;
+  const end = Date.parse(`${to}T00:00Z`) + 2 * DAY + DAY / 2;
+  let text = wall(begin);
+  for (let hour = begin; hour < end; hour += HOUR) {
+    const next = wall(hour + HOUR);
+    const shown = Date.parse(`${text}Z`);
+    // Within an hour that shows plain sixty minutes nothing happened.
+    const plain = Date.parse(`${next}Z`) - shown === HOUR;
+    for (let minute = 0; minute < 60; minute++) {
+      const instant = hour + minute * MINUTE;
+      note(instant, plain ? new Date(shown + minute * MINUTE).toISOString().slice(0, 16) : wall(instant));
+    }
+    text = next;
+  }
+  return { from, to, instants, times: [...instants.keys()].sort() };
+}
+
+/** All nominal times of the stretch with the instant each fires at; `minutes` are minutes of the day. */
+export function expectedSlots({ from, to, instants, times }: Shown, minutes: readonly number[], policies: Policies): Map<string, number> {
+  const slots = new Map<string, number>();
+  for (let day = Date.parse(`${from}T00:00Z`); day <= Date.parse(`${to}T00:00Z`); day += DAY) {
+    for (const minute of minutes) {
+      const nominal = new Date(day + minute * MINUTE).toISOString().slice(0, 16);
+      const seen = instants.get(nominal);
+      if (seen !== undefined) slots.set(nominal, policies.fold === 'first' ? Math.min(...seen) : Math.max(...seen));
+      else if (policies.gap === 'shift') slots.set(nominal, firstShown(instants, times, nominal));
+    }
+  }
+  return slots;
+}
+
+/** The earliest instant whose wall clock is past a time that was never shown. */
+function firstShown(shown: ReadonlyMap<string, readonly number[]>, times: readonly string[], nominal: string): number {
+  const later = times.find((time) => time > nominal) ?? '';
+  return Math.min(...(shown.get(later) ?? []));
+}
+
+/** Local dates within two days of a change of clocks in [fromYear, toYear). */
+export function daysNearChanges(timezone: string, fromYear: number, toYear: number): string[] {
+  const wall = wallClock(timezone);
+  const offset = (at: number): number => Date.parse(`${wall(at)}Z`) - at;
+  const days = new Set<string>();
+  let before = offset(Date.UTC(fromYear, 0, 1));
+  // No zone changes its clocks twice in a week.
+  for (let week = Date.UTC(fromYear, 0, 1); week < Date.UTC(toYear, 0, 1); week += WEEK) {
+    if (offset(week + WEEK) === before) continue;
+    for (let at = week; at < week + WEEK; at += DAY) {
+      const here = offset(at + DAY);
+      if (here !== before) for (let near = -2; near <= 3; near++) days.add(new Date(at + near * DAY).toISOString().slice(0, 10));
+      before = here;
+    }
+  }
+  return [...days].sort();
+}
