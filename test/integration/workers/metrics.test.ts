@@ -186,6 +186,26 @@ describe('what the ledger says', () => {
     }
   });
 
+  test('a database that stops answering in the middle of its session is given up, and taken up by a new one', async () => {
+    await using ledger = gauges();
+    const up = async (): Promise<number> => {
+      await ledger.refresh();
+      return sampleOf(parseExposition(await ledger.registry.metrics()), 'almanac_ledger_up').value;
+    };
+    expect(await up()).toBe(1);
+    const { rows } = await database.pool.query<{ pid: number }>(
+      `select pid from pg_stat_activity where datname = current_database() and application_name = 'almanac metrics'`,
+    );
+    const [{ pid } = { pid: NaN }] = rows;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await until('the frozen session is given up', async () => (await up()) === 0, 20_000);
+      await until('a new session answers', async () => (await up()) === 1, 20_000);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
   test('a statement that waits for a lock is ended, and its session with it', async () => {
     const client = await database.pool.connect();
     try {

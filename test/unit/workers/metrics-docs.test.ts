@@ -45,5 +45,5 @@ test('the values of labels it lists are those of the tables', () => {
   const named = /`state` is ([^;]*);/.exec(METRICS_PAGE)?.[1] ?? '';
   expect([...named.matchAll(/`(\w+)`/g)].map(([, state]) => state)).toEqual(open.map(([state]) => state));
   const perPipeline = open.length + Object.keys(FAILURE_CLASSES).length + 1;
-  expect(METRICS_PAGE.replaceAll('\n', ' ')).toContain(`one pipeline costs a control worker ${perPipeline},`);
+  expect(METRICS_PAGE.replaceAll('\n', ' ')).toContain(`On a control worker one pipeline costs ${perPipeline},`);
 });

@@ -90,6 +90,11 @@ test('a thousand windows of one stage cost no more series than one', async () =>
   metrics.settled(SETTLED);
   const series = async (): Promise<number> => [...(await scraped()).values()].flatMap(({ samples }) => samples).length;
   const before = await series();
+  // As docs/metrics.md says: 18 of its outcome and 6 of its figures.
+  expect(before).toBe(18 + 6);
   for (let day = 0; day < 1000; day++) metrics.settled({ ...SETTLED, seconds: day / 7, output: { ...OUTPUT, publication: day } });
   expect(await series()).toBe(before);
+  metrics.flipped('plays', 1);
+  metrics.waitedForLock('plays', 1);
+  expect(await series()).toBe(before + 22);
 });
