@@ -71,9 +71,14 @@ export async function collectStore(
   return collect(services, states, 'everything', options);
 }
 
-/** Removes only files without a manifest: what killed writers left. Needs to know no pipeline, so any process may do it. */
+/**
+ * Removes only what killed writers left: files without a manifest, and empty scratch folders an hour old. Needs to know no
+ * pipeline, so any process may do it.
+ */
 export async function sweepLitter(services: CollectionServices, options: CollectionOptions = {}): Promise<CollectionReport> {
-  return collect(services, new Set(), 'litter', options);
+  const report = await collect(services, new Set(), 'litter', options);
+  if (options.dryRun !== true) await services.store.removeEmptyScratch(new Date(services.clock.now().getTime() - HOUR));
+  return report;
 }
 
 async function collect(

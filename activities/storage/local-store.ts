@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { link, lstat, mkdir, mkdtemp, open, readdir, readFile, realpath, rm, rmdir, stat } from 'node:fs/promises';
+import { link, lstat, mkdir, mkdtemp, open, readdir, readFile, realpath, rm, rmdir, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { AlmanacError } from '../../pipelines/failures';
@@ -7,6 +7,8 @@ import { codeOf } from './error-code';
 import type { ObjectInfo, ObjectStore } from './object-store';
 
 const SCRATCH = 'scratch';
+/** Well within the age at which an empty scratch folder counts as left behind. */
+const TOUCH_MS = 10 * 60_000;
 
 /**
  * Objects as files under `root`. A write is: temporary file in scratch, fsync, link(2) to its name (which fails when the
@@ -146,9 +148,39 @@ export function createLocalStore(root: string): ObjectStore {
     async scratch() {
       const parent = path.join(await realRoot(), SCRATCH);
       await mkdir(parent, { recursive: true });
-      return mkdtemp(path.join(parent, 'stage-'));
+      const folder = await mkdtemp(path.join(parent, 'stage-'));
+      keepYoung(folder);
+      return folder;
+    },
+
+    async removeEmptyScratch(before) {
+      const parent = path.join(await realRoot(), SCRATCH);
+      const entries = await readdir(parent, { withFileTypes: true }).catch(absent);
+      let removed = 0;
+      for (const entry of entries ?? []) {
+        const folder = path.join(parent, entry.name);
+        const info = entry.isDirectory() ? await lstat(folder).catch(absent) : undefined;
+        if (info === undefined || info.mtime >= before) continue;
+        try {
+          await rmdir(folder);
+          removed += 1;
+        } catch (error) {
+          // It is not empty, or another sweeper was faster.
+          if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(codeOf(error) ?? '')) throw error;
+        }
+      }
+      return removed;
     },
   };
+}
+
+/** A query may compute for hours before it opens its file; until the folder is removed, or this process is gone, it is in use. */
+function keepYoung(folder: string): void {
+  const timer = setInterval(() => {
+    const now = new Date();
+    utimes(folder, now, now).catch(() => clearInterval(timer));
+  }, TOUCH_MS);
+  timer.unref();
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -23,6 +23,8 @@ export interface ObjectStore {
   delete(path: string): Promise<void>;
   /** A URI or file path DuckDB can read. */
   readable(path: string): string;
-  /** A fresh scratch directory on the same device as the store; litter in it is swept. */
+  /** A fresh scratch directory on the same device as the store, kept young while this process lives; litter in it is swept. */
   scratch(): Promise<string>;
+  /** Removes empty scratch directories that nobody touched since `before`; returns how many. */
+  removeEmptyScratch(before: Date): Promise<number>;
 }

@@ -21,7 +21,10 @@ test('a worker sweeps by itself what a killed writer left, and leaves what is yo
   mkdirSync(scratch, { recursive: true });
   writeFileSync(dead, 'x');
   writeFileSync(young, 'x');
+  const empty = path.join(root, 'scratch', 'stage-empty');
+  mkdirSync(empty);
   const old = new Date(Date.now() - 2 * DAY_MS);
+  utimesSync(empty, old, old);
   utimesSync(dead, old, old);
   let now = new Date();
   const stop = new AbortController();
@@ -32,6 +35,8 @@ test('a worker sweeps by itself what a killed writer left, and leaves what is yo
     now = new Date(now.getTime() + 2 * 3_600_000);
     await until('the litter is gone', () => !existsSync(dead));
     expect(existsSync(young)).toBe(true);
+    expect(existsSync(scratch)).toBe(false);
+    expect(existsSync(empty)).toBe(false);
   } finally {
     stop.abort();
     await sweeping;

@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createLocalStore } from '../../../activities/storage/local-store';
 import type { ObjectStore } from '../../../activities/storage/object-store';
+import { until } from '../../support/until';
 
 let root: string;
 let store: ObjectStore;
@@ -78,4 +79,32 @@ test('a symbolic link out of the root is refused, one within it is followed', as
   }
   expect((await store.get('in/real'))?.toString()).toBe('x');
   expect(readdirSync(path.join(root, 'outside'))).toEqual(['secret']);
+});
+
+describe('an empty scratch folder', () => {
+  const HOUR_MS = 3_600_000;
+  const longAgo = new Date(Date.now() - 2 * HOUR_MS);
+  const anHourAgo = new Date(Date.now() - HOUR_MS);
+  afterEach(() => jest.useRealTimers());
+
+  test('is removed once nobody touched it for long; a young one and one that holds a file stay', async () => {
+    const [old, young, full] = [await store.scratch(), await store.scratch(), await store.scratch()];
+    writeFileSync(path.join(full, 'part.parquet'), 'x');
+    for (const folder of [old, full]) utimesSync(folder, longAgo, longAgo);
+    expect(await store.removeEmptyScratch(anHourAgo)).toBe(1);
+    expect(readdirSync(path.dirname(old)).sort()).toEqual([young, full].map((folder) => path.basename(folder)).sort());
+  });
+
+  test('stays young while the process that works in it lives, however long its query computes', async () => {
+    jest.useFakeTimers({ doNotFake: ['Date', 'setTimeout', 'clearTimeout', 'setImmediate', 'nextTick', 'queueMicrotask', 'performance', 'hrtime'] });
+    const folder = await store.scratch();
+    utimesSync(folder, longAgo, longAgo);
+    jest.advanceTimersByTime(HOUR_MS / 2);
+    await until('the folder is young again', () => statSync(folder).mtime > anHourAgo);
+    expect(await store.removeEmptyScratch(anHourAgo)).toBe(0);
+  });
+
+  test('is nothing to look for in a store that has none', async () => {
+    expect(await store.removeEmptyScratch(new Date())).toBe(0);
+  });
 });
