@@ -7,6 +7,7 @@ import { heartbeating } from './heartbeat';
 import { listAttempts, type AttemptRow } from './ledger/attempts';
 import { planReader } from './ledger/plans';
 import { endRun, holdRun, readRun, runKey } from './ledger/runs';
+import { recordCarried } from './ledger/taken';
 import { endPublishers } from './publish/end-publishers';
 import type { CloseTask, ControlActivities, HoldTask, RunTask } from './tasks';
 
@@ -30,13 +31,19 @@ export function createControlActivities(
   const acceptance: AcceptanceShell = { services, plan: planReader(services.database), point };
   return {
     acceptWindow: (task: RunTask) => heartbeating(() => acceptWindow(acceptance, task)),
-    recordHold: (task: HoldTask) =>
-      heartbeating(() => holdRun(services.database, task.run, task.claim, task.failures, services.clock.now(), task.hold)),
+    recordHold: (task: HoldTask) => heartbeating(() => recordHold(services, task)),
     closeRun: (task: CloseTask) => heartbeating(() => closeRun(services, task)),
   };
 }
 
-async function closeRun({ database, datasets, clock }: ControlServices, { run, claim, outcome }: CloseTask): Promise<void> {
+async function recordHold({ database, clock }: ControlServices, task: HoldTask): Promise<void> {
+  await recordCarried(database, task, clock.now());
+  await holdRun(database, task.run, task.claim, task.failures, clock.now(), task.hold);
+}
+
+async function closeRun({ database, datasets, clock }: ControlServices, task: CloseTask): Promise<void> {
+  const { run, claim, outcome } = task;
+  await recordCarried(database, task, clock.now());
   const { runId } = Context.current().info.workflowExecution ?? { runId: '' };
   if (outcome === 'succeeded') {
     await endRun(database, run, claim, outcome, undefined, runId, clock.now());

@@ -9,6 +9,10 @@ import type { RunRef } from '../pipelines/types';
 export interface Taken {
   /** Number of the newest hold that is over; 0 before the first. */
   readonly woken: number;
+  /** How many times a verb changed the plan: of two orders the one with more has the newer `planHash`. */
+  readonly plans: number;
+  /** Verbs taken, by their ids in the ledger, that no order has told it of yet. */
+  readonly actions: readonly number[];
 }
 
 export interface RunTask {

@@ -62,8 +62,8 @@ export function renderRun(view: RunView): string {
   ]);
   const head = `${formatRun(row.run)} generation ${row.run.generation}: ${row.state}${row.origin ? ', origin of its chain' : ''}${row.bootstrap ? ', bootstrapped' : ''}`;
   const verbs = view.actions.map(
-    ({ at, who, verb, stage, reason }) =>
-      `  ${at} ${who}: ${verb}${stage === null ? '' : ` ${stage}`}${reason === null ? '' : ` (${reason})`}`,
+    ({ at, who, verb, stage, reason, state }) =>
+      `  ${at} ${who}: ${verb}${stage === null ? '' : ` ${stage}`}${reason === null ? '' : ` (${reason})`}${VERB_STATES[state]}`,
   );
   const pins = Object.values(row.pins).map(({ dataset, window, version, digest }) => `  ${dataset}@${window}#${version} ${digest}`);
   return [
@@ -78,6 +78,12 @@ export function renderRun(view: RunView): string {
     ...(view.why.next === null ? [] : [`next: ${view.why.next}`]),
   ].join('\n');
 }
+
+const VERB_STATES = {
+  intended: ': not known to have been taken',
+  done: '',
+  refused: ': the run did not take it',
+} as const satisfies Record<RunView['actions'][number]['state'], string>;
 
 function waitText(attempt: AttemptRow | undefined): string | undefined {
   if (attempt?.state !== 'waiting') return undefined;

@@ -30,13 +30,33 @@ export interface WhyAttempt {
   readonly publication?: number | undefined;
 }
 
+/** A verb on record for the generation. */
+export interface WhyVerb {
+  readonly verb: string;
+  readonly stage: string | null;
+  readonly who: string;
+  readonly at: string;
+  readonly state: 'intended' | 'done' | 'refused';
+}
+
 export interface Why {
   readonly waitsFor: string;
   readonly since: string;
   readonly next: string | null;
 }
 
-export function why(run: WhyRun, stages: readonly StageOutline[], attempts: readonly WhyAttempt[]): Why {
+export function why(run: WhyRun, stages: readonly StageOutline[], attempts: readonly WhyAttempt[], verbs: readonly WhyVerb[] = []): Why {
+  const answer = whyOf(run, stages, attempts);
+  if (run.endedAt !== null) return answer;
+  const open = verbs
+    .filter(({ state }) => state === 'intended')
+    .map(
+      ({ verb, stage, who, at }) => `; whether ${verb}${stage === null ? '' : ` ${stage}`} of ${who} (${at}) was taken is not known yet`,
+    );
+  return { ...answer, waitsFor: answer.waitsFor + open.join('') };
+}
+
+function whyOf(run: WhyRun, stages: readonly StageOutline[], attempts: readonly WhyAttempt[]): Why {
   const newest = new Map<string, WhyAttempt>();
   for (const attempt of attempts) if ((newest.get(attempt.stage)?.attempt ?? -1) < attempt.attempt) newest.set(attempt.stage, attempt);
   switch (run.state) {

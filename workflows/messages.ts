@@ -26,6 +26,8 @@ export interface Asked {
   readonly claim: string;
   readonly who: string;
   readonly reason: string;
+  /** Id of the ledger row that intends the verb; the next order settles it. Absent from an older sender. */
+  readonly action?: number;
 }
 
 export interface RetryRequest extends Asked {
@@ -47,6 +49,8 @@ export interface SkipRequest extends Asked {
 export interface VerbAnswer extends Pick<FrontierState, 'held' | 'closed'> {
   /** Number of the newest hold that is over. */
   readonly woken: number;
+  /** How many times a verb changed the plan, this one among them. */
+  readonly plans: number;
 }
 
 export const retryUpdate = defineUpdate<VerbAnswer, [RetryRequest]>('retry');

@@ -77,13 +77,19 @@ export async function runPipeline(input: RunInput): Promise<RunResult> {
     retryUpdate,
     (request) => {
       if (request.plan !== undefined) runner.adoptPlan(request.plan);
+      runner.take(request);
       return runner.dispatch({ type: 'retry', reset: request.reset });
     },
     { validator: (request) => runner.expect(request, request.stage, request.expectedEpoch) },
   );
-  setHandler(skipUpdate, (request) => runner.dispatch({ type: 'skip', stage: request.stage }), {
-    validator: (request) => runner.expect(request, request.stage, request.expectedEpoch),
-  });
+  setHandler(
+    skipUpdate,
+    (request) => {
+      runner.take(request);
+      return runner.dispatch({ type: 'skip', stage: request.stage });
+    },
+    { validator: (request) => runner.expect(request, request.stage, request.expectedEpoch) },
+  );
   setHandler(abandonUpdate, (asked) => runner.end('abandon', asked), { validator: (asked) => runner.expectOpen(asked) });
   setHandler(cancelUpdate, (asked) => runner.end('cancel', asked), { validator: (asked) => runner.expectOpen(asked) });
   return runner.run();
@@ -93,6 +99,10 @@ class Runner {
   state: FrontierState;
   private outline: RunInput['outline'];
   private planHash: string;
+  /** Counts the plans adopted. */
+  private plans = 0;
+  /** Verbs taken that no order has told the ledger of. */
+  private readonly untold = new Set<number>();
   private outcome: Outcome | undefined;
   private readonly stages = new CancellationScope();
   private readonly pending = new Set<Promise<void>>();
@@ -135,18 +145,24 @@ class Runner {
     const { state, commands } = step(this.outline, this.state, event);
     this.state = state;
     for (const command of commands) this.execute(command);
-    return { held: this.state.held, closed: this.state.closed, woken: wokenHold(this.state) };
+    return { held: this.state.held, closed: this.state.closed, woken: wokenHold(this.state), plans: this.plans };
   }
 
   end(verb: 'abandon' | 'cancel', asked: Asked): VerbAnswer {
     log.info(verb, { who: asked.who, reason: asked.reason });
+    this.take(asked);
     return this.dispatch({ type: verb });
   }
 
   adoptPlan(plan: { readonly hash: string; readonly outline: RunInput['outline'] }): void {
+    this.plans += 1;
     this.planHash = plan.hash;
     this.outline = plan.outline;
     this.state = adoptOutline(this.state, plan.outline);
+  }
+
+  take({ action }: Asked): void {
+    if (action !== undefined) this.untold.add(action);
   }
 
   /** Refuses a verb whose sender saw an older state; `accept` stands for the acceptance. */
@@ -202,7 +218,9 @@ class Runner {
       retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '30 seconds' },
     });
     try {
-      await this.stages.run(() => runStage({ ...this.task(), stage, epoch, patienceSeconds: this.input.patienceSeconds }));
+      const task = { ...this.task(), stage, epoch, patienceSeconds: this.input.patienceSeconds };
+      await this.stages.run(() => runStage(task));
+      this.told(task);
       this.dispatch({ type: 'stage-done', stage, epoch });
     } catch (error) {
       const failure = toFailureInfo(error, this.input.run, stage);
@@ -220,6 +238,7 @@ class Runner {
           () => acceptance.acceptWindow(task),
         ),
       );
+      this.told(task);
       this.dispatch({ type: 'accepted', epoch });
     } catch (error) {
       const failure = toFailureInfo(error, this.input.run, 'accept');
@@ -239,11 +258,19 @@ class Runner {
     for (const [stage, { failure }] of Object.entries(this.state.stages)) if (failure !== undefined) failures[stage] = failure;
     if (this.state.acceptanceFailure !== undefined) failures.accept = this.state.acceptanceFailure;
     log.info('held', { stages: Object.keys(failures) });
-    await CancellationScope.nonCancellable(() => control.recordHold({ ...this.task(), hold, failures }));
+    const task = { ...this.task(), hold, failures };
+    await CancellationScope.nonCancellable(() => control.recordHold(task));
+    this.told(task);
   }
 
   private task(): RunTask {
-    return { run: this.input.run, claim: this.input.claim, planHash: this.planHash, taken: { woken: wokenHold(this.state) } };
+    const taken = { woken: wokenHold(this.state), plans: this.plans, actions: [...this.untold] };
+    return { run: this.input.run, claim: this.input.claim, planHash: this.planHash, taken };
+  }
+
+  /** An order was carried out, so the ledger knows what it carried. */
+  private told({ taken }: RunTask): void {
+    for (const action of taken?.actions ?? []) this.untold.delete(action);
   }
 }
 

@@ -292,7 +292,7 @@ export async function listAttempts(database: Queryable, run: RunRef): Promise<At
   }));
 }
 
-/** Writes an output that stands without an attempt: carried from an earlier generation, or named by `skip --use`. */
+/** Writes an output that stands without an attempt: carried from an earlier generation, or named by `skip --use`. False when the attempt is there. */
 export async function recordStanding(
   database: Queryable,
   run: RunRef,
@@ -307,8 +307,8 @@ export async function recordStanding(
     tainted: boolean;
     now: Date;
   },
-): Promise<void> {
-  await database.query(
+): Promise<boolean> {
+  const { rowCount } = await database.query(
     `insert into almanac.attempt (pipeline, window_key, branch, generation, stage, attempt, epoch, kind, state, stage_hash, output, tainted, started_at, ended_at)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) on conflict do nothing`,
     [
@@ -324,4 +324,5 @@ export async function recordStanding(
       row.now,
     ],
   );
+  return rowCount === 1;
 }

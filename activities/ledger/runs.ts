@@ -200,7 +200,10 @@ export async function holdRun(
   );
 }
 
-/** Ends the run once, noting the execution whose history is to be exported; a second close, or one by another claim, changes nothing. */
+/**
+ * Ends the run once, noting the execution whose history is to be exported; a second close, or one by another claim, changes nothing.
+ * Verbs that are merely intended were not taken, and will not be.
+ */
 export async function endRun(
   database: Queryable,
   run: RunRef,
@@ -212,8 +215,13 @@ export async function endRun(
 ): Promise<void> {
   await database.query({
     name: 'end-run',
-    text: `update almanac.run set state = $6, proof = $7, changed_at = $8, ended_at = $8, temporal_run_id = $9, failure = case when $6 = 'succeeded' then null else failure end
-     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is null`,
+    text: `with ended as (
+      update almanac.run set state = $6, proof = $7, changed_at = $8, ended_at = $8, temporal_run_id = $9, failure = case when $6 = 'succeeded' then null else failure end
+     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is null
+      returning 1
+    )
+    update almanac.action set state = 'refused'
+    where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and state = 'intended' and exists (select from ended)`,
     values: [...runKey(run), claim, outcome, proof === undefined ? null : JSON.stringify(proof), now, temporalRunId],
   });
 }

@@ -6,6 +6,7 @@ import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import type { Plan, RunRef } from '../../pipelines/types';
 import { why, type Why } from '../../pipelines/why';
 import type { OperatorSession } from '../session';
+import type { ActionState } from './actions';
 
 export interface RunView {
   readonly row: RunRow;
@@ -23,6 +24,8 @@ export interface ActionView {
   readonly stage: string | null;
   readonly reason: string | null;
   readonly detail: unknown;
+  /** `intended`: it is not known whether the run took it. */
+  readonly state: ActionState;
 }
 
 export interface LogLine {
@@ -55,7 +58,7 @@ export async function showRun(session: OperatorSession, address: RunAddress & { 
     listAttempts(session.database, row.run),
     listActions(session, row.run),
   ]);
-  return { row, plan, attempts, actions, why: whyOf(row, plan, attempts) };
+  return { row, plan, attempts, actions, why: whyOf(row, plan, attempts, actions) };
 }
 
 export async function whyRun(
@@ -66,11 +69,12 @@ export async function whyRun(
   return { run: view.row.run, state: view.row.state, ...view.why };
 }
 
-function whyOf(row: RunRow, plan: Plan, attempts: readonly AttemptRow[]): Why {
+function whyOf(row: RunRow, plan: Plan, attempts: readonly AttemptRow[], actions: readonly ActionView[]): Why {
   return why(
     { ...row, name: formatRun(row.run), pipeline: row.run.pipeline, window: row.run.window },
     plan.stages,
     attempts.map((attempt) => ({ ...attempt, publication: attempt.output?.publication })),
+    actions.filter(({ generation }) => generation === row.run.generation),
   );
 }
 
@@ -96,7 +100,7 @@ export async function runLogs(
 /** Verbs over all generations of the run, oldest first. */
 async function listActions(session: OperatorSession, run: RunRef): Promise<ActionView[]> {
   const { rows } = await session.database.query<Omit<ActionView, 'at'> & { at: Date }>(
-    `select at, who, verb, generation, stage, reason, detail from almanac.action
+    `select at, who, verb, generation, stage, reason, detail, state from almanac.action
      where pipeline = $1 and window_key = $2 and branch = $3 order by id`,
     [run.pipeline, run.window, run.branch],
   );

@@ -3,7 +3,6 @@ import { landingOf } from '../../activities/compute/landing';
 import { listAttempts, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
 import { latestRun, storePlan, storeTexts, type RunRow } from '../../activities/ledger/runs';
-import { recordTaken } from '../../activities/ledger/taken';
 import { AlmanacError } from '../../pipelines/failures';
 import type { FrontierState } from '../../pipelines/frontier';
 import { outline } from '../../pipelines/plan';
@@ -14,10 +13,10 @@ import type { LandingFile, Plan, RunRef, VersionRef } from '../../pipelines/type
 import { parseWindow } from '../../pipelines/window';
 import type { RetryRequest } from '../../workflows/messages';
 import type { OperatorSession } from '../session';
-import { recordAction } from './actions';
 import { previousReads, startOfChain } from './chain';
-import { queryState, sendVerb } from './execution';
+import { queryState } from './execution';
 import { startGeneration } from './generation';
+import { intendVerb, sendIntended } from './verb';
 
 export interface RetryVerb {
   readonly address: RunAddress;
@@ -104,16 +103,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   if (project !== undefined) await storeTexts(database, project.texts);
   await storePlan(database, plan);
   if (state !== undefined) {
-    await retryOpen(session, row, state, plan, retry, stage, verb);
-    await recordAction(database, {
-      run: row.run,
-      verb: 'retry',
-      who: session.config.actor,
-      stage,
-      reason: verb.reason,
-      detail: { ...answer(row.run) },
-      now: session.clock.now(),
-    });
+    await retryOpen(session, row, state, plan, answer(row.run), verb);
     return answer(row.run);
   }
   const next: RunRef = { ...row.run, generation: row.run.generation + 1 };
@@ -221,10 +211,10 @@ async function retryOpen(
   row: RunRow,
   state: FrontierState,
   plan: Plan,
-  retry: RetryPlan,
-  stage: string | undefined,
+  answer: RetryAnswer,
   verb: RetryVerb,
 ): Promise<void> {
+  const { plan: retry, stage } = answer;
   const target = stage ?? retry.reset[0] ?? 'accept';
   const seen = target === 'accept' ? state.acceptanceEpoch : (state.stages[target]?.epoch ?? 0);
   // Stages that merely wait for others are started by the frontier when their time comes.
@@ -233,18 +223,18 @@ async function retryOpen(
     (id) =>
       state.stages[id]?.status === 'done' || (state.stages[id]?.status === 'failed' && (id === target || retry.reasons[id] !== 'not done')),
   );
-  const request: RetryRequest = {
-    claim: row.claim,
-    who: session.config.actor,
+  const asked = await intendVerb(session, row, {
+    verb: 'retry',
+    stage: stage ?? undefined,
     reason: verb.reason,
+    detail: { ...answer, planHash: plan.hash },
+  });
+  const request: RetryRequest = {
+    ...asked,
     stage: target,
     expectedEpoch: verb.expectedEpoch ?? seen,
     reset,
     ...(plan.hash === row.planHash ? {} : { plan: { hash: plan.hash, outline: outline(plan) } }),
   };
-  const taken = await sendVerb(await session.temporal(), row, 'retry', request);
-  await recordTaken(session.database, row.run, row.claim, taken, session.clock.now());
-  if (plan.hash !== row.planHash) {
-    await session.database.query('update almanac.run set plan_hash = $2 where claim = $1', [row.claim, plan.hash]);
-  }
+  await sendIntended(session, row, 'retry', request, request.plan?.hash);
 }

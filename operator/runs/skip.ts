@@ -2,16 +2,15 @@ import { standingOutputs } from '../../activities/accept-window';
 import { listAttempts, recordStanding, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
 import { latestRun, runKey, type RunRow } from '../../activities/ledger/runs';
-import { recordTaken } from '../../activities/ledger/taken';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
 import type { Plan, PlanStage, RunRef, StageOutput } from '../../pipelines/types';
-import type { VerbAnswer } from '../../workflows/messages';
 import type { OperatorSession } from '../session';
-import { recordAction } from './actions';
-import { queryState, sendVerb } from './execution';
+import { refuseAction } from './actions';
+import { queryState } from './execution';
 import { startGeneration } from './generation';
+import { intendVerb, sendIntended } from './verb';
 
 export interface SkipVerb {
   readonly address: RunAddress;
@@ -111,13 +110,14 @@ async function skipOpen(
   attempts: readonly AttemptRow[],
   verb: SkipVerb,
 ): Promise<void> {
-  const { database, clock, config } = session;
-  const client = await session.temporal();
-  const state = await queryState(client, row);
+  const { database, clock } = session;
+  const name = formatRun(row.run);
+  const state = await queryState(await session.temporal(), row);
   const attempt = Math.max(0, ...attempts.filter((one) => one.stage === stage.id).map((one) => one.attempt)) + 1;
   const epoch = state.stages[stage.id]?.epoch ?? 0;
+  const asked = await intendVerb(session, row, { verb: 'skip', stage: stage.id, reason: verb.reason, detail: { use: verb.use ?? null } });
   // The stages below read the ledger as soon as the verb is accepted, so the output has to stand before it is sent.
-  await recordStanding(database, row.run, {
+  const stands = await recordStanding(database, row.run, {
     stage: stage.id,
     attempt,
     epoch,
@@ -128,15 +128,14 @@ async function skipOpen(
     tainted: true,
     now: clock.now(),
   });
-  let taken: VerbAnswer;
-  try {
-    taken = await sendVerb(client, row, 'skip', {
-      claim: row.claim,
-      who: config.actor,
-      reason: verb.reason,
-      stage: stage.id,
-      expectedEpoch: epoch,
+  if (!stands) {
+    await refuseAction(database, row.run, asked.action === undefined ? [] : [asked.action]);
+    throw new AlmanacError('run.stale', `stage ${stage.id} of ${name} is being run or skipped by somebody else`, {
+      next: `almanac show ${name}`,
     });
+  }
+  try {
+    await sendIntended(session, row, 'skip', { ...asked, stage: stage.id, expectedEpoch: epoch });
   } catch (error) {
     // Without an answer the verb may still be taken, and then its output has to stand; only a refusal takes it back.
     if (!(error instanceof AlmanacError) || error.code !== 'run.stale') throw error;
@@ -146,14 +145,4 @@ async function skipOpen(
     );
     throw error;
   }
-  await recordTaken(database, row.run, row.claim, taken, clock.now());
-  await recordAction(database, {
-    run: row.run,
-    verb: 'skip',
-    who: config.actor,
-    stage: stage.id,
-    reason: verb.reason,
-    detail: { use: verb.use ?? null },
-    now: clock.now(),
-  });
 }

@@ -5,8 +5,7 @@ import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES, type RunState } from '../../pipelines/status';
 import type { RunRef } from '../../pipelines/types';
 import type { OperatorSession } from '../session';
-import { recordAction } from './actions';
-import { sendVerb } from './execution';
+import { intendVerb, sendIntended } from './verb';
 import { pollRun } from './wait';
 
 export interface StopVerb {
@@ -38,15 +37,8 @@ export async function stopRun(session: OperatorSession, verb: StopVerb): Promise
       next: `almanac show ${name}`,
     });
   }
-  await sendVerb(await session.temporal(), row, verb.verb, { claim: row.claim, who: session.config.actor, reason: verb.reason });
-  await recordAction(database, {
-    run: row.run,
-    verb: verb.verb,
-    who: session.config.actor,
-    reason: verb.reason,
-    detail: {},
-    now: session.clock.now(),
-  });
+  const asked = await intendVerb(session, row, { verb: verb.verb, reason: verb.reason, detail: {} });
+  await sendIntended(session, row, verb.verb, asked);
   const closed = await pollRun(database, row.run, ({ endedAt }) => endedAt !== null, STOP_DEADLINE_MS);
   if (closed === undefined) {
     throw new AlmanacError('service.unavailable', `${name} was told to stop and has not reported it within ${STOP_DEADLINE_MS / 1000} s`, {

@@ -236,7 +236,7 @@ test('an order ends the hold that was retried before it, recorded early or late,
   const { run, attempt } = await ordered();
   await attempt(1, () => missing(), { patienceSeconds: 0 });
   await holdRun(pool, run, 'mine', {}, at(2), 1);
-  await attempt(3, () => missing(), { epoch: 2, taken: { woken: 1 } });
+  await attempt(3, () => missing(), { epoch: 2, taken: { woken: 1, plans: 0, actions: [] } });
   expect(await readRun(pool, run)).toMatchObject({ state: 'running', failure: null });
   await holdRun(pool, run, 'mine', {}, at(2), 1);
   expect(await readRun(pool, run)).toMatchObject({ state: 'running' });

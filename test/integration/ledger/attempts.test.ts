@@ -187,6 +187,24 @@ test('an attempt sees the newest output of each stage that stands', async () => 
   expect((await opened(order(run, { stage: 'count' }))).outputs).toEqual({ load: output, names: { ...output, rowsOut: 9 } });
 });
 
+test('of two skips of one attempt the ledger tells the later that it does not stand', async () => {
+  const run = await claimed();
+  const skipped = {
+    stage: 'load',
+    attempt: 1,
+    epoch: 1,
+    kind: 'ingest',
+    stageHash: 'h',
+    state: 'skipped',
+    output,
+    tainted: true,
+    now: at(2),
+  } as const;
+  expect(await recordStanding(pool, run, skipped)).toBe(true);
+  expect(await recordStanding(pool, run, { ...skipped, output: { ...output, rowsOut: 9 } })).toBe(false);
+  expect(await listAttempts(pool, run)).toMatchObject([{ state: 'skipped', output }]);
+});
+
 test('resource failures and the first start are counted per order', async () => {
   const run = await claimed();
   await opened(order(run));

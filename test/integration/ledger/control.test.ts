@@ -99,7 +99,7 @@ test('an order to accept ends the hold that was retried, should the sender of th
   await storePlan(pool, { hash: 'no-stages', pipeline: 'p', stages: [] } as unknown as Plan);
   await holdRun(pool, run, 'mine', {}, new Date(), 1);
   const activities = createControlActivities({ database: pool, datasets, clock: systemClock });
-  const task = { run, claim: 'mine', planHash: 'no-stages', taken: { woken: 1 } };
+  const task = { run, claim: 'mine', planHash: 'no-stages', taken: { woken: 1, plans: 0, actions: [] } };
   await new MockActivityEnvironment().run(() => activities.acceptWindow(task));
   expect(await readRun(pool, run)).toMatchObject({ state: 'running', failure: null });
   await new MockActivityEnvironment().run(() => activities.recordHold({ ...task, hold: 1, failures: {} }));

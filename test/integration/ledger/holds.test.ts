@@ -38,7 +38,8 @@ const failed = (number: number): Record<string, FailureInfo> => ({
   s: { code: 'internal', class: 'platform', message: `hold ${number}`, next: 'retry', details: {} },
 });
 const hold = (run: RunRef, number: number): Promise<void> => holdRun(pool, run, 'mine', failed(number), at(1), number);
-const wake = (run: RunRef, woken: number): Promise<void> => recordTaken(pool, run, 'mine', { woken }, at(2));
+const wake = (run: RunRef, woken: number): Promise<void> =>
+  recordTaken(pool, { run, claim: 'mine', planHash: 'plan', taken: { woken, plans: 0, actions: [] } }, at(2));
 
 test('a hold that is recorded after the verb that ended it changes nothing', async () => {
   const run = await claimed();
@@ -80,7 +81,7 @@ test('neither a hold nor a verb of another claim is recorded', async () => {
   await holdRun(pool, run, 'of another', {}, at(1), 1);
   expect((await readRun(pool, run))?.state).toBe('claimed');
   await hold(run, 1);
-  await recordTaken(pool, run, 'of another', { woken: 1 }, at(2));
+  await recordTaken(pool, { run, claim: 'of another', planHash: 'plan', taken: { woken: 1, plans: 0, actions: [] } }, at(2));
   expect((await readRun(pool, run))?.state).toBe('held');
 });
 

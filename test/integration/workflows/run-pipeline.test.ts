@@ -1,6 +1,7 @@
 import type { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { fenced, toApplicationFailure } from '../../../activities/failure';
+import type { StageTask } from '../../../activities/tasks';
 import type { StageOutline } from '../../../pipelines/types';
 import { abandonUpdate, cancelUpdate, retryUpdate, skipUpdate, stateQuery, type VerbAnswer } from '../../../workflows/messages';
 import { dataFailure, scriptedRun, untilCancelled, type ScriptedRun } from '../../support/scripted-run';
@@ -133,6 +134,39 @@ test('holds are numbered, and a verb and every order after it tell how many are 
     { hold: 2, taken: { woken: 1 } },
   ]);
   expect(told).toEqual([0, 1, 2]);
+});
+
+test('verbs and plans taken are told by the next order, and again until one was carried out', async () => {
+  const told: Record<string, unknown> = {};
+  const tell = (task: StageTask): void => void (told[`${task.stage}#${task.epoch}`] = [task.taken?.plans, task.taken?.actions]);
+  const judge = breakable();
+  await using run = await scriptedRun(outline, {
+    judge: async (task) => {
+      tell(task);
+      await judge.script();
+    },
+    publish: async (task) => tell(task),
+  });
+  const again = (epoch: number, action: number): Promise<VerbAnswer> =>
+    run.handle.executeUpdate(retryUpdate, {
+      args: [{ ...asked, action, stage: 'judge', expectedEpoch: epoch, reset: ['judge'], plan: { hash: `plan ${epoch}`, outline } }],
+    });
+  await until('the first hold is recorded', () => run.holds.length === 1);
+  expect(await again(1, 7)).toMatchObject({ plans: 1 });
+  await until('the second hold is recorded', () => run.holds.length === 2);
+  judge.mended = true;
+  expect(await again(2, 8)).toMatchObject({ plans: 2 });
+  await run.handle.result();
+  expect(run.holds[1]).toMatchObject({ planHash: 'plan 1', taken: { plans: 1, actions: [7] } });
+  expect(told).toEqual({ 'judge#1': [0, []], 'judge#2': [1, [7]], 'judge#3': [2, [8]], 'publish#1': [2, []] });
+});
+
+test.each([cancelUpdate, abandonUpdate])('a verb that ends the run is told by its close', async (update) => {
+  await using run = await scriptedRun(outline, { load: async () => Promise.reject(dataFailure('poisoned')) });
+  await held(run);
+  await run.handle.executeUpdate(update, { args: [{ ...asked, action: 9 }] });
+  await run.handle.result();
+  expect(run.closes).toMatchObject([{ taken: { actions: [9] } }]);
 });
 
 test('of eight racing retries one is accepted and seven are told run.stale', async () => {

@@ -86,3 +86,22 @@ test('between two tries the reason for the next one is said, and before the firs
   expect(why(run, outline, [lost])).toMatchObject({ waitsFor: 'the next try of stage read (its worker was lost)', since: lost.endedAt });
   expect(why(run, outline, [])).toMatchObject({ waitsFor: 'a place for stage read, names' });
 });
+
+test('a verb that was sent and not heard of since is told with what the open run waits for', () => {
+  const verb = { verb: 'retry', stage: 'read', who: 'ann', at: '2026-01-03T01:00:00.000Z', state: 'intended' } as const;
+  const told = why(
+    run,
+    outline,
+    [running],
+    [verb, { ...verb, verb: 'skip', state: 'done' }, { ...verb, verb: 'cancel', state: 'refused' }],
+  );
+  expect(told.waitsFor).toBe(
+    `${why(run, outline, [running]).waitsFor}; whether retry read of ann (2026-01-03T01:00:00.000Z) was taken is not known yet`,
+  );
+});
+
+test('an ended run waits for no verb', () => {
+  const ended: WhyRun = { ...run, state: 'succeeded', endedAt: '2026-01-03T02:00:00.000Z' };
+  const verb = { verb: 'retry', stage: null, who: 'ann', at: '2026-01-03T01:00:00.000Z', state: 'intended' } as const;
+  expect(why(ended, outline, [], [verb])).toEqual(why(ended, outline, []));
+});
