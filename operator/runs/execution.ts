@@ -89,7 +89,7 @@ export async function sendVerb<A extends Asked>(client: Client, row: RunRow, upd
   }
 }
 
-export function unavailable(error: unknown): AlmanacError {
+function unavailable(error: unknown): AlmanacError {
   if (error instanceof AlmanacError) return error;
   const reason =
     error instanceof ServiceError && error.cause instanceof Error
