@@ -26,7 +26,10 @@ const leavesPipelines = into(
   'pipelines/ is pure: it imports nothing but itself.',
 );
 const pure = (...allowed) =>
-  packagesExcept(allowed, 'pipelines/ is pure: luxon belongs in local-day.ts and calendar.ts, croner in cron-times.ts, nothing else anywhere.');
+  packagesExcept(
+    allowed,
+    'pipelines/ is pure: luxon belongs in local-day.ts and calendar.ts, croner in cron-times.ts, nothing else anywhere.',
+  );
 
 const NO_STAR = { selector: 'ExportAllDeclaration', message: 'Name what you export: a star drags what it reaches along.' };
 const NO_CLOCK = [

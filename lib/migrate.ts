@@ -16,7 +16,9 @@ export async function migrate(pool: pg.Pool): Promise<void> {
   await transaction(pool, async (client) => {
     await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     await client.query('create schema if not exists almanac');
-    await client.query('create table if not exists almanac.migration (name text primary key, applied_at timestamptz not null default now())');
+    await client.query(
+      'create table if not exists almanac.migration (name text primary key, applied_at timestamptz not null default now())',
+    );
     const applied = new Set((await client.query<{ name: string }>('select name from almanac.migration')).rows.map((row) => row.name));
     for (const name of files) {
       if (applied.has(name)) continue;

@@ -38,7 +38,12 @@ export interface DiffServices extends DatasetServices {
 const MASK = '***';
 
 /** What differs between two versions of one shape. Throws `dataset.unknown`, `dataset.version-missing`, `run.usage`. */
-export async function diffVersions(services: DiffServices, left: VersionAddress, right: VersionAddress, samples: number): Promise<DatasetDiff> {
+export async function diffVersions(
+  services: DiffServices,
+  left: VersionAddress,
+  right: VersionAddress,
+  samples: number,
+): Promise<DatasetDiff> {
   const [a, b] = [await resolveVersion(services, left), await resolveVersion(services, right)];
   requireSameShape(a, b);
   const key = await keyOf(services, a, b);
@@ -54,16 +59,25 @@ export async function diffVersions(services: DiffServices, left: VersionAddress,
     const personal = new Set([...(a.pii ?? []), ...(b.pii ?? [])]);
     const totals = { onlyLeft: count('only-left'), onlyRight: count('only-right'), changed: count('changed') };
     const equal = totals.onlyLeft + totals.onlyRight + totals.changed === 0;
-    return { ...summary, equal, ...totals, samples: sampled.map((row) => ({ state: row.state, left: masked(row.left, personal), right: masked(row.right, personal) })) };
+    return {
+      ...summary,
+      equal,
+      ...totals,
+      samples: sampled.map((row) => ({ state: row.state, left: masked(row.left, personal), right: masked(row.right, personal) })),
+    };
   });
 }
 
 function requireSameShape(a: Manifest, b: Manifest): void {
   const shape = ({ columns }: Manifest): string => columns.map(({ name, type }) => `${name} ${type}`).join(', ');
   if (shape(a) === shape(b)) return;
-  throw new AlmanacError('run.usage', `${a.dataset}@${a.window} has the columns ${shape(a)}, but ${b.dataset}@${b.window} has ${shape(b)}.`, {
-    next: 'Compare two versions that have the same columns; `almanac dataset versions` lists them.',
-  });
+  throw new AlmanacError(
+    'run.usage',
+    `${a.dataset}@${a.window} has the columns ${shape(a)}, but ${b.dataset}@${b.window} has ${shape(b)}.`,
+    {
+      next: 'Compare two versions that have the same columns; `almanac dataset versions` lists them.',
+    },
+  );
 }
 
 /** The key both datasets declare, if they still do; a version does not remember it. */

@@ -14,7 +14,14 @@ export interface LineageVersion {
 }
 
 export interface Lineage {
-  readonly version: { readonly dataset: string; readonly window: string; readonly version: string; readonly digest: string; readonly run: string; readonly stage: string };
+  readonly version: {
+    readonly dataset: string;
+    readonly window: string;
+    readonly version: string;
+    readonly digest: string;
+    readonly run: string;
+    readonly stage: string;
+  };
   /** What it was computed from, by version, nearest first. */
   readonly upstream: readonly LineageVersion[];
   /** Landing folders and reference files it and its upstream were read from. */
@@ -72,6 +79,7 @@ function walk(from: 'dataset' | 'input', to: 'dataset' | 'input'): string {
 
 function view(row: Row): LineageVersion {
   const { dataset, window_key: window, version, depth, stage, rows, pipeline, branch, generation } = row;
-  const run = pipeline === null || branch === null || generation === null ? null : `${formatRun({ pipeline, window, branch })}#${generation}`;
+  const run =
+    pipeline === null || branch === null || generation === null ? null : `${formatRun({ pipeline, window, branch })}#${generation}`;
   return { dataset, window, version, depth, run, stage, rows };
 }

@@ -20,9 +20,12 @@ const EXAMPLE = 'udb@2026-11-20, or udb@2026-11-20#3f2a for one that was not acc
 
 /** Reads `DATASET@WINDOW[~BRANCH][#VERSION]`; throws `run.usage`. */
 export function parseVersionAddress(text: string): VersionAddress {
-  const [, dataset, window, branch = MAIN_BRANCH, version] = /^([^@/#~]+)@([0-9A-Za-z-]+)(?:~([^#]+))?(?:#([0-9A-Za-z]+))?$/.exec(text) ?? [];
+  const [, dataset, window, branch = MAIN_BRANCH, version] =
+    /^([^@/#~]+)@([0-9A-Za-z-]+)(?:~([^#]+))?(?:#([0-9A-Za-z]+))?$/.exec(text) ?? [];
   if (dataset === undefined || window === undefined) {
-    throw new AlmanacError('run.usage', `${JSON.stringify(text)} does not name a version of a dataset`, { next: `name it as DATASET@WINDOW, like ${EXAMPLE}` });
+    throw new AlmanacError('run.usage', `${JSON.stringify(text)} does not name a version of a dataset`, {
+      next: `name it as DATASET@WINDOW, like ${EXAMPLE}`,
+    });
   }
   return { dataset, window, branch, ...(version === undefined ? {} : { version }) };
 }
@@ -53,9 +56,17 @@ export async function resolveVersion(services: DatasetServices, address: Version
     [dataset, window, branch],
   );
   const wanted = address.version;
-  const found = wanted === undefined ? rows.filter(({ current }) => current) : rows.filter(({ version, current }) => !current && version.startsWith(wanted));
+  const found =
+    wanted === undefined
+      ? rows.filter(({ current }) => current)
+      : rows.filter(({ version, current }) => !current && version.startsWith(wanted));
   const [one] = found;
-  if (one === undefined || found.length > 1) throw missing(address, rows.filter(({ current }) => !current).map(({ version }) => version), found.length);
+  if (one === undefined || found.length > 1)
+    throw missing(
+      address,
+      rows.filter(({ current }) => !current).map(({ version }) => version),
+      found.length,
+    );
   return manifestOf(services.datasets, { dataset, window: one.version_window, version: one.version });
 }
 
@@ -63,17 +74,26 @@ export async function resolveVersion(services: DatasetServices, address: Version
 async function manifestOf(datasets: DatasetStore, ref: { dataset: string; window: string; version: string }): Promise<Manifest> {
   const manifest = await datasets.find(ref.dataset, ref.window, ref.version);
   if (manifest) return manifest;
-  throw new AlmanacError('dataset.version-missing', `The catalog names ${ref.dataset}@${ref.window}#${ref.version}, but the store does not have it.`, {
-    next: `Retention collected it, or the catalog is old: \`almanac dataset reindex\` rebuilds it; \`almanac dataset versions ${ref.dataset}\` shows what there is.`,
-    details: { ...ref },
-  });
+  throw new AlmanacError(
+    'dataset.version-missing',
+    `The catalog names ${ref.dataset}@${ref.window}#${ref.version}, but the store does not have it.`,
+    {
+      next: `Retention collected it, or the catalog is old: \`almanac dataset reindex\` rebuilds it; \`almanac dataset versions ${ref.dataset}\` shows what there is.`,
+      details: { ...ref },
+    },
+  );
 }
 
 function missing(address: VersionAddress, versions: readonly string[], found: number): AlmanacError {
   const { dataset, window, branch, version } = address;
   const place = `${dataset}@${window}${branch === MAIN_BRANCH ? '' : `~${branch}`}`;
   const listed = versions.length === 0 ? 'the window has no version at all' : `the window has the versions ${versions.join(', ')}`;
-  const what = version === undefined ? `No run was accepted for ${place}` : found > 1 ? `${place}#${version} is the beginning of ${found} versions` : `There is no version ${version} of ${place}`;
+  const what =
+    version === undefined
+      ? `No run was accepted for ${place}`
+      : found > 1
+        ? `${place}#${version} is the beginning of ${found} versions`
+        : `There is no version ${version} of ${place}`;
   const [only] = versions;
   return new AlmanacError('dataset.version-missing', `${what}; ${listed}.`, {
     next: only === undefined ? `almanac dataset versions ${dataset}` : `Name one: ${dataset}@${window}#${only}`,

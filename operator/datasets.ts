@@ -56,9 +56,15 @@ export async function listDatasets({ database }: Pick<DatasetServices, 'database
 }
 
 /** Versions of a dataset, newest window first, newest version first. Throws `dataset.unknown`. */
-export async function listVersions(services: Pick<DatasetServices, 'database' | 'project'>, dataset: string, filter: VersionFilter): Promise<VersionView[]> {
+export async function listVersions(
+  services: Pick<DatasetServices, 'database' | 'project'>,
+  dataset: string,
+  filter: VersionFilter,
+): Promise<VersionView[]> {
   await requireDataset(services, dataset);
-  const { rows } = await services.database.query<Omit<VersionView, 'run' | 'writtenAt'> & { pipeline: string; branch: string; generation: number; written_at: Date }>(
+  const { rows } = await services.database.query<
+    Omit<VersionView, 'run' | 'writtenAt'> & { pipeline: string; branch: string; generation: number; written_at: Date }
+  >(
     `select v.dataset, v.window_key as window, v.version, v.stage, v.digest, v.rows, v.bytes, v.rows_in as "rowsIn", v.bootstrap, v.pipeline, v.branch, v.generation, v.written_at,
        case when bool_or(a.branch = v.branch and a.window_key = v.window_key) then 'current' when count(a.*) > 0 then 'accepted' else 'candidate' end as state
      from almanac.dataset_version v
@@ -75,6 +81,9 @@ export async function listVersions(services: Pick<DatasetServices, 'database' | 
 }
 
 /** Rebuilds the catalog in the control schema from the store alone. */
-export function reindexDatasets({ store, database }: Pick<DatasetServices, 'store' | 'database'>): Promise<{ versions: number; windows: number }> {
+export function reindexDatasets({
+  store,
+  database,
+}: Pick<DatasetServices, 'store' | 'database'>): Promise<{ versions: number; windows: number }> {
   return reindex(store, database);
 }

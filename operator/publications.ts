@@ -58,7 +58,10 @@ interface Row {
 }
 
 /** Publications, newest first. */
-export async function listPublications({ database }: Pick<PublicationServices, 'database'>, filter: PublicationFilter): Promise<PublicationView[]> {
+export async function listPublications(
+  { database }: Pick<PublicationServices, 'database'>,
+  filter: PublicationFilter,
+): Promise<PublicationView[]> {
   const { rows } = await database.query<Row>(
     `select p.*, e.event as restore_event, e.at as restore_at, e.who as restore_who, e.reason as restore_reason
      from almanac.publication p left join lateral (
@@ -109,7 +112,9 @@ const LOCK_DEADLINE_MS = 30_000;
  */
 export async function restorePublication({ database, clock }: PublicationServices, request: RestoreRequest): Promise<RestoreAnswer> {
   return withPublishSession(database, new AbortController().signal, LOCK_DEADLINE_MS, (session) =>
-    withLockRetries(session, `restoring publication ${request.publication}`, () => inTransaction(session, () => restore(session, request, clock.now()))),
+    withLockRetries(session, `restoring publication ${request.publication}`, () =>
+      inTransaction(session, () => restore(session, request, clock.now())),
+    ),
   );
 }
 
@@ -117,20 +122,37 @@ async function restore(session: PublishSession, request: RestoreRequest, now: Da
   const { client } = session;
   const wanted = request.publication;
   const by = { who: request.who, reason: request.reason };
-  const pipeline = (await client.query<{ pipeline: string }>('select pipeline from almanac.publication where id = $1', [wanted])).rows[0]?.pipeline;
-  if (pipeline === undefined) throw new AlmanacError('publish.unknown', `there is no publication ${wanted}`, { next: 'almanac publish list', details: { publication: wanted } });
+  const pipeline = (await client.query<{ pipeline: string }>('select pipeline from almanac.publication where id = $1', [wanted])).rows[0]
+    ?.pipeline;
+  if (pipeline === undefined)
+    throw new AlmanacError('publish.unknown', `there is no publication ${wanted}`, {
+      next: 'almanac publish list',
+      details: { publication: wanted },
+    });
   // The pointer first, as a flip does; then the row, against a collection.
-  const live = (await client.query<{ publication: number | null }>('select publication from almanac.live where pipeline = $1 for update', [pipeline])).rows[0]?.publication ?? null;
+  const live =
+    (await client.query<{ publication: number | null }>('select publication from almanac.live where pipeline = $1 for update', [pipeline]))
+      .rows[0]?.publication ?? null;
   const target = (await client.query<Row>('select * from almanac.publication where id = $1 for update', [wanted])).rows[0];
   if (target === undefined || live === wanted) return { pipeline, live: wanted, replaced: null, did: 'nothing' };
   refuseUnrestorable(target);
   await refuseMissingTables(session, target);
-  await client.query('update almanac.live set publication = $2, changed_at = $3 where pipeline = $1 and publication is not distinct from $4', [pipeline, wanted, now, live]);
-  await client.query(`update almanac.publication set state = 'live', previous = $2, flipped_at = $3, retired_at = null, retired_xid = null where id = $1`, [wanted, live, now]);
+  await client.query(
+    'update almanac.live set publication = $2, changed_at = $3 where pipeline = $1 and publication is not distinct from $4',
+    [pipeline, wanted, now, live],
+  );
+  await client.query(
+    `update almanac.publication set state = 'live', previous = $2, flipped_at = $3, retired_at = null, retired_xid = null where id = $1`,
+    [wanted, live, now],
+  );
   await recordEvent(session, wanted, 'restored', now, { replaced: live }, by);
   if (live !== null) {
     const fate = live > wanted ? 'withdrawn' : 'retired';
-    await client.query('update almanac.publication set state = $2, retired_at = $3, retired_xid = pg_current_xact_id() where id = $1', [live, fate, now]);
+    await client.query('update almanac.publication set state = $2, retired_at = $3, retired_xid = pg_current_xact_id() where id = $1', [
+      live,
+      fate,
+      now,
+    ]);
     await recordEvent(session, live, fate, now, { by: wanted }, by);
   }
   const run = { pipeline, window: target.window_key, branch: target.branch, generation: target.generation };
@@ -142,7 +164,8 @@ function refuseUnrestorable({ id, state }: Row): void {
   if (state === 'retired' || state === 'withdrawn') return;
   const next = 'almanac publish list, and restore one that is retired or withdrawn';
   const details = { publication: id, state };
-  if (state === 'collected') throw new AlmanacError('publish.collected', `the tables of publication ${id} were dropped already`, { next, details });
+  if (state === 'collected')
+    throw new AlmanacError('publish.collected', `the tables of publication ${id} were dropped already`, { next, details });
   throw new AlmanacError('publish.never-live', `publication ${id} is ${state} and was never live`, { next, details });
 }
 

@@ -71,7 +71,9 @@ export async function listQuarantine(services: QuarantineServices, filter: Quara
   const samples = filter.samples > 0 && groups.length > 0 ? await sampleRows(services, groups, filter.samples) : [];
   return groups.map((group) => ({
     ...group,
-    samples: samples.filter((row) => row.version === nameOf(group) && row.reason === group.reason).map(({ version: _version, reason: _reason, ...row }) => row),
+    samples: samples
+      .filter((row) => row.version === nameOf(group) && row.reason === group.reason)
+      .map(({ version: _version, reason: _reason, ...row }) => row),
   }));
 }
 
@@ -92,7 +94,9 @@ async function sampleRows(services: QuarantineServices, groups: readonly Group[]
   if (selects.length === 0) return [];
   const { memoryBytes, threads } = services.config.worker;
   const rows = await services.engine.session({ memoryBytes, threads }, new AbortController().signal, (session) =>
-    session.rows<SampleRow>(`${selects.map((select) => `(${select})`).join(' union all ')} order by version, reason, file, try_cast(line as bigint)`),
+    session.rows<SampleRow>(
+      `${selects.map((select) => `(${select})`).join(' union all ')} order by version, reason, file, try_cast(line as bigint)`,
+    ),
   );
   return rows.map((row) => (personal.has(row.version) ? { ...row, raw: MASK } : row));
 }

@@ -16,12 +16,16 @@ export type DiffState = 'only-left' | 'only-right' | 'changed';
 export function diffStatements(left: DiffSide, right: DiffSide, key: readonly string[] | undefined): string[] {
   const columns = left.columns;
   const select = (side: DiffSide): string => `select ${columns.map(canonical).join(', ')} from (${versionSelect(columns, side.files)})`;
-  const row = (alias: string): string => `struct_pack(${columns.map(({ name }) => `${quoteName(name)} := ${alias}.${quoteName(name)}`).join(', ')})`;
+  const row = (alias: string): string =>
+    `struct_pack(${columns.map(({ name }) => `${quoteName(name)} := ${alias}.${quoteName(name)}`).join(', ')})`;
   const statements = [
     `create temp table left_only as (${select(left)}) except all (${select(right)})`,
     `create temp table right_only as (${select(right)}) except all (${select(left)})`,
   ];
-  const match = key === undefined || key.length === 0 ? 'false' : key.map((name) => `l.${quoteName(name)} is not distinct from r.${quoteName(name)}`).join(' and ');
+  const match =
+    key === undefined || key.length === 0
+      ? 'false'
+      : key.map((name) => `l.${quoteName(name)} is not distinct from r.${quoteName(name)}`).join(' and ');
   return [
     ...statements,
     `create temp table diff as

@@ -65,7 +65,9 @@ function faults(shape: IngestShape): Fault[] {
 
 /** Once a session, before anything else. */
 export function prepareStatements(shape: IngestShape, files: readonly IngestFile[]): string[] {
-  const rows = files.map(({ id, readable, path, start, end }) => `(${id}, ${quoteText(readable)}, ${quoteText(path)}, ${instant(start)}, ${instant(end)})`);
+  const rows = files.map(
+    ({ id, readable, path, start, end }) => `(${id}, ${quoteText(readable)}, ${quoteText(path)}, ${instant(start)}, ${instant(end)})`,
+  );
   const typed = shape.columns.map(({ type }, index) => `t${index} ${DUCKDB_TYPES[type]}`);
   return [
     // Line numbers are positions, so order must survive.
@@ -151,7 +153,12 @@ export function stageCsvStatements(shape: IngestShape, group: CsvGroup, quoted: 
   const texts = shape.columns.map((_, index) => `fields[${(group.positions[index] ?? 0) + 1}] as c${index}`).join(', ');
   const verdict = `case when ${tooLong} then ${rowFault('longer than 1 MiB')} when fields is null or len(fields) <> ${group.fields} then ${rowFault('not one record of the header’s fields')} end as row_fault`;
   if (!quoted) {
-    return [stage(shape, `select file, line, body as raw, ${verdict}, ${texts} from (select *, case when not ${tooLong} then string_split(body, ',') end as fields from (${body}) where body <> '')`)];
+    return [
+      stage(
+        shape,
+        `select file, line, body as raw, ${verdict}, ${texts} from (select *, case when not ${tooLong} then string_split(body, ',') end as fields from (${body}) where body <> '')`,
+      ),
+    ];
   }
   const field = '(?:[^",]*|"(?:[^"]|"")*")';
   const isRecord = `regexp_full_match(body, '(?s)${field}(?:,${field})*')`;
@@ -183,7 +190,9 @@ select file, line, body, ${split} from grouped anti join whole using (file, reco
 /** JSON lines of some files. Text columns take scalars only; keys may come in any order. */
 export function stageJsonStatements(shape: IngestShape, files: readonly number[]): string[] {
   const pointers = `[${shape.columns.map(({ name }) => quoteText(jsonPointer(name))).join(', ')}]`;
-  const texts = shape.columns.map((_, index) => `case when kinds[${index + 1}] not in ('OBJECT', 'ARRAY') then texts[${index + 1}] end as c${index}`);
+  const texts = shape.columns.map(
+    (_, index) => `case when kinds[${index + 1}] not in ('OBJECT', 'ARRAY') then texts[${index + 1}] end as c${index}`,
+  );
   const nested = shape.columns.map(({ type }, index) => (type === 'text' ? `kinds[${index + 1}] in ('OBJECT', 'ARRAY')` : 'false'));
   return [
     `create or replace temp table record as
@@ -243,7 +252,9 @@ export function countRecordsQuery(from: { readonly quoted: CsvGroup } | { readon
 }
 
 function headerLines(group: CsvGroup): string {
-  return `(values ${Object.entries(group.headerLine).map(([file, line]) => `(${file}, ${line})`).join(', ')}) as header (file, line)`;
+  return `(values ${Object.entries(group.headerLine)
+    .map(([file, line]) => `(${file}, ${line})`)
+    .join(', ')}) as header (file, line)`;
 }
 
 /** Types the texts of `source` and inserts them with their verdict. `nested` says that `x0`… tell values of a wrong kind. */

@@ -42,16 +42,21 @@ export function liveTables(pipeline: string, spec: PublishSpec, datasets: Readon
   return Object.entries(spec.tables).map(([name, table]) => {
     const place = `live table ${name} of ${pipeline}`;
     const dataset = datasets[table.from];
-    if (dataset === undefined) throw invalid(`${place} is published from ${table.from}, which is not a dataset`, 'name a dataset of the pipeline in `from`');
-    if (byteLength(name) > MAX_TABLE_BYTES || name === '') throw invalid(`${place}: its name is not 1 to ${MAX_TABLE_BYTES} bytes long`, 'shorten the name');
+    if (dataset === undefined)
+      throw invalid(`${place} is published from ${table.from}, which is not a dataset`, 'name a dataset of the pipeline in `from`');
+    if (byteLength(name) > MAX_TABLE_BYTES || name === '')
+      throw invalid(`${place}: its name is not 1 to ${MAX_TABLE_BYTES} bytes long`, 'shorten the name');
     const columns = Object.entries(dataset.columns).map(([column, type]) => ({ name: column, type }));
     for (const { name: column } of columns) {
-      if (SYSTEM_COLUMNS.has(column)) throw invalid(`${place}: Postgres reserves the column name ${column}`, `rename the column in dataset ${table.from}`);
-      if (byteLength(column) > MAX_NAME_BYTES) throw invalid(`${place}: column ${column} is longer than ${MAX_NAME_BYTES} bytes`, `rename the column in dataset ${table.from}`);
+      if (SYSTEM_COLUMNS.has(column))
+        throw invalid(`${place}: Postgres reserves the column name ${column}`, `rename the column in dataset ${table.from}`);
+      if (byteLength(column) > MAX_NAME_BYTES)
+        throw invalid(`${place}: column ${column} is longer than ${MAX_NAME_BYTES} bytes`, `rename the column in dataset ${table.from}`);
     }
     if (table.key.length === 0) throw invalid(`${place} has no key`, 'declare the columns that identify a row in `key`');
     for (const column of [...table.key, ...(table.indexes ?? []).flat()]) {
-      if (!(column in dataset.columns)) throw invalid(`${place}: dataset ${table.from} has no column ${column}`, `use one of ${Object.keys(dataset.columns).join(', ')}`);
+      if (!(column in dataset.columns))
+        throw invalid(`${place}: dataset ${table.from} has no column ${column}`, `use one of ${Object.keys(dataset.columns).join(', ')}`);
     }
     return { name, from: table.from, columns, key: table.key, indexes: table.indexes ?? [] };
   });
@@ -103,12 +108,17 @@ export type ColumnChange =
   | { readonly change: 'breaking'; readonly what: string };
 
 /** `present` has Postgres type names. */
-export function columnChange(present: readonly { readonly name: string; readonly type: string }[], declared: readonly Column[]): ColumnChange {
+export function columnChange(
+  present: readonly { readonly name: string; readonly type: string }[],
+  declared: readonly Column[],
+): ColumnChange {
   for (const [i, { name, type }] of present.entries()) {
     const wanted = declared[i];
-    if (wanted === undefined || !declared.some((column) => column.name === name)) return { change: 'breaking', what: `column ${name} was removed` };
+    if (wanted === undefined || !declared.some((column) => column.name === name))
+      return { change: 'breaking', what: `column ${name} was removed` };
     if (wanted.name !== name) return { change: 'breaking', what: `column ${wanted.name} stands where ${name} stood` };
-    if (POSTGRES_TYPES[wanted.type] !== type) return { change: 'breaking', what: `column ${name} was ${type} and became ${POSTGRES_TYPES[wanted.type]}` };
+    if (POSTGRES_TYPES[wanted.type] !== type)
+      return { change: 'breaking', what: `column ${name} was ${type} and became ${POSTGRES_TYPES[wanted.type]}` };
   }
   const added = declared.slice(present.length);
   return added.length === 0 ? { change: 'none' } : { change: 'append', added };

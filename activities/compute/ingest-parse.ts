@@ -17,7 +17,12 @@ type ParseContext = Pick<StageContext, 'store' | 'clock' | 'run' | 'plan' | 'sta
  * Fills the session's `staged` table with every row of the files, judged; returns how many rows there are, counted
  * before they were typed. Throws `landing.unreadable` and `landing.columns`.
  */
-export async function parseFiles(context: ParseContext, session: EngineSession, shape: IngestShape, files: readonly ReadFile[]): Promise<number> {
+export async function parseFiles(
+  context: ParseContext,
+  session: EngineSession,
+  shape: IngestShape,
+  files: readonly ReadFile[],
+): Promise<number> {
   for (const statement of sql.prepareStatements(shape, files)) await session.exec(statement);
   let rows = 0;
   for (const batch of batches(files)) {
@@ -33,7 +38,8 @@ async function readBatch(context: ParseContext, session: EngineSession, shape: I
   if (first.format.kind === 'parquet') return readParquet(context, session, shape, first);
   await readLines(context, session, batch);
   for (const statement of sql.numberLinesStatements()) await session.exec(statement);
-  const rows = first.format.kind === 'csv' ? await stageCsv(context, session, shape, batch) : await stageJson(context, session, shape, batch);
+  const rows =
+    first.format.kind === 'csv' ? await stageCsv(context, session, shape, batch) : await stageJson(context, session, shape, batch);
   await session.exec(sql.stageRejectsStatement());
   return rows + (await count(session, sql.countRejectsQuery()));
 }
@@ -52,13 +58,17 @@ async function readLines(context: ParseContext, session: EngineSession, batch: r
 }
 
 async function stageCsv(context: ParseContext, session: EngineSession, shape: IngestShape, batch: readonly ReadFile[]): Promise<number> {
-  const found = await session.rows<{ file: number; header: string | null; line: number | null; rejected: number | null }>(sql.headersQuery(), batch.length);
+  const found = await session.rows<{ file: number; header: string | null; line: number | null; rejected: number | null }>(
+    sql.headersQuery(),
+    batch.length,
+  );
   const [{ quoted } = { quoted: false }] = await session.rows<{ quoted: boolean }>(sql.quotesQuery());
   const groups = new Map<string, Omit<CsvGroup, 'headerLine'> & { readonly headerLine: Record<number, number> }>();
   for (const { file: id, header, line, rejected } of found) {
     const file = batch.find((one) => one.id === id);
     if (!file) throw new Error(`rows of file ${id}, which is not in the batch`);
-    if (header === null || line === null || (rejected !== null && rejected < line)) throw unreadable(context, file.path, 'its first line is not UTF-8 text of at most 1 MiB');
+    if (header === null || line === null || (rejected !== null && rejected < line))
+      throw unreadable(context, file.path, 'its first line is not UTF-8 text of at most 1 MiB');
     if (header.includes('\0')) throw unreadable(context, file.path, 'its first line holds NUL, so it is no text file');
     const group = groups.get(header);
     if (group) group.headerLine[id] = line;
@@ -84,7 +94,8 @@ async function stageJson(context: ParseContext, session: EngineSession, shape: I
   const heads = await session.rows<{ file: number; header: string | null }>(sql.headersQuery(), batch.length);
   for (const { file: id, header } of heads) {
     const file = batch.find((one) => one.id === id);
-    if (file && header !== null && /^\s*\[\s*(\{|$)/.test(header)) throw unreadable(context, file.path, 'it holds one JSON array; what is wanted is JSON lines, one object a line');
+    if (file && header !== null && /^\s*\[\s*(\{|$)/.test(header))
+      throw unreadable(context, file.path, 'it holds one JSON array; what is wanted is JSON lines, one object a line');
   }
   for (const statement of sql.stageJsonStatements(shape, ids)) await session.exec(statement);
   const rows = await count(session, sql.countRecordsQuery('json'));
@@ -96,7 +107,10 @@ async function stageJson(context: ParseContext, session: EngineSession, shape: I
     if (objects === 0 && row['junk'] === true) throw unreadable(context, file.path, 'it holds no JSON object, and bytes that are no text');
     const keys = typeof row['found'] === 'string' ? (JSON.parse(row['found']) as string[]) : [];
     const present = shape.columns.filter((_, index) => row[`p${index}`] === true).map(({ name }) => name);
-    if (objects > 0) compareColumns(context, shape, file, [...new Set([...present, ...keys.filter((key) => shape.columns.every(({ name }) => name !== key))])]);
+    if (objects > 0)
+      compareColumns(context, shape, file, [
+        ...new Set([...present, ...keys.filter((key) => shape.columns.every(({ name }) => name !== key))]),
+      ]);
   }
   return rows;
 }
@@ -104,10 +118,16 @@ async function stageJson(context: ParseContext, session: EngineSession, shape: I
 async function readParquet(context: ParseContext, session: EngineSession, shape: IngestShape, file: ReadFile): Promise<number> {
   try {
     const columns = await session.rows<{ name: string; type: string }>(sql.describeParquetQuery(file));
-    compareColumns(context, shape, file, columns.map(({ name }) => name));
+    compareColumns(
+      context,
+      shape,
+      file,
+      columns.map(({ name }) => name),
+    );
     for (const { name, type } of columns) {
       const nested = /^(STRUCT|MAP|UNION)|\[\d*\]$/.test(type);
-      if (nested && shape.columns.some((column) => column.name === name)) throw columnsError(context, file, `its column ${name} is a ${type}, not a single value`, []);
+      if (nested && shape.columns.some((column) => column.name === name))
+        throw columnsError(context, file, `its column ${name} is a ${type}, not a single value`, []);
     }
     for (const statement of sql.stageParquetStatements(shape, file)) await session.exec(statement);
     return await count(session, sql.countParquetQuery(file));
@@ -121,14 +141,21 @@ async function readParquet(context: ParseContext, session: EngineSession, shape:
 function compareColumns(context: ParseContext, shape: IngestShape, file: ReadFile, found: readonly string[]): void {
   const declared = shape.columns.map(({ name }) => name);
   const missing = declared.filter((name) => !found.includes(name));
-  if (missing.length > 0) throw columnsError(context, file, `it has no column ${missing.join(', ')}; it has ${found.join(', ') || 'none'}`, missing, found);
+  if (missing.length > 0)
+    throw columnsError(context, file, `it has no column ${missing.join(', ')}; it has ${found.join(', ') || 'none'}`, missing, found);
   const twice = declared.filter((name) => found.indexOf(name) !== found.lastIndexOf(name));
   if (twice.length > 0) throw columnsError(context, file, `it has the column ${twice.join(', ')} more than once`, [], found);
   const extra = found.filter((name) => !declared.includes(name));
   if (extra.length > 0) context.log(`${file.path}: ignored the columns ${extra.join(', ')}, which ${context.stage.id} does not declare`);
 }
 
-function columnsError(context: ParseContext, file: ReadFile, why: string, missing: readonly string[], found: readonly string[] = []): AlmanacError {
+function columnsError(
+  context: ParseContext,
+  file: ReadFile,
+  why: string,
+  missing: readonly string[],
+  found: readonly string[] = [],
+): AlmanacError {
   return new AlmanacError('landing.columns', `The file ${file.path} does not fit stage ${context.stage.id}: ${why}.`, {
     next: `Correct the columns of ${context.store.readable(file.path)}, or those the dataset declares; then: ${retryCommand(context)}`,
     details: { file: file.path, stage: context.stage.id, missing, found },

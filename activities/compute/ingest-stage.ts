@@ -52,7 +52,15 @@ export const ingestStage: StageBody = async (context) => {
         ...(dataset.buckets ? { buckets: dataset.buckets } : {}),
         ...(dataset.pii ? { pii: dataset.pii } : {}),
         rowsIn,
-        provenance: { run, stage: stage.id, attempt: context.attempt, stageHash: stage.hash, inputs: [], landing, ...(bootstrap ? { bootstrap } : {}) },
+        provenance: {
+          run,
+          stage: stage.id,
+          attempt: context.attempt,
+          stageHash: stage.hash,
+          inputs: [],
+          landing,
+          ...(bootstrap ? { bootstrap } : {}),
+        },
       });
       await context.point('ingest.committed');
       const { cpuSeconds, peakMemoryBytes } = await session.usage();
@@ -81,7 +89,10 @@ function ingestShape(dataset: DatasetSpec, spec: IngestSpec): IngestShape {
   const optional = new Set(dataset.optional);
   // A row without its instant belongs to no day, and one without its bucket's column to no bucket.
   const needed = new Set([spec.eventTime, dataset.buckets?.by, ...(dataset.key ?? [])]);
-  const columns = columnsOf(dataset).map((column): IngestColumn => ({ ...column, required: needed.has(column.name) || !optional.has(column.name) }));
+  const columns = columnsOf(dataset).map((column): IngestColumn => ({
+    ...column,
+    required: needed.has(column.name) || !optional.has(column.name),
+  }));
   return { columns, ...(spec.eventTime === undefined ? {} : { eventTime: spec.eventTime }) };
 }
 

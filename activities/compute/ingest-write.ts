@@ -42,10 +42,14 @@ export async function writeIngested(context: StageContext, session: EngineSessio
   const quarantineFiles = Object.keys(quarantined).length === 0 ? [] : await writeQuarantine(session, shape, scratch);
   const rowsOf = (written: readonly ScratchFile[]): number => written.reduce((sum, file) => sum + file.rows, 0);
   if (rowsOf(files) + rowsOf(quarantineFiles) !== rowsIn) {
-    throw new AlmanacError('internal', `Stage ${context.stage.id} read ${rowsIn} rows but wrote ${rowsOf(files)} and quarantined ${rowsOf(quarantineFiles)}.`, {
-      next: 'Report it with the landing files; nothing was written.',
-      details: { rowsIn, accepted: rowsOf(files), quarantined },
-    });
+    throw new AlmanacError(
+      'internal',
+      `Stage ${context.stage.id} read ${rowsIn} rows but wrote ${rowsOf(files)} and quarantined ${rowsOf(quarantineFiles)}.`,
+      {
+        next: 'Report it with the landing files; nothing was written.',
+        details: { rowsIn, accepted: rowsOf(files), quarantined },
+      },
+    );
   }
   return {
     digest: combineDigests(columns, digest ? [digest satisfies DigestPart] : []),
@@ -72,7 +76,10 @@ async function writeAccepted(session: EngineSession, dataset: DatasetSpec, scrat
     const bucket = new RegExp(`^${BUCKET}=(\\d+)/.+\\.parquet$`).exec(name.replaceAll(path.sep, '/'))?.[1];
     if (bucket !== undefined) found.push({ file: path.join(folder, name), bucket: Number(bucket) });
   }
-  return withRows(session, found.sort((a, b) => a.bucket - b.bucket));
+  return withRows(
+    session,
+    found.sort((a, b) => a.bucket - b.bucket),
+  );
 }
 
 async function writeQuarantine(session: EngineSession, shape: IngestShape, scratch: string): Promise<ScratchFile[]> {
@@ -85,7 +92,9 @@ async function writeQuarantine(session: EngineSession, shape: IngestShape, scrat
 async function withRows(session: EngineSession, files: readonly Omit<ScratchFile, 'rows'>[]): Promise<ScratchFile[]> {
   if (files.length === 0) return [];
   const list = files.map(({ file }) => quoteText(file)).join(', ');
-  const counted = await session.rows<{ file: string; rows: string }>(`select file_name as file, num_rows as rows from parquet_file_metadata([${list}])`);
+  const counted = await session.rows<{ file: string; rows: string }>(
+    `select file_name as file, num_rows as rows from parquet_file_metadata([${list}])`,
+  );
   const rows = new Map(counted.map((row) => [row.file, Number(row.rows)]));
   return files.map((file) => ({ ...file, rows: rows.get(file.file) ?? NaN }));
 }
@@ -95,10 +104,14 @@ async function requireUnique(context: StageContext, session: EngineSession, refe
   if (found.length === 0) return;
   const ids = found.slice(0, SHOWN_IDS).map(({ id }) => id);
   const shown = `${ids.join(', ')}${found.length > SHOWN_IDS ? ' and more' : ''}`;
-  throw new AlmanacError('reference.duplicate', `The reference file reference/${reference} has more than one row with ${key.join(', ')} ${shown}.`, {
-    next: `Keep one row of each in ${context.store.readable(`reference/${reference}`)}, then: ${retryCommand(context)}`,
-    details: { file: `reference/${reference}`, key, ids },
-  });
+  throw new AlmanacError(
+    'reference.duplicate',
+    `The reference file reference/${reference} has more than one row with ${key.join(', ')} ${shown}.`,
+    {
+      next: `Keep one row of each in ${context.store.readable(`reference/${reference}`)}, then: ${retryCommand(context)}`,
+      details: { file: `reference/${reference}`, key, ids },
+    },
+  );
 }
 
 async function keyRange(session: EngineSession, key: readonly string[] | undefined): Promise<Pick<CandidateInput, 'minKey' | 'maxKey'>> {

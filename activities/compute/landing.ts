@@ -51,7 +51,12 @@ export async function landingOf(store: ObjectStore, spec: IngestSpec, window: Wi
 }
 
 /** Data files of the window's folder, on a bootstrap also of those before it, with the day of each. */
-async function landingInfos(store: ObjectStore, spec: IngestSpec, window: Window, bootstrap: boolean): Promise<{ info: ObjectInfo; day: string }[]> {
+async function landingInfos(
+  store: ObjectStore,
+  spec: IngestSpec,
+  window: Window,
+  bootstrap: boolean,
+): Promise<{ info: ObjectInfo; day: string }[]> {
   const source = landingSource(spec.landing ?? '');
   const listed = await store.list(bootstrap ? source : landingFolder(spec.landing ?? '', window.key));
   return listed.flatMap((info) => {

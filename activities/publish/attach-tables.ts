@@ -7,7 +7,12 @@ import { inTransaction, type PublishSession } from './publish-session';
 const ANALYZE_ONLY_VERSION = 180_000;
 
 /** Attaches each partition that is not attached yet; readers run on, since only new plans see it and none selects it. */
-export async function attachTables(session: PublishSession, open: OpenPublication, tables: readonly string[], point: (name: string) => Promise<void>): Promise<void> {
+export async function attachTables(
+  session: PublishSession,
+  open: OpenPublication,
+  tables: readonly string[],
+  point: (name: string) => Promise<void>,
+): Promise<void> {
   for (const table of tables) {
     await withLockRetries(session, `attaching ${table} of publication ${open.id}`, () =>
       inTransaction(session, async () => {
@@ -20,7 +25,11 @@ export async function attachTables(session: PublishSession, open: OpenPublicatio
 }
 
 /** Autovacuum never analyzes a partitioned parent; without statistics joins over the view are planned blindly. */
-export async function analyzeParents(session: PublishSession, tables: readonly string[], point: (name: string) => Promise<void>): Promise<void> {
+export async function analyzeParents(
+  session: PublishSession,
+  tables: readonly string[],
+  point: (name: string) => Promise<void>,
+): Promise<void> {
   const { rows } = await session.client.query<{ version: number }>(`select current_setting('server_version_num')::int as version`);
   const only = (rows[0]?.version ?? 0) >= ANALYZE_ONLY_VERSION ? 'only ' : '';
   for (const table of tables) {

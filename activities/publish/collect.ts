@@ -162,6 +162,8 @@ async function detach(session: PublishSession, dead: DeadPartition): Promise<voi
 }
 
 async function isPending({ client }: PublishSession, { table, publication }: DeadPartition): Promise<boolean> {
-  const { rowCount } = await client.query('select from pg_inherits where inhrelid = to_regclass($1) and inhdetachpending', [partitionOf(table, publication)]);
+  const { rowCount } = await client.query('select from pg_inherits where inhrelid = to_regclass($1) and inhdetachpending', [
+    partitionOf(table, publication),
+  ]);
   return rowCount === 1;
 }

@@ -16,11 +16,17 @@ export async function assertCurrent(session: Pick<PublishSession, 'client'>, run
   );
   const newest = rows.at(-1);
   const why =
-    newest === undefined ? 'the ledger does not know it'
-    : newest.generation > run.generation ? `generation ${newest.generation} was claimed since`
-    : !OPEN_STATES.includes(newest.state) ? `it is ${newest.state}`
-    : undefined;
+    newest === undefined
+      ? 'the ledger does not know it'
+      : newest.generation > run.generation
+        ? `generation ${newest.generation} was claimed since`
+        : !OPEN_STATES.includes(newest.state)
+          ? `it is ${newest.state}`
+          : undefined;
   if (why === undefined) return;
   const name = `${run.pipeline}/${run.window}`;
-  throw new AlmanacError('publish.fenced', `${name} generation ${run.generation} may not publish: ${why}`, { next: `almanac show ${name}`, details: { run } });
+  throw new AlmanacError('publish.fenced', `${name} generation ${run.generation} may not publish: ${why}`, {
+    next: `almanac show ${name}`,
+    details: { run },
+  });
 }

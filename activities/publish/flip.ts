@@ -79,10 +79,17 @@ async function move(session: PublishSession, open: OpenPublication, request: Fli
   );
   if (pointer.rowCount !== 1) return false;
   await request.point('flip-moved');
-  await client.query(`update almanac.publication set state = 'live', previous = $2, flipped_at = $3 where id = $1`, [open.id, expected, now]);
+  await client.query(`update almanac.publication set state = 'live', previous = $2, flipped_at = $3 where id = $1`, [
+    open.id,
+    expected,
+    now,
+  ]);
   await recordEvent(session, open.id, 'flipped', now, { previous: expected });
   if (expected !== null) {
-    await client.query(`update almanac.publication set state = 'retired', retired_at = $2, retired_xid = pg_current_xact_id() where id = $1`, [expected, now]);
+    await client.query(
+      `update almanac.publication set state = 'retired', retired_at = $2, retired_xid = pg_current_xact_id() where id = $1`,
+      [expected, now],
+    );
     await recordEvent(session, expected, 'retired', now, { by: open.id });
   }
   await createViews(session, open.pipeline, request.tables);

@@ -1,5 +1,13 @@
 import { AlmanacError } from '../../pipelines/failures';
-import { addColumnsSql, columnChange, createParentSql, LIVE_SCHEMA, PUBLICATION_COLUMN, viewSql, type LiveTable } from '../../pipelines/publish-sql';
+import {
+  addColumnsSql,
+  columnChange,
+  createParentSql,
+  LIVE_SCHEMA,
+  PUBLICATION_COLUMN,
+  viewSql,
+  type LiveTable,
+} from '../../pipelines/publish-sql';
 import { quoteName } from '../../pipelines/quote-sql';
 import { inTransaction, type PublishSession } from './publish-session';
 import { withLockRetries } from './lock-retry';
@@ -47,18 +55,30 @@ async function prepareParent({ client }: PublishSession, table: LiveTable): Prom
 
 /** A view whose table is no longer published would fall empty at the flip. */
 async function refuseRemovedTables(session: PublishSession, pipeline: string, tables: readonly LiveTable[]): Promise<void> {
-  const removed = await publishedElsewhere(session, pipeline, tables.map(({ name }) => name));
+  const removed = await publishedElsewhere(
+    session,
+    pipeline,
+    tables.map(({ name }) => name),
+  );
   const first = removed[0];
   if (first === undefined) return;
   const view = `${quoteName(first.view_schema)}.${quoteName(first.name)}`;
-  throw new AlmanacError('publish.schema-changed', `live table ${first.name} of ${pipeline} is no longer declared, but its view ${view} still has readers`, {
-    next: `declare it again, or move its readers and drop view ${view}, then retry`,
-    details: { table: first.name },
-  });
+  throw new AlmanacError(
+    'publish.schema-changed',
+    `live table ${first.name} of ${pipeline} is no longer declared, but its view ${view} still has readers`,
+    {
+      next: `declare it again, or move its readers and drop view ${view}, then retry`,
+      details: { table: first.name },
+    },
+  );
 }
 
 /** Live views of the pipeline beyond `names`. */
-export async function publishedElsewhere(session: Pick<PublishSession, 'client'>, pipeline: string, names: readonly string[]): Promise<RegisteredTable[]> {
+export async function publishedElsewhere(
+  session: Pick<PublishSession, 'client'>,
+  pipeline: string,
+  names: readonly string[],
+): Promise<RegisteredTable[]> {
   const { rows } = await session.client.query<RegisteredTable>(
     `select name, pipeline, view_schema from almanac.live_table
      where pipeline = $1 and name <> all ($2) and to_regclass(format('%I.%I', view_schema, name)) is not null order by name`,
@@ -70,7 +90,9 @@ export async function publishedElsewhere(session: Pick<PublishSession, 'client'>
 /** A name whose view is gone is free for another pipeline. */
 async function claimName(session: PublishSession, pipeline: string, name: string): Promise<void> {
   const { client } = session;
-  const registered = (await client.query<RegisteredTable>('select name, pipeline, view_schema from almanac.live_table where name = $1', [name])).rows[0];
+  const registered = (
+    await client.query<RegisteredTable>('select name, pipeline, view_schema from almanac.live_table where name = $1', [name])
+  ).rows[0];
   const schema = registered?.view_schema ?? (await defaultSchema(session));
   const found = await objectNamed(session, schema, name);
   if (found !== undefined && (registered === undefined || !found.ours)) {
@@ -101,9 +123,13 @@ async function defaultSchema({ client }: PublishSession): Promise<string> {
   );
   const schema = rows[0]?.schema;
   if (schema !== undefined) return schema;
-  throw new AlmanacError('config.invalid', 'the search_path of the database connection names no schema that exists, so live views have no place', {
-    next: 'create schema public, or alter role … set search_path = …, then retry',
-  });
+  throw new AlmanacError(
+    'config.invalid',
+    'the search_path of the database connection names no schema that exists, so live views have no place',
+    {
+      next: 'create schema public, or alter role … set search_path = …, then retry',
+    },
+  );
 }
 
 interface FoundObject {
@@ -137,7 +163,9 @@ export async function widenViews(session: PublishSession, pipeline: string, tabl
   for (const table of tables) {
     const { schema, columns } = await viewState(session, table.name);
     if (columns === 0 || columns === table.columns.length) continue;
-    await withLockRetries(session, `appending columns to view ${table.name}`, () => session.client.query(viewSql(schema, table, pipeline, true)));
+    await withLockRetries(session, `appending columns to view ${table.name}`, () =>
+      session.client.query(viewSql(schema, table, pipeline, true)),
+    );
   }
 }
 

@@ -5,7 +5,16 @@ import { pipeline as pipe } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import { versionSelect } from '../../pipelines/duckdb-sql';
 import { AlmanacError } from '../../pipelines/failures';
-import { checksumSql, copySql, createPartitionSql, exportSql, indexSql, keySql, partitionOf, type LiveTable } from '../../pipelines/publish-sql';
+import {
+  checksumSql,
+  copySql,
+  createPartitionSql,
+  exportSql,
+  indexSql,
+  keySql,
+  partitionOf,
+  type LiveTable,
+} from '../../pipelines/publish-sql';
 import type { EngineSession } from '../compute/engine';
 import type { StageContext } from '../stage';
 import type { Manifest } from '../storage/manifest';
@@ -38,10 +47,19 @@ export async function loadTable(
   await context.point(`loaded:${table.name}`);
   await session.client.query(`analyze ${partition}`);
   await context.point(`analyzed:${table.name}`);
-  const [expected] = await engine.rows<{ rows: string; checksum: string }>(checksumSql('duckdb', table.columns, `(${versionSelect(table.columns, files)}) as v`));
-  const observed = (await session.client.query<{ rows: string; checksum: string }>(checksumSql('postgres', table.columns, partition))).rows[0];
+  const [expected] = await engine.rows<{ rows: string; checksum: string }>(
+    checksumSql('duckdb', table.columns, `(${versionSelect(table.columns, files)}) as v`),
+  );
+  const observed = (await session.client.query<{ rows: string; checksum: string }>(checksumSql('postgres', table.columns, partition)))
+    .rows[0];
   const stored = String(manifest.rows);
-  if (expected === undefined || observed === undefined || observed.rows !== expected.rows || observed.checksum !== expected.checksum || observed.rows !== stored) {
+  if (
+    expected === undefined ||
+    observed === undefined ||
+    observed.rows !== expected.rows ||
+    observed.checksum !== expected.checksum ||
+    observed.rows !== stored
+  ) {
     throw new AlmanacError(
       'publish.audit-failed',
       `live table ${table.name} of publication ${open.id} has ${observed?.rows} rows, checksum ${observed?.checksum}; version ${manifest.version} of ${manifest.dataset} ` +
@@ -99,18 +117,26 @@ function refused(error: unknown, { run, stage }: Pick<StageContext, 'run' | 'sta
   const details = { table: table.name, dataset: table.from };
   if (KEY_INVALID.has(code)) {
     const what = code === '23505' ? 'is not unique' : 'is NULL in some row';
-    return new AlmanacError('publish.key-invalid', `live table ${table.name}: the key (${table.key.join(', ')}) ${what} in dataset ${table.from}`, {
-      next: `correct the SQL that writes ${table.from}, or the key of ${table.name}; ${retry}`,
-      details,
-    });
+    return new AlmanacError(
+      'publish.key-invalid',
+      `live table ${table.name}: the key (${table.key.join(', ')}) ${what} in dataset ${table.from}`,
+      {
+        next: `correct the SQL that writes ${table.from}, or the key of ${table.name}; ${retry}`,
+        details,
+      },
+    );
   }
   if (VALUE_REFUSED.has(code)) {
     // COPY's context reads `COPY name, line 3, column c: "value"`.
     const column = error instanceof Error && 'where' in error ? /, column ([^:]+)/.exec(String(error.where))?.[1] : undefined;
-    return new AlmanacError('publish.value-refused', `live table ${table.name}: Postgres cannot hold a value of ${column === undefined ? 'a text column' : `column ${column}`} of dataset ${table.from} (SQLSTATE ${code})`, {
-      next: `correct the SQL that writes ${table.from}; ${retry}`,
-      details,
-    });
+    return new AlmanacError(
+      'publish.value-refused',
+      `live table ${table.name}: Postgres cannot hold a value of ${column === undefined ? 'a text column' : `column ${column}`} of dataset ${table.from} (SQLSTATE ${code})`,
+      {
+        next: `correct the SQL that writes ${table.from}; ${retry}`,
+        details,
+      },
+    );
   }
   return undefined;
 }

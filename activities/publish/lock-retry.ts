@@ -62,7 +62,10 @@ function locked(what: string, deadlineMs: number, blockers: readonly Blocker[], 
   const pids = blockers.map(({ pid }) => pid).filter((pid) => pid > 0);
   const who = blockers.length === 0 ? 'sessions that have ended since' : blockers.map(({ description }) => description).join(', ');
   return new AlmanacError('publish.locked', `${what} found no lock in ${deadlineMs / 1000} s; in the way: ${who}`, {
-    next: pids.length === 0 ? 'nothing: the stage retries by itself' : `end them, for instance select pg_terminate_backend(${pids[0]}); the stage retries by itself`,
+    next:
+      pids.length === 0
+        ? 'nothing: the stage retries by itself'
+        : `end them, for instance select pg_terminate_backend(${pids[0]}); the stage retries by itself`,
     details: { blockingPids: pids },
     cause,
   });

@@ -77,7 +77,8 @@ export async function openPublication(session: PublishSession, request: Publicat
     }
     const open = { id: found.id, pipeline, fence, state: found.state, adopted: true, audit: found.audit };
     if (!UNFINISHED.has(found.state)) return open;
-    if (found.attempt > request.attempt) throw lateAttempt(found.id, `attempt ${found.attempt} took it over from attempt ${request.attempt}`);
+    if (found.attempt > request.attempt)
+      throw lateAttempt(found.id, `attempt ${found.attempt} took it over from attempt ${request.attempt}`);
     const row = await takeOver(session, request, found);
     if (row === undefined) continue;
     await recordEvent(session, row.id, 'adopted', request.now, { attempt: request.attempt, state: row.state });
@@ -110,7 +111,9 @@ async function insert(session: PublishSession, request: PublicationRequest): Pro
 export async function explainLoss(session: PublishSession, request: PublicationRequest, error: unknown): Promise<unknown> {
   try {
     const row = await find(session.pool, request);
-    return row === undefined || row.fence === request.fence || row.attempt < request.attempt ? error : lateAttempt(row.id, 'another publisher took it over and ended this session', error);
+    return row === undefined || row.fence === request.fence || row.attempt < request.attempt
+      ? error
+      : lateAttempt(row.id, 'another publisher took it over and ended this session', error);
   } catch {
     // The database is gone altogether: the first error says so.
     return error;
@@ -144,7 +147,10 @@ async function endSession(session: PublishSession, { backend_pid: pid, backend_s
   );
 }
 
-async function find(database: Pick<pg.Pool, 'query'> | Pick<pg.PoolClient, 'query'>, { run, stage, content }: PublicationRequest): Promise<Row | undefined> {
+async function find(
+  database: Pick<pg.Pool, 'query'> | Pick<pg.PoolClient, 'query'>,
+  { run, stage, content }: PublicationRequest,
+): Promise<Row | undefined> {
   const { rows } = await database.query<Row>(
     `select ${ROW} from almanac.publication
      where pipeline = $1 and branch = $2 and window_key = $3 and generation = $4 and stage = $5 and content = $6 and state <> 'failed'`,
@@ -167,7 +173,10 @@ function lateAttempt(publication: number, why: string, cause?: unknown): Almanac
 
 /** Throws `publish.fenced` unless the publication is still this session's; call inside the transaction that relies on it. */
 export async function holdFence(session: PublishSession, open: OpenPublication): Promise<void> {
-  const { rowCount } = await session.client.query('select from almanac.publication where id = $1 and fence = $2 for update', [open.id, open.fence]);
+  const { rowCount } = await session.client.query('select from almanac.publication where id = $1 and fence = $2 for update', [
+    open.id,
+    open.fence,
+  ]);
   if (rowCount !== 1) throw lateAttempt(open.id, 'its fence was taken');
 }
 
@@ -201,12 +210,8 @@ export async function recordEvent(
   detail: Readonly<Record<string, unknown>> = {},
   by: { readonly who: string; readonly reason?: string } = { who: 'almanac' },
 ): Promise<void> {
-  await session.client.query('insert into almanac.publication_event (at, publication, event, who, reason, detail) values ($1, $2, $3, $4, $5, $6)', [
-    now,
-    publication,
-    event,
-    by.who,
-    by.reason ?? null,
-    JSON.stringify(detail),
-  ]);
+  await session.client.query(
+    'insert into almanac.publication_event (at, publication, event, who, reason, detail) values ($1, $2, $3, $4, $5, $6)',
+    [now, publication, event, by.who, by.reason ?? null, JSON.stringify(detail)],
+  );
 }

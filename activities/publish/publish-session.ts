@@ -22,7 +22,12 @@ export interface PublishSession {
 }
 
 /** Leases a connection, sets it up, runs `body`, and closes it; an abort cancels the statement in flight and throws the signal's reason. */
-export async function withPublishSession<T>(pool: pg.Pool, signal: AbortSignal, lockDeadlineMs: number, body: (session: PublishSession) => Promise<T>): Promise<T> {
+export async function withPublishSession<T>(
+  pool: pg.Pool,
+  signal: AbortSignal,
+  lockDeadlineMs: number,
+  body: (session: PublishSession) => Promise<T>,
+): Promise<T> {
   signal.throwIfAborted();
   const client = await pool.connect();
   // A lost connection also fails the statement in flight, which reports it.

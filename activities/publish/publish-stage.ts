@@ -14,7 +14,14 @@ import { flip, readLive, supersedes, type FlipOutcome } from './flip';
 import { prepareParents, widenViews } from './live-schema';
 import { loadTable } from './load-table';
 import { withLockRetries } from './lock-retry';
-import { advance, explainLoss, openPublication, type OpenPublication, type PublicationRequest, type TableAudit } from './publication-ledger';
+import {
+  advance,
+  explainLoss,
+  openPublication,
+  type OpenPublication,
+  type PublicationRequest,
+  type TableAudit,
+} from './publication-ledger';
 import { withPublishSession, type PublishSession } from './publish-session';
 
 /** Told what a publication cost; the workers' metrics listen. */
@@ -33,7 +40,9 @@ const LOCK_DEADLINE_MS = 5 * 60 * 1000;
 /** The body of publish stages. Killed anywhere, the next attempt of the same accepted set goes on where this one stood. */
 export function createPublishStage(options: PublishOptions = {}): StageBody {
   return (context) =>
-    withPublishSession(context.database, context.signal, options.lockDeadlineMs ?? LOCK_DEADLINE_MS, (session) => publish(context, session, options));
+    withPublishSession(context.database, context.signal, options.lockDeadlineMs ?? LOCK_DEADLINE_MS, (session) =>
+      publish(context, session, options),
+    );
 }
 
 export const publishStage: StageBody = createPublishStage();
@@ -65,7 +74,8 @@ async function publish(context: StageContext, session: PublishSession, options: 
     if (context.signal.aborted) throw error;
     if (!(error instanceof AlmanacError)) throw await explainLoss(session, request, error);
     // Bad rows stay bad: the next try loads a corrected version, or this one anew.
-    if (open !== undefined && (error.class === 'data' || error.code === 'publish.audit-failed')) await recordFailed(context, session, open, error);
+    if (open !== undefined && (error.class === 'data' || error.code === 'publish.audit-failed'))
+      await recordFailed(context, session, open, error);
     throw error;
   }
 }
@@ -79,11 +89,19 @@ async function recordFailed(context: StageContext, session: PublishSession, open
   }
 }
 
-async function goOn(context: StageContext, session: PublishSession, open: OpenPublication, request: PublicationRequest, options: PublishOptions): Promise<StageOutput> {
+async function goOn(
+  context: StageContext,
+  session: PublishSession,
+  open: OpenPublication,
+  request: PublicationRequest,
+  options: PublishOptions,
+): Promise<StageOutput> {
   const { run } = context;
   const place = { window: run.window, windowEnd: request.windowEnd, acceptedSequence: request.acceptedSequence };
   if (isFinal(open)) {
-    context.log(`publication ${open.id} of this accepted set is ${open.state} already${open.state === 'withdrawn' ? '; only a new accepted set or another restore brings it back' : ''}`);
+    context.log(
+      `publication ${open.id} of this accepted set is ${open.state} already${open.state === 'withdrawn' ? '; only a new accepted set or another restore brings it back' : ''}`,
+    );
     await collect(context, session);
     return output({ open, adopted: true, audit: open.audit ?? {} });
   }
@@ -95,7 +113,13 @@ async function goOn(context: StageContext, session: PublishSession, open: OpenPu
   }
   const stoppable = { ...context, point: stoppablePoint(context) };
   const prepared = await preparePublication(stoppable, session, open, request.tables);
-  const flipped = await flip(session, open, { ...place, run, tables: request.tables, point: stoppable.point, now: () => context.clock.now() });
+  const flipped = await flip(session, open, {
+    ...place,
+    run,
+    tables: request.tables,
+    point: stoppable.point,
+    now: () => context.clock.now(),
+  });
   await context.point('flipped');
   report(context, session, open, prepared, flipped, options);
   await collect(context, session);
@@ -111,7 +135,12 @@ function stoppablePoint({ signal, point }: StageContext): StageContext['point'] 
 }
 
 /** Loads, audits, attaches: everything readers do not notice. Leaves the publication `attached`. */
-export async function preparePublication(context: StageContext, session: PublishSession, open: OpenPublication, tables: readonly LiveTable[]): Promise<PreparedPublication> {
+export async function preparePublication(
+  context: StageContext,
+  session: PublishSession,
+  open: OpenPublication,
+  tables: readonly LiveTable[],
+): Promise<PreparedPublication> {
   const { point } = context;
   const names = tables.map(({ name }) => name);
   let prepared: PreparedPublication = { audit: open.audit ?? {}, bytesIn: 0, bytesOut: 0 };
@@ -129,7 +158,12 @@ export async function preparePublication(context: StageContext, session: Publish
   return prepared;
 }
 
-async function load(context: StageContext, session: PublishSession, open: OpenPublication, tables: readonly LiveTable[]): Promise<PreparedPublication> {
+async function load(
+  context: StageContext,
+  session: PublishSession,
+  open: OpenPublication,
+  tables: readonly LiveTable[],
+): Promise<PreparedPublication> {
   return context.engine.session(context.limits, context.signal, async (engine) => {
     context.computing(engine.child);
     const audit: Record<string, TableAudit> = {};
@@ -155,12 +189,17 @@ function inputOf(context: StageContext, table: LiveTable): VersionRef {
 /** Asks the store what is accepted: nothing else is published. Throws `publish.not-accepted`. */
 export async function publicationRequest(context: StageContext): Promise<PublicationRequest> {
   const { run, stage, plan, window } = context;
-  if (stage.spec.kind !== 'publish') throw new AlmanacError('internal', `stage ${stage.id} is of kind ${stage.spec.kind}, not publish`, { next: 'almanac validate' });
+  if (stage.spec.kind !== 'publish')
+    throw new AlmanacError('internal', `stage ${stage.id} is of kind ${stage.spec.kind}, not publish`, { next: 'almanac validate' });
   const others = plan.stages.filter(({ kind, id }) => kind === 'publish' && id !== stage.id);
   if (others[0] !== undefined) {
-    throw new AlmanacError('pipeline.invalid', `pipeline ${run.pipeline} has two publish stages, ${stage.id} and ${others[0].id}: its tables could not go live together`, {
-      next: 'declare all live tables in one publish stage, then almanac validate',
-    });
+    throw new AlmanacError(
+      'pipeline.invalid',
+      `pipeline ${run.pipeline} has two publish stages, ${stage.id} and ${others[0].id}: its tables could not go live together`,
+      {
+        next: 'declare all live tables in one publish stage, then almanac validate',
+      },
+    );
   }
   const tables = liveTables(run.pipeline, stage.spec, plan.datasets);
   const accepted = await context.datasets.accepted(run.pipeline, run.branch, run.window);
@@ -168,14 +207,29 @@ export async function publicationRequest(context: StageContext): Promise<Publica
   const versions = Object.fromEntries(tables.map((table) => [table.name, acceptedVersion(context, accepted, table)]));
   const content = sha256(canonicalJson({ tables, versions }));
   const gates = Object.fromEntries(Object.entries(accepted.gates).map(([id, status]) => [id, context.outputs[id]?.gate ?? { status }]));
-  return { run, stage: stage.id, attempt: context.attempt, windowEnd: window.end, acceptedSequence: accepted.sequence, content, gates, versions, tables, fence: randomUUID(), now: context.clock.now() };
+  return {
+    run,
+    stage: stage.id,
+    attempt: context.attempt,
+    windowEnd: window.end,
+    acceptedSequence: accepted.sequence,
+    content,
+    gates,
+    versions,
+    tables,
+    fence: randomUUID(),
+    now: context.clock.now(),
+  };
 }
 
 function acceptedVersion(context: StageContext, accepted: AcceptedSet, table: LiveTable): VersionRef {
   const input = inputOf(context, table);
   const found = accepted.versions.find(({ dataset }) => dataset === table.from);
   if (found?.version === input.version) return found;
-  throw notAccepted(context, `version ${input.version} of ${table.from} is not in accepted set ${accepted.sequence} of generation ${accepted.run.generation}`);
+  throw notAccepted(
+    context,
+    `version ${input.version} of ${table.from} is not in accepted set ${accepted.sequence} of generation ${accepted.run.generation}`,
+  );
 }
 
 function notAccepted({ run, stage }: StageContext, why: string): AlmanacError {
@@ -187,7 +241,14 @@ function isFinal({ state }: OpenPublication): boolean {
   return state !== 'loading' && state !== 'loaded' && state !== 'attached';
 }
 
-function report(context: StageContext, session: PublishSession, open: OpenPublication, prepared: PreparedPublication, flipped: FlipOutcome, options: PublishOptions): void {
+function report(
+  context: StageContext,
+  session: PublishSession,
+  open: OpenPublication,
+  prepared: PreparedPublication,
+  flipped: FlipOutcome,
+  options: PublishOptions,
+): void {
   if (flipped.outcome === 'superseded') {
     context.log(`publication ${open.id} is superseded: publication ${flipped.by.id} of window ${flipped.by.window} went live meanwhile`);
     return;
@@ -205,7 +266,11 @@ function report(context: StageContext, session: PublishSession, open: OpenPublic
 async function collect(context: StageContext, session: PublishSession): Promise<void> {
   if (context.signal.aborted) return;
   try {
-    const report = await collectPublications(session, { pipeline: context.run.pipeline, point: context.point, now: () => context.clock.now() });
+    const report = await collectPublications(session, {
+      pipeline: context.run.pipeline,
+      point: context.point,
+      now: () => context.clock.now(),
+    });
     if (report.collected.length > 0) context.log(`collected publications ${report.collected.join(', ')}`);
     for (const { publication, why } of report.kept) context.log(`publication ${publication} is kept: ${why}`);
   } catch (error) {
@@ -213,7 +278,14 @@ async function collect(context: StageContext, session: PublishSession): Promise<
   }
 }
 
-function output(parts: { open?: OpenPublication; adopted?: boolean; audit?: Readonly<Record<string, TableAudit>>; bytesIn?: number; bytesOut?: number; usage?: SessionUsage }): StageOutput {
+function output(parts: {
+  open?: OpenPublication;
+  adopted?: boolean;
+  audit?: Readonly<Record<string, TableAudit>>;
+  bytesIn?: number;
+  bytesOut?: number;
+  usage?: SessionUsage;
+}): StageOutput {
   const rows = Object.values(parts.audit ?? {}).reduce((sum, table) => sum + table.rows, 0);
   return {
     versions: [],

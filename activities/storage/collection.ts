@@ -102,8 +102,12 @@ async function collect(
   if (!dryRun) {
     await deleteAll(services, due);
     // A sweep looked at files alone; what it did not look at keeps its mark.
-    if (scope === 'everything') await database.query('delete from almanac.gc_mark where path <> all ($1::text[])', [waiting.map(({ path }) => path)]);
-    await database.query('insert into almanac.gc_mark select path, $2 from unnest($1::text[]) as path on conflict do nothing', [waiting.map(({ path }) => path), now]);
+    if (scope === 'everything')
+      await database.query('delete from almanac.gc_mark where path <> all ($1::text[])', [waiting.map(({ path }) => path)]);
+    await database.query('insert into almanac.gc_mark select path, $2 from unnest($1::text[]) as path on conflict do nothing', [
+      waiting.map(({ path }) => path),
+      now,
+    ]);
   }
   const told = ({ what, reason }: Candidate): CollectedItem => ({ what, reason });
   const deletedBytes = due.flatMap(({ paths }) => paths).reduce((sum, path) => sum + (bytes.get(path) ?? 0), 0);
@@ -112,7 +116,10 @@ async function collect(
 
 async function deleteAll({ database, store }: CollectionServices, due: readonly Candidate[]): Promise<void> {
   for (const { paths } of due) for (const path of paths) await store.delete(path);
-  await forgetVersions(database, due.flatMap(({ version }) => (version ? [version] : [])));
+  await forgetVersions(
+    database,
+    due.flatMap(({ version }) => (version ? [version] : [])),
+  );
   await database.query('delete from almanac.gc_mark where path = any ($1::text[])', [due.map(({ path }) => path)]);
 }
 
@@ -186,7 +193,12 @@ async function readOpenRuns(database: pg.Pool): Promise<RunRef[]> {
 
 /** What open runs pinned and carried over, and what publications that can be live again were made from. */
 async function namedVersions(database: pg.Pool, openRuns: readonly RunRef[]): Promise<VersionName[]> {
-  const runs = [openRuns.map((run) => run.pipeline), openRuns.map((run) => run.window), openRuns.map((run) => run.branch), openRuns.map((run) => run.generation)];
+  const runs = [
+    openRuns.map((run) => run.pipeline),
+    openRuns.map((run) => run.window),
+    openRuns.map((run) => run.branch),
+    openRuns.map((run) => run.generation),
+  ];
   const open = '(pipeline, window_key, branch, generation) in (select * from unnest($1::text[], $2::text[], $3::text[], $4::int[]))';
   const { rows } = await database.query<{ version: VersionName }>(
     `select pin.value as version from almanac.run, jsonb_each(pins) as pin where ${open}

@@ -17,7 +17,11 @@ export interface FileInspection {
  * Hashes a file in one pass and proves its compression whole meanwhile: DuckDB reads a truncated gzip or zstd file as a
  * shorter one and says nothing, so a half-arrived file would pass for a quiet day. Memory is a few buffers.
  */
-export async function inspectFile(source: Readable, compression: LandingFormat['compression'], signal?: AbortSignal): Promise<FileInspection> {
+export async function inspectFile(
+  source: Readable,
+  compression: LandingFormat['compression'],
+  signal?: AbortSignal,
+): Promise<FileInspection> {
   const stoppable = signal ? { signal } : {};
   const hash = createHash('sha256');
   let bytes = 0;

@@ -27,7 +27,12 @@ export function createLocalStore(root: string): ObjectStore {
 
   function absolute(objectPath: string): string {
     const segments = objectPath.split('/');
-    if (objectPath === '' || objectPath.includes('\0') || objectPath.includes('\\') || segments.some((s) => s === '' || s === '.' || s === '..')) {
+    if (
+      objectPath === '' ||
+      objectPath.includes('\0') ||
+      objectPath.includes('\\') ||
+      segments.some((s) => s === '' || s === '.' || s === '..')
+    ) {
       throw outside(objectPath);
     }
     return path.join(base, ...segments);
@@ -50,7 +55,8 @@ export function createLocalStore(root: string): ObjectStore {
     const folder = path.dirname(file);
     const first = await mkdir(folder, { recursive: true });
     // Each new folder is durable only when its parent is.
-    for (let made = folder; first !== undefined && made.length >= first.length; made = path.dirname(made)) await syncFolder(path.dirname(made));
+    for (let made = folder; first !== undefined && made.length >= first.length; made = path.dirname(made))
+      await syncFolder(path.dirname(made));
     return folder;
   }
 
@@ -139,7 +145,13 @@ export function createLocalStore(root: string): ObjectStore {
       await rm(file, { force: true });
       // Empty folders go too; one that is in use again is not empty, and a writer that lost its folder makes it anew.
       for (let folder = path.dirname(file); path.dirname(folder) !== base && folder !== base; folder = path.dirname(folder)) {
-        if (!(await rmdir(folder).then(() => true, () => false))) break;
+        if (
+          !(await rmdir(folder).then(
+            () => true,
+            () => false,
+          ))
+        )
+          break;
       }
     },
 

@@ -31,7 +31,16 @@ async function commitGenerations({ root, firstGeneration, lastGeneration, dieAtS
       const files = [0, 1, 2].map((bucket) => ({ file: path.join(scratch, String(bucket)), rows: generation, bucket }));
       for (const { file, bucket } of files) writeFileSync(file, `${dataset} ${generation} ${bucket}`);
       const provenance = { run, stage: dataset, attempt: 1, stageHash: 'h', inputs: [] };
-      const committed = await datasets.commit({ dataset, window: COMMITTED_WINDOW, key: `g${generation}`, digest: `d${generation}`, columns: [], files, rowsIn: 3 * generation, provenance });
+      const committed = await datasets.commit({
+        dataset,
+        window: COMMITTED_WINDOW,
+        key: `g${generation}`,
+        digest: `d${generation}`,
+        columns: [],
+        files,
+        rowsIn: 3 * generation,
+        provenance,
+      });
       versions.push({ dataset, window: COMMITTED_WINDOW, version: committed.version, digest: committed.digest });
     }
     const current = await datasets.accepted('p', 'main', COMMITTED_WINDOW);

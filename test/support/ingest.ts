@@ -90,7 +90,15 @@ export class IngestBench {
         throw new Error('an ingest touches no database');
       },
       run: { pipeline: 'test', window, branch: 'main', generation },
-      plan: { hash: 'plan', pipeline: 'test', chain: 'independent', window: { every: 'day', timezone }, params: {}, datasets: { events: dataset }, stages: [stage] },
+      plan: {
+        hash: 'plan',
+        pipeline: 'test',
+        chain: 'independent',
+        window: { every: 'day', timezone },
+        params: {},
+        datasets: { events: dataset },
+        stages: [stage],
+      },
       stage,
       window: parseWindow({ every: 'day', timezone }, window),
       attempt: 1,

@@ -15,7 +15,11 @@ export interface OwnPostgres extends AsyncDisposable {
 export async function ownPostgres(settings: Readonly<Record<string, string>> = {}): Promise<OwnPostgres> {
   const home = mkdtempSync(path.join(tmpdir(), 'almanac-postgres-'));
   chmodSync(home, 0o755);
-  const server = await startPostgres({ dataDirectory: path.join(home, 'postgres'), port: await freePort(), settings: { fsync: 'off', ...settings } });
+  const server = await startPostgres({
+    dataDirectory: path.join(home, 'postgres'),
+    port: await freePort(),
+    settings: { fsync: 'off', ...settings },
+  });
   return {
     url: server.url,
     database: () => testDatabase(server.url),

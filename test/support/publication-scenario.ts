@@ -37,7 +37,10 @@ const LOCK_DEADLINE_MS = 60_000;
  * Publishes under readers. Each publication alternates with a control: the same COPY, index, analyze and attach of
  * another window, which is never flipped to and dropped again. Beside them a long transaction and REPEATABLE READ sessions.
  */
-export async function publishUnderReaders(options: ScenarioOptions, progress: (publication: number) => void = () => undefined): Promise<ScenarioReport> {
+export async function publishUnderReaders(
+  options: ScenarioOptions,
+  progress: (publication: number) => void = () => undefined,
+): Promise<ScenarioReport> {
   await using publishing = createPublishing({ databaseUrl: options.databaseUrl });
   const rows = (stamp: number): ReturnType<typeof stampedRows> => stampedRows(stamp, options.pixels, options.segments);
   await publishing.publish(publishStage, await publishing.accept(day(0), rows(0)));
@@ -74,7 +77,9 @@ export async function publishUnderReaders(options: ScenarioOptions, progress: (p
     throw error;
   }
   const report = await readers.stop();
-  const collected = await publishing.pool.query<{ n: number }>(`select count(*)::int as n from almanac.publication where state = 'collected'`);
+  const collected = await publishing.pool.query<{ n: number }>(
+    `select count(*)::int as n from almanac.publication where state = 'collected'`,
+  );
   return {
     ...report,
     publications: options.publications,

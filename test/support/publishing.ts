@@ -90,7 +90,15 @@ export function createPublishing(options: PublishingOptions): Publishing {
     hash: 'publish-hash',
     spec: { kind: 'publish', mode: 'newest', tables: options.tables ?? TABLES },
   };
-  const plan: Plan = { hash: `plan-${pipeline}`, pipeline, chain: 'ordered', window: { every: 'day', timezone: 'UTC' }, params: {}, datasets: specs, stages: [stage] };
+  const plan: Plan = {
+    hash: `plan-${pipeline}`,
+    pipeline,
+    chain: 'ordered',
+    window: { every: 'day', timezone: 'UTC' },
+    params: {},
+    datasets: specs,
+    stages: [stage],
+  };
 
   async function writeVersion(run: RunRef, dataset: string, sql: string): Promise<VersionRef> {
     const file = path.join(await store.scratch(), 'rows.parquet');

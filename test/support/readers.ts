@@ -100,7 +100,9 @@ export async function startReaders(options: ReadersOptions): Promise<Readers> {
   async function read(client: pg.Client, prepared: boolean): Promise<number | undefined> {
     const values = [next++ % options.pixels];
     try {
-      const { rows } = await client.query<{ rows: number; low: number | null; high: number | null }>(prepared ? { name: 'joined', text: QUERY, values } : { text: QUERY, values });
+      const { rows } = await client.query<{ rows: number; low: number | null; high: number | null }>(
+        prepared ? { name: 'joined', text: QUERY, values } : { text: QUERY, values },
+      );
       reads++;
       const [row] = rows;
       if (row === undefined || row.rows === 0 || row.low === null) empty++;

@@ -17,7 +17,9 @@ export async function zstd(text: string): Promise<Buffer> {
   try {
     writeFileSync(path.join(folder, 'text'), text);
     const lines = `read_csv('${folder}/text', columns = {'line': 'varchar'}, auto_detect = false, header = false, delim = '\x01', quote = '', escape = '', parallel = false)`;
-    await connection.run(`copy (from ${lines}) to '${folder}/zst' (format csv, header false, delimiter '\x01', quote '\x02', escape '\x02', compression zstd)`);
+    await connection.run(
+      `copy (from ${lines}) to '${folder}/zst' (format csv, header false, delimiter '\x01', quote '\x02', escape '\x02', compression zstd)`,
+    );
     return readFileSync(path.join(folder, 'zst'));
   } finally {
     connection.closeSync();

@@ -40,7 +40,9 @@ async function publish(n: number): Promise<void> {
 }
 
 async function states(): Promise<string> {
-  return (await pool.query<{ state: string }>('select state from almanac.publication order by id')).rows.map(({ state }) => state).join(' ');
+  return (await pool.query<{ state: string }>('select state from almanac.publication order by id')).rows
+    .map(({ state }) => state)
+    .join(' ');
 }
 
 async function partitions(): Promise<string[]> {
@@ -54,14 +56,18 @@ it('keeps the newest three and drops the others with all their tables', async ()
   await publish(5);
   expect(await states()).toBe('collected collected retired retired live');
   expect(await partitions()).toEqual(['p3', 'p4', 'p5']);
-  expect(publishing.logged.filter((line) => line.startsWith('collected'))).toEqual(['collected publications 1', 'collected publications 2']);
+  expect(publishing.logged.filter((line) => line.startsWith('collected'))).toEqual([
+    'collected publications 1',
+    'collected publications 2',
+  ]);
 });
 
 it('keeps what a REPEATABLE READ session opened before the flip can still read', async () => {
   await publish(1);
   const reader = await pool.connect();
   await reader.query('begin isolation level repeatable read');
-  const read = async (): Promise<unknown> => (await reader.query('select distinct stamp from audience_index join audience_segments using (segment_id, stamp)')).rows;
+  const read = async (): Promise<unknown> =>
+    (await reader.query('select distinct stamp from audience_index join audience_segments using (segment_id, stamp)')).rows;
   expect(await read()).toEqual([{ stamp: 1 }]);
   await publish(4);
   expect(await states()).toBe('retired retired retired retired live');
@@ -80,8 +86,12 @@ it('waits for an open transaction that has read the view, finishes the half deta
   await reader.query('begin');
   await reader.query('select count(*) from audience_index');
   await publish(2);
-  expect(publishing.logged.at(-1)).toMatch(/^old publications are left for the next collection: detaching almanac_live\."audience_index_p1" found no lock in 0\.5 s; in the way: pid \d+/);
-  expect((await pool.query(`select inhrelid::regclass::text as name from pg_inherits where inhdetachpending`)).rows).toEqual([{ name: 'almanac_live.audience_index_p1' }]);
+  expect(publishing.logged.at(-1)).toMatch(
+    /^old publications are left for the next collection: detaching almanac_live\."audience_index_p1" found no lock in 0\.5 s; in the way: pid \d+/,
+  );
+  expect((await pool.query(`select inhrelid::regclass::text as name from pg_inherits where inhdetachpending`)).rows).toEqual([
+    { name: 'almanac_live.audience_index_p1' },
+  ]);
   expect((await reader.query('select distinct stamp from audience_index')).rows).toEqual([{ stamp: 5 }]);
   await reader.query('commit');
   reader.release();
@@ -117,7 +127,9 @@ it('collects nothing when it may not see the snapshots of others', async () => {
   const plain = createPublishing({ databaseUrl: url.href, root: publishing.root });
   try {
     for (let i = 0; i < 4; i++) await plain.publish(publishStage, await plain.accept(day(i), stampedRows(i + 1)));
-    expect(plain.logged.at(-1)).toBe('publication 1 is kept: the snapshots of other sessions are hidden from this role; grant it pg_read_all_stats');
+    expect(plain.logged.at(-1)).toBe(
+      'publication 1 is kept: the snapshots of other sessions are hidden from this role; grant it pg_read_all_stats',
+    );
     await pool.query('grant pg_read_all_stats to plain');
     await plain.publish(publishStage, await plain.accept(day(4), stampedRows(5)));
     expect(plain.logged.at(-1)).toBe('collected publications 2, 1');
@@ -138,7 +150,9 @@ it('sweeps the tables of a publisher that died and will not come back', async ()
   await publish(1);
   expect(await states()).toBe('failed live');
   expect(await partitions()).toEqual(['p2']);
-  const { rows } = await pool.query(`select event, detail->>'why' as why from almanac.publication_event where publication = 1 and event = 'failed'`);
+  const { rows } = await pool.query(
+    `select event, detail->>'why' as why from almanac.publication_event where publication = 1 and event = 'failed'`,
+  );
   expect(rows).toEqual([{ event: 'failed', why: 'its publisher is gone' }]);
   expect((await pool.query('select pipeline, publication from almanac.live')).rows).toEqual([{ pipeline: PIPELINE, publication: 2 }]);
 });

@@ -42,7 +42,8 @@ async function open(): Promise<Rig> {
       stamp++;
       return { accepted: await publishing.accept(day(stamp), stampedRows(stamp)), stamp };
     },
-    kill: (accepted, attempt, killAfter) => runPublisher({ databaseUrl: database.url, root: publishing.root, accepted, attempt, killAfter }),
+    kill: (accepted, attempt, killAfter) =>
+      runPublisher({ databaseUrl: database.url, root: publishing.root, accepted, attempt, killAfter }),
     async live() {
       const { rows } = await database.pool.query<{ rows: number; low: number; high: number }>(
         `select count(*)::int as "rows", min(least(i.stamp, s.stamp, p.stamp)) as low, max(greatest(i.stamp, s.stamp, p.stamp)) as high
@@ -57,10 +58,16 @@ async function open(): Promise<Rig> {
       const { rows } = await database.pool.query<{ name: string; publication: string | null }>(
         `select c.relname as name, substring(c.relname from '_p([0-9]+)$') as publication from pg_class c where c.relnamespace = 'almanac_live'::regnamespace and c.relkind = 'r' order by 1`,
       );
-      const kept = (await database.pool.query<{ id: number }>(`select id from almanac.publication where state in ('live', 'retired', 'withdrawn')`)).rows.map(({ id }) => String(id));
+      const kept = (
+        await database.pool.query<{ id: number }>(`select id from almanac.publication where state in ('live', 'retired', 'withdrawn')`)
+      ).rows.map(({ id }) => String(id));
       expect(kept.length).toBeLessThanOrEqual(3);
-      expect(rows.map(({ name }) => name).sort()).toEqual(kept.flatMap((id) => ['audience_index', 'audience_pixels', 'audience_segments'].map((table) => `${table}_p${id}`)).sort());
-      expect((await database.pool.query(`select id from almanac.publication where state in ('loading', 'loaded', 'attached')`)).rows).toEqual([]);
+      expect(rows.map(({ name }) => name).sort()).toEqual(
+        kept.flatMap((id) => ['audience_index', 'audience_pixels', 'audience_segments'].map((table) => `${table}_p${id}`)).sort(),
+      );
+      expect(
+        (await database.pool.query(`select id from almanac.publication where state in ('loading', 'loaded', 'attached')`)).rows,
+      ).toEqual([]);
     },
     async [Symbol.asyncDispose]() {
       await publishing[Symbol.asyncDispose]();
@@ -108,23 +115,31 @@ it('converges after a SIGKILL at every point between two statements', async () =
   expect(reached).toEqual(new Set(undisturbed.passed));
 }, 600_000);
 
-it(`converges after ${KILLS} seeded kills in a row of one publication`, async () => {
-  await using rig = await open();
-  const random = new Random(SEED);
-  for (let i = 0; i < 3; i++) await rig.publishing.publish(publishStage, (await rig.next()).accepted);
-  const { accepted, stamp } = await rig.next();
-  await underReaders(rig, async () => {
-    for (let attempt = 1; attempt <= KILLS; attempt++) await rig.kill(accepted, attempt, random.below(40));
-    await rig.publishing.publish(publishStage, accepted, { attempt: KILLS + 1 });
-  });
-  await rig.expectTidy(stamp);
-}, 60_000 + KILLS * 10_000);
+it(
+  `converges after ${KILLS} seeded kills in a row of one publication`,
+  async () => {
+    await using rig = await open();
+    const random = new Random(SEED);
+    for (let i = 0; i < 3; i++) await rig.publishing.publish(publishStage, (await rig.next()).accepted);
+    const { accepted, stamp } = await rig.next();
+    await underReaders(rig, async () => {
+      for (let attempt = 1; attempt <= KILLS; attempt++) await rig.kill(accepted, attempt, random.below(40));
+      await rig.publishing.publish(publishStage, accepted, { attempt: KILLS + 1 });
+    });
+    await rig.expectTidy(stamp);
+  },
+  60_000 + KILLS * 10_000,
+);
 
 function expectedPoints(): string[] {
   const tables = ['audience_index', 'audience_segments', 'audience_pixels'];
   return [
     ...['parents-prepared', 'opened', 'loaded', 'attached', 'views-widened', 'flip-fenced', 'flip-moved', 'flip-committing', 'flipped'],
-    ...tables.flatMap((table) => ['exported', 'created', 'copied', 'keyed', 'indexed', 'loaded', 'analyzed', 'audited', 'attached', 'parent-analyzed'].map((step) => `${step}:${table}`)),
+    ...tables.flatMap((table) =>
+      ['exported', 'created', 'copied', 'keyed', 'indexed', 'loaded', 'analyzed', 'audited', 'attached', 'parent-analyzed'].map(
+        (step) => `${step}:${table}`,
+      ),
+    ),
     ...['collect-begun', 'collect-marked', 'collect-detached', 'collect-dropped'],
   ];
 }

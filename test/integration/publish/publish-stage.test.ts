@@ -2,7 +2,16 @@ import { EventEmitter, once } from 'node:events';
 import { createPublishStage, publishStage } from '../../../activities/publish/publish-stage';
 import { migrate } from '../../../lib/migrate';
 import type { DatasetSpec, PlanStage, PublishSpec } from '../../../pipelines/types';
-import { createPublishing, DATASETS, day, PIPELINE, stampedRows, TABLES, type Publishing, type PublishingOptions } from '../../support/publishing';
+import {
+  createPublishing,
+  DATASETS,
+  day,
+  PIPELINE,
+  stampedRows,
+  TABLES,
+  type Publishing,
+  type PublishingOptions,
+} from '../../support/publishing';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
 interface Rig extends AsyncDisposable {
@@ -43,9 +52,21 @@ async function partitions({ database }: Rig): Promise<number> {
 }
 
 /** Another publish stage than the rig's, as a changed declaration would make it. */
-function changed(rig: Publishing, tables: PublishSpec['tables'], datasets: Readonly<Record<string, DatasetSpec>> = DATASETS): Pick<Parameters<Publishing['context']>[1] & object, 'plan' | 'stage'> {
+function changed(
+  rig: Publishing,
+  tables: PublishSpec['tables'],
+  datasets: Readonly<Record<string, DatasetSpec>> = DATASETS,
+): Pick<Parameters<Publishing['context']>[1] & object, 'plan' | 'stage'> {
   const plan = rig.plan();
-  const stage: PlanStage = { ...plan.stages[0], id: 'publish', kind: 'publish', needs: [], timeoutSeconds: 600, hash: 'changed', spec: { kind: 'publish', mode: 'newest', tables } };
+  const stage: PlanStage = {
+    ...plan.stages[0],
+    id: 'publish',
+    kind: 'publish',
+    needs: [],
+    timeoutSeconds: 600,
+    hash: 'changed',
+    spec: { kind: 'publish', mode: 'newest', tables },
+  };
   return { plan: { ...plan, datasets, stages: [stage] }, stage };
 }
 
@@ -77,8 +98,13 @@ describe('a publication', () => {
   it('is keyed, indexed and analyzed', async () => {
     await using rig = await open();
     await rig.publishing.publish(publishStage, await rig.publishing.accept(day(0), stampedRows(1)));
-    const indexes = await rig.database.pool.query(`select indexdef from pg_indexes where schemaname = 'almanac_live' and tablename = 'audience_index_p1' order by indexdef`);
-    expect(indexes.rows.map(({ indexdef }: { indexdef: string }) => indexdef.replace(/^.* USING /, ''))).toEqual(['btree (segment_id)', 'btree (almanac_publication, pixel_id, segment_id)']);
+    const indexes = await rig.database.pool.query(
+      `select indexdef from pg_indexes where schemaname = 'almanac_live' and tablename = 'audience_index_p1' order by indexdef`,
+    );
+    expect(indexes.rows.map(({ indexdef }: { indexdef: string }) => indexdef.replace(/^.* USING /, ''))).toEqual([
+      'btree (segment_id)',
+      'btree (almanac_publication, pixel_id, segment_id)',
+    ]);
     const analyzed = await rig.database.pool.query(`select distinct tablename from pg_stats where schemaname = 'almanac_live' order by 1`);
     expect(analyzed.rows.map(({ tablename }: { tablename: string }) => tablename)).toEqual(
       expect.arrayContaining(['audience_index', 'audience_index_p1', 'audience_pixels', 'audience_segments']),
@@ -100,7 +126,9 @@ describe('a publication', () => {
     const reader = await rig.database.pool.connect();
     try {
       await rig.publishing.publish(publishStage, await rig.publishing.accept(day(0), stampedRows(1)));
-      await rig.database.pool.query(`create role ${role}; grant select on audience_index to ${role}; create view dependent as select max(stamp) as stamp from audience_index`);
+      await rig.database.pool.query(
+        `create role ${role}; grant select on audience_index to ${role}; create view dependent as select max(stamp) as stamp from audience_index`,
+      );
       await reader.query(`set role ${role}`);
       const prepared = { name: 'newest', text: 'select max(stamp) as stamp from audience_index' };
       expect((await reader.query(prepared)).rows).toEqual([{ stamp: 1 }]);
@@ -172,9 +200,16 @@ describe('the fence', () => {
     await rig.publishing.publish(publishStage, await rig.publishing.accept(day(0), stampedRows(1)));
     const zombie = await rig.publishing.accept(day(1), stampedRows(2));
     const point = async (name: string): Promise<void> => {
-      if (name === 'attached') await rig.database.pool.query(`insert into almanac.run select pipeline, window_key, branch, 2, 'claimed', 'other', plan_hash, pins, bootstrap, origin, matrix, verb, who, reason, temporal_run_id, failure, proof, claimed_at, started_at, changed_at from almanac.run where window_key = $1`, [day(1)]);
+      if (name === 'attached')
+        await rig.database.pool.query(
+          `insert into almanac.run select pipeline, window_key, branch, 2, 'claimed', 'other', plan_hash, pins, bootstrap, origin, matrix, verb, who, reason, temporal_run_id, failure, proof, claimed_at, started_at, changed_at from almanac.run where window_key = $1`,
+          [day(1)],
+        );
     };
-    await expect(rig.publishing.publish(publishStage, zombie, { point })).rejects.toMatchObject({ code: 'publish.fenced', message: expect.stringContaining('generation 2 was claimed since') as string });
+    await expect(rig.publishing.publish(publishStage, zombie, { point })).rejects.toMatchObject({
+      code: 'publish.fenced',
+      message: expect.stringContaining('generation 2 was claimed since') as string,
+    });
     expect(await stamps(rig)).toEqual([1]);
   });
 
@@ -182,7 +217,10 @@ describe('the fence', () => {
     await using rig = await open();
     const accepted = await rig.publishing.accept(day(0), stampedRows(1));
     await rig.database.pool.query('update almanac.run set state = $1', [state]);
-    await expect(rig.publishing.publish(publishStage, accepted)).rejects.toMatchObject({ code: 'publish.fenced', message: expect.stringContaining(`it is ${state}`) as string });
+    await expect(rig.publishing.publish(publishStage, accepted)).rejects.toMatchObject({
+      code: 'publish.fenced',
+      message: expect.stringContaining(`it is ${state}`) as string,
+    });
     expect(await states(rig)).toEqual([]);
   });
 
@@ -218,9 +256,13 @@ describe('the fence', () => {
     await rig.publishing.publish(publishStage, await rig.publishing.accept(day(0), stampedRows(1)));
     const zombie = await rig.publishing.accept(day(1), stampedRows(2));
     const point = async (name: string): Promise<void> => {
-      if (name === 'views-widened') await rig.database.pool.query('update almanac.publication set fence = gen_random_uuid(), attempt = 2 where id = 2');
+      if (name === 'views-widened')
+        await rig.database.pool.query('update almanac.publication set fence = gen_random_uuid(), attempt = 2 where id = 2');
     };
-    await expect(rig.publishing.publish(publishStage, zombie, { point })).rejects.toMatchObject({ code: 'publish.fenced', message: expect.stringContaining('its fence was taken') as string });
+    await expect(rig.publishing.publish(publishStage, zombie, { point })).rejects.toMatchObject({
+      code: 'publish.fenced',
+      message: expect.stringContaining('its fence was taken') as string,
+    });
     expect(await stamps(rig)).toEqual([1]);
   });
 
@@ -253,8 +295,13 @@ describe('the fence', () => {
       if (name === 'loaded') stopped.abort(new Error('stopped by the test'));
       return Promise.resolve();
     };
-    await expect(rig.publishing.publish(publishStage, accepted, { attempt: 2, point: stop, signal: stopped.signal })).rejects.toThrow('stopped by the test');
-    await expect(rig.publishing.publish(publishStage, accepted, { attempt: 1 })).rejects.toMatchObject({ code: 'publish.fenced', message: expect.stringContaining('attempt 2 took it over') as string });
+    await expect(rig.publishing.publish(publishStage, accepted, { attempt: 2, point: stop, signal: stopped.signal })).rejects.toThrow(
+      'stopped by the test',
+    );
+    await expect(rig.publishing.publish(publishStage, accepted, { attempt: 1 })).rejects.toMatchObject({
+      code: 'publish.fenced',
+      message: expect.stringContaining('attempt 2 took it over') as string,
+    });
   });
 });
 
@@ -263,15 +310,23 @@ describe('nothing goes live', () => {
     await using rig = await open();
     const accepted = await rig.publishing.accept(day(0), stampedRows(1));
     const other = { ...accepted, run: { ...accepted.run, window: day(3) } };
-    await expect(rig.publishing.publish(publishStage, other)).rejects.toMatchObject({ code: 'publish.not-accepted', message: expect.stringContaining('has no accepted set') as string });
+    await expect(rig.publishing.publish(publishStage, other)).rejects.toMatchObject({
+      code: 'publish.not-accepted',
+      message: expect.stringContaining('has no accepted set') as string,
+    });
     await rig.publishing.accept(day(0), stampedRows(2), 2);
-    await expect(rig.publishing.publish(publishStage, accepted)).rejects.toMatchObject({ code: 'publish.not-accepted', message: expect.stringContaining('is not in accepted set 2') as string });
+    await expect(rig.publishing.publish(publishStage, accepted)).rejects.toMatchObject({
+      code: 'publish.not-accepted',
+      message: expect.stringContaining('is not in accepted set 2') as string,
+    });
   });
 
   it('from a branch', async () => {
     await using rig = await open();
     const accepted = await rig.publishing.accept(day(0), stampedRows(1));
-    await expect(rig.publishing.publish(publishStage, { ...accepted, run: { ...accepted.run, branch: 'repair' } })).resolves.toMatchObject({ rowsOut: 0 });
+    await expect(rig.publishing.publish(publishStage, { ...accepted, run: { ...accepted.run, branch: 'repair' } })).resolves.toMatchObject({
+      rowsOut: 0,
+    });
     expect(await states(rig)).toEqual([]);
   });
 
@@ -284,7 +339,10 @@ describe('nothing goes live', () => {
       tampered = true;
       await rig.database.pool.query(`update almanac_live.audience_pixels_p1 set pixel_name = 'pixel O' where pixel_id = 0`);
     };
-    await expect(rig.publishing.publish(publishStage, accepted, { point })).rejects.toMatchObject({ code: 'publish.audit-failed', message: expect.stringContaining('live table audience_pixels of publication 1 has 5 rows') as string });
+    await expect(rig.publishing.publish(publishStage, accepted, { point })).rejects.toMatchObject({
+      code: 'publish.audit-failed',
+      message: expect.stringContaining('live table audience_pixels of publication 1 has 5 rows') as string,
+    });
     expect(await states(rig)).toEqual(['failed']);
 
     await rig.publishing.publish(publishStage, accepted, { attempt: 2, point });
@@ -308,9 +366,16 @@ describe('nothing goes live', () => {
 
   it('for its rows, also when the ledger cannot note that it failed', async () => {
     await using rig = await open();
-    const accepted = await rig.publishing.accept(day(0), { ...stampedRows(1), pixels: `select null::BIGINT as pixel_id, 'a' as pixel_name, 1::BIGINT as stamp` });
-    await rig.database.pool.query(`create function refuse() returns trigger language plpgsql as $$ begin raise 'the ledger is read-only'; end $$`);
-    await rig.database.pool.query(`create trigger refuse before insert on almanac.publication_event for each row when (new.event = 'failed') execute function refuse()`);
+    const accepted = await rig.publishing.accept(day(0), {
+      ...stampedRows(1),
+      pixels: `select null::BIGINT as pixel_id, 'a' as pixel_name, 1::BIGINT as stamp`,
+    });
+    await rig.database.pool.query(
+      `create function refuse() returns trigger language plpgsql as $$ begin raise 'the ledger is read-only'; end $$`,
+    );
+    await rig.database.pool.query(
+      `create trigger refuse before insert on almanac.publication_event for each row when (new.event = 'failed') execute function refuse()`,
+    );
     await expect(rig.publishing.publish(publishStage, accepted)).rejects.toMatchObject({ code: 'publish.key-invalid' });
     expect(rig.publishing.logged).toContainEqual('publication 1 could not be recorded as failed: the ledger is read-only');
   });
@@ -321,7 +386,9 @@ describe('nothing goes live', () => {
     const plan = rig.publishing.plan();
     const [stage] = plan.stages;
     if (stage === undefined) throw new Error('no stage');
-    await expect(rig.publishing.publish(publishStage, accepted, { plan: { ...plan, stages: [stage, { ...stage, id: 'second' }] } })).rejects.toMatchObject({ code: 'pipeline.invalid' });
+    await expect(
+      rig.publishing.publish(publishStage, accepted, { plan: { ...plan, stages: [stage, { ...stage, id: 'second' }] } }),
+    ).rejects.toMatchObject({ code: 'pipeline.invalid' });
   });
 });
 
@@ -360,13 +427,21 @@ describe('names in Postgres', () => {
     expect((await rig.database.pool.query('select count(*)::int as n from reports.audience_index')).rows).toEqual([{ n: 40 }]);
     await rig.database.pool.query(`drop schema reports cascade; alter database ${name} set search_path = reports`);
     await using nowhere = createPublishing({ databaseUrl: rig.database.url });
-    await expect(nowhere.publish(publishStage, await nowhere.accept(day(1), stampedRows(2)))).rejects.toMatchObject({ code: 'config.invalid' });
+    await expect(nowhere.publish(publishStage, await nowhere.accept(day(1), stampedRows(2)))).rejects.toMatchObject({
+      code: 'config.invalid',
+    });
   });
 });
 
 describe('a changed declaration', () => {
-  const pixels: DatasetSpec = { columns: { pixel_id: 'bigint', pixel_name: 'text', stamp: 'bigint', advertiser: 'text' }, key: ['pixel_id'] };
-  const wider = (stamp: number) => ({ ...stampedRows(stamp), pixels: `select range as pixel_id, 'p' || range as pixel_name, ${stamp}::BIGINT as stamp, 'acme' as advertiser from range(5)` });
+  const pixels: DatasetSpec = {
+    columns: { pixel_id: 'bigint', pixel_name: 'text', stamp: 'bigint', advertiser: 'text' },
+    key: ['pixel_id'],
+  };
+  const wider = (stamp: number) => ({
+    ...stampedRows(stamp),
+    pixels: `select range as pixel_id, 'p' || range as pixel_name, ${stamp}::BIGINT as stamp, 'acme' as advertiser from range(5)`,
+  });
 
   it('may append a column: earlier publications show NULL there', async () => {
     await using rig = await open();
@@ -378,7 +453,9 @@ describe('a changed declaration', () => {
     };
     await rig.publishing.publish(publishStage, await rig.publishing.accept(day(1), wider(2)), { ...more, point });
     expect(before).toEqual([{ advertiser: null, stamp: 1 }]);
-    expect((await rig.database.pool.query('select distinct advertiser, stamp from audience_pixels')).rows).toEqual([{ advertiser: 'acme', stamp: 2 }]);
+    expect((await rig.database.pool.query('select distinct advertiser, stamp from audience_pixels')).rows).toEqual([
+      { advertiser: 'acme', stamp: 2 },
+    ]);
   });
 
   it.each([
@@ -418,7 +495,11 @@ describe('a lock', () => {
     await rig.publishing.publish(publishStage, await rig.publishing.accept(day(0), stampedRows(1)));
     const holder = await rig.database.pool.connect();
     try {
-      const { rows } = await holder.query<{ pid: number }>('begin; select pg_backend_pid() as pid; lock table almanac_live.audience_index in share update exclusive mode').then((results) => (results as unknown as { rows: { pid: number }[] }[])[1] ?? { rows: [] });
+      const { rows } = await holder
+        .query<{ pid: number }>(
+          'begin; select pg_backend_pid() as pid; lock table almanac_live.audience_index in share update exclusive mode',
+        )
+        .then((results) => (results as unknown as { rows: { pid: number }[] }[])[1] ?? { rows: [] });
       const pid = rows[0]?.pid ?? 0;
       const waits: number[] = [];
       const body = createPublishStage({ lockDeadlineMs: 300, waitedForLock: (_pipeline, seconds) => waits.push(seconds) });

@@ -24,10 +24,20 @@ const FIRST_MICROS = -210_866_803_200_000_000n;
 const LAST_MICROS = 9_223_372_036_854_775_806n;
 
 const rowArbitrary: fc.Arbitrary<Row> = fc.record({
-  t: fc.option(fc.oneof(fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0')), fc.constantFrom('', '\\.', 'NULL', '\\N', '"', '""', ',', '\n', '\r\n', ' ', "'", '\t', 'é', '🤦🏼‍♂️'))),
+  t: fc.option(
+    fc.oneof(
+      fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0')),
+      fc.constantFrom('', '\\.', 'NULL', '\\N', '"', '""', ',', '\n', '\r\n', ' ', "'", '\t', 'é', '🤦🏼‍♂️'),
+    ),
+  ),
   b: fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
   i: fc.option(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })),
-  d: fc.option(fc.oneof(fc.double(), fc.constantFrom(Infinity, -Infinity, NaN, -0, 0, 5e-324, 1.7976931348623157e308, 0.1, 1 / 3, 1e21, 123456789012345680))),
+  d: fc.option(
+    fc.oneof(
+      fc.double(),
+      fc.constantFrom(Infinity, -Infinity, NaN, -0, 0, 5e-324, 1.7976931348623157e308, 0.1, 1 / 3, 1e21, 123456789012345680),
+    ),
+  ),
   f: fc.option(fc.boolean()),
   ts: fc.option(fc.bigInt({ min: FIRST_MICROS, max: LAST_MICROS })),
   dt: fc.option(fc.integer({ min: -2_440_588, max: 100_000_000 })),
@@ -37,7 +47,9 @@ const rowArbitrary: fc.Arbitrary<Row> = fc.record({
 function bits(value: number): string {
   const bytes = Buffer.alloc(8);
   bytes.writeDoubleBE(value);
-  return BigInt(`0x${bytes.toString('hex')}`).toString(2).padStart(64, '0');
+  return BigInt(`0x${bytes.toString('hex')}`)
+    .toString(2)
+    .padStart(64, '0');
 }
 
 /** A text as the bytes of its UTF-8 form; lone surrogates become U+FFFD here as everywhere. */
@@ -64,7 +76,15 @@ function values(rows: readonly Row[]): string {
 }
 
 async function published(database: TestDatabase): Promise<Row[]> {
-  const { rows } = await database.pool.query<{ t: string | null; b: string | null; i: number | null; d: string | null; f: boolean | null; ts: string | null; dt: number | null }>(
+  const { rows } = await database.pool.query<{
+    t: string | null;
+    b: string | null;
+    i: number | null;
+    d: string | null;
+    f: boolean | null;
+    ts: string | null;
+    dt: number | null;
+  }>(
     `select t, b::text as b, i, encode(float8send(d), 'hex') as d, f, (extract(epoch from ts) * 1000000)::bigint::text as ts, dt - date '1970-01-01' as dt from every_type order by k`,
   );
   return rows.map(({ t, b, i, d, f, ts, dt }) => ({
@@ -79,7 +99,12 @@ async function published(database: TestDatabase): Promise<Row[]> {
 }
 
 function open(database: TestDatabase): Publishing {
-  return createPublishing({ databaseUrl: database.url, pipeline: 'types', datasets: DATASETS, tables: { every_type: { from: 'every', key: ['k'] } } });
+  return createPublishing({
+    databaseUrl: database.url,
+    pipeline: 'types',
+    datasets: DATASETS,
+    tables: { every_type: { from: 'every', key: ['k'] } },
+  });
 }
 
 it('brings every value of every type into Postgres exactly', async () => {
@@ -103,7 +128,9 @@ it('carries infinite dates and times, and an empty version', async () => {
   await using publishing = open(database);
   const infinite = `select 1::INTEGER as k, ''::VARCHAR as t, 1::BIGINT as b, 1::INTEGER as i, 1.0::DOUBLE as d, true as f, 'infinity'::TIMESTAMP as ts, '-infinity'::DATE as dt`;
   await publishing.publish(publishStage, await publishing.accept(day(0), { every: infinite }));
-  expect((await database.pool.query('select t, ts::text, dt::text from every_type')).rows).toEqual([{ t: '', ts: 'infinity', dt: '-infinity' }]);
+  expect((await database.pool.query('select t, ts::text, dt::text from every_type')).rows).toEqual([
+    { t: '', ts: 'infinity', dt: '-infinity' },
+  ]);
   await publishing.publish(publishStage, await publishing.accept(day(1), { every: `${infinite} where false` }));
   expect((await database.pool.query('select count(*)::int as n from every_type')).rows).toEqual([{ n: 0 }]);
 });

@@ -26,7 +26,9 @@ afterEach(() => rmSync(root, { recursive: true }));
 afterAll(() => database[Symbol.asyncDispose]());
 
 async function snapshot(): Promise<Record<string, unknown[]>> {
-  const entries = TABLES.map(async (table) => [table, (await database.pool.query(`select * from almanac.${table} t order by t::text`)).rows] as const);
+  const entries = TABLES.map(
+    async (table) => [table, (await database.pool.query(`select * from almanac.${table} t order by t::text`)).rows] as const,
+  );
   return Object.fromEntries(await Promise.all(entries));
 }
 
@@ -40,22 +42,46 @@ async function fill() {
     writeFileSync(file, key);
     const landing = [{ path: `landing/events/dt=${window}/a.csv`, bytes: 1, sha256: 'x' }];
     return datasets.commit({
-      dataset, window, key, digest: key, columns: [{ name: 'a', type: 'text' }], files: [{ file, rows: 1 }], rowsIn: 2,
+      dataset,
+      window,
+      key,
+      digest: key,
+      columns: [{ name: 'a', type: 'text' }],
+      files: [{ file, rows: 1 }],
+      rowsIn: 2,
       ...(dataset === 'events' ? { quarantine: { rows: { malformed: 1 }, files: [] } } : {}),
-      provenance: { run: run(window, generation), stage: dataset, attempt: 1, stageHash: 'h', inputs, ...(dataset === 'events' ? { landing } : {}) },
+      provenance: {
+        run: run(window, generation),
+        stage: dataset,
+        attempt: 1,
+        stageHash: 'h',
+        inputs,
+        ...(dataset === 'events' ? { landing } : {}),
+      },
     });
   }
   const ref = ({ dataset, window, version, digest }: Manifest): VersionRef => ({ dataset, window, version, digest });
   const manifests: Manifest[] = [];
   const sets = [];
   let state: Manifest | undefined;
-  for (const [window, generation] of [['2026-03-10', 1], ['2026-03-11', 1], ['2026-03-11', 2]] as const) {
+  for (const [window, generation] of [
+    ['2026-03-10', 1],
+    ['2026-03-11', 1],
+    ['2026-03-11', 2],
+  ] as const) {
     const events = await commit('events', window, `e${generation}`, [], generation);
     const next = await commit('udb', window, `u${generation}`, [ref(events), ...(state ? [ref(state)] : [])], generation);
     state ??= next;
     manifests.push(events, next);
     const current = await datasets.accepted('p', 'main', window);
-    const acceptance = { pipeline: 'p', branch: 'main', window, run: run(window, generation), versions: [ref(events), ref(next)], gates: { judge: 'PASS' } };
+    const acceptance = {
+      pipeline: 'p',
+      branch: 'main',
+      window,
+      run: run(window, generation),
+      versions: [ref(events), ref(next)],
+      gates: { judge: 'PASS' },
+    };
     sets.push(await datasets.accept(acceptance, current?.sequence ?? 0));
   }
   await datasets.revoke(run('2026-03-12', 1));
@@ -67,7 +93,10 @@ test('a reindex from the store alone gives the catalog that was noted along the 
   for (const manifest of manifests) await recordVersion(database.pool, manifest);
   for (const set of sets) await recordAccepted(database.pool, set);
   const noted = await snapshot();
-  expect(noted['accepted_set']).toMatchObject([{ window_key: '2026-03-10', generation: 1 }, { window_key: '2026-03-11', generation: 2, sequence: 2 }]);
+  expect(noted['accepted_set']).toMatchObject([
+    { window_key: '2026-03-10', generation: 1 },
+    { window_key: '2026-03-11', generation: 2, sequence: 2 },
+  ]);
   expect(noted['version_input']).toHaveLength(5);
   await database.pool.query('truncate almanac.dataset_version, almanac.version_input, almanac.accepted_set cascade');
   expect(await reindex(store, database.pool)).toEqual({ versions: 6, windows: 2 });

@@ -37,31 +37,39 @@ function committer(order: CommitterOrder): Promise<{ killed: boolean }> {
   });
 }
 
-test('a committer killed at any step leaves the old set whole or the new set whole', async () => {
-  const random = new Random(20261121);
-  const store = createLocalStore(root);
-  const datasets = createDatasetStore(store, systemClock);
-  let before = 0;
-  for (let kill = 0; kill < KILLS; kill++) {
-    // Versions an earlier victim finished are adopted, so three generations have a step to die at.
-    const dieAtStep = 1 + random.below(2 * STEPS);
-    const { killed } = await committer({ root, firstGeneration: before + 1, lastGeneration: before + 3, dieAtStep });
-    expect(killed).toBe(true);
-    const current = await datasets.accepted('p', 'main', WINDOW);
-    const generation = current?.run.generation ?? 0;
-    expect([before, before + 1, before + 2]).toContain(generation);
-    for (const version of current?.versions ?? []) {
-      expect(version.version).toBe(`g${generation}`);
-      const manifest = await datasets.manifest(version);
-      expect(manifest.files).toHaveLength(3);
-      for (const file of manifest.files) {
-        const body = await store.get(file.path);
-        expect(createHash('sha256').update(body ?? '').digest('hex')).toBe(file.sha256);
+test(
+  'a committer killed at any step leaves the old set whole or the new set whole',
+  async () => {
+    const random = new Random(20261121);
+    const store = createLocalStore(root);
+    const datasets = createDatasetStore(store, systemClock);
+    let before = 0;
+    for (let kill = 0; kill < KILLS; kill++) {
+      // Versions an earlier victim finished are adopted, so three generations have a step to die at.
+      const dieAtStep = 1 + random.below(2 * STEPS);
+      const { killed } = await committer({ root, firstGeneration: before + 1, lastGeneration: before + 3, dieAtStep });
+      expect(killed).toBe(true);
+      const current = await datasets.accepted('p', 'main', WINDOW);
+      const generation = current?.run.generation ?? 0;
+      expect([before, before + 1, before + 2]).toContain(generation);
+      for (const version of current?.versions ?? []) {
+        expect(version.version).toBe(`g${generation}`);
+        const manifest = await datasets.manifest(version);
+        expect(manifest.files).toHaveLength(3);
+        for (const file of manifest.files) {
+          const body = await store.get(file.path);
+          expect(
+            createHash('sha256')
+              .update(body ?? '')
+              .digest('hex'),
+          ).toBe(file.sha256);
+        }
       }
+      before = generation;
     }
-    before = generation;
-  }
-  await committer({ root, firstGeneration: before + 1, lastGeneration: before + 1, dieAtStep: -1 });
-  expect(await datasets.accepted('p', 'main', WINDOW)).toMatchObject({ run: { generation: before + 1 }, sequence: before + 1 });
-  expect(await store.list('accepted')).toHaveLength(before + 1);
-}, 60_000 + KILLS * 10_000);
+    await committer({ root, firstGeneration: before + 1, lastGeneration: before + 1, dieAtStep: -1 });
+    expect(await datasets.accepted('p', 'main', WINDOW)).toMatchObject({ run: { generation: before + 1 }, sequence: before + 1 });
+    expect(await store.list('accepted')).toHaveLength(before + 1);
+  },
+  60_000 + KILLS * 10_000,
+);

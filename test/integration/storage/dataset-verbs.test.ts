@@ -18,7 +18,12 @@ import { IngestBench, LIMITS } from '../../support/ingest';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
 const HOUR = 3_600_000;
-const DATASET: DatasetSpec = { columns: { user_id: 'text', segment_id: 'bigint', ts: 'timestamp' }, key: ['user_id', 'segment_id'], pii: ['user_id'], kind: 'state' };
+const DATASET: DatasetSpec = {
+  columns: { user_id: 'text', segment_id: 'bigint', ts: 'timestamp' },
+  key: ['user_id', 'segment_id'],
+  pii: ['user_id'],
+  kind: 'state',
+};
 
 let database: TestDatabase;
 let bench: IngestBench;
@@ -31,7 +36,9 @@ beforeAll(async () => {
 beforeEach(async () => {
   bench.clear();
   now = new Date();
-  await database.pool.query('truncate almanac.dataset_version, almanac.version_input, almanac.accepted_set, almanac.gc_mark, almanac.run, almanac.plan cascade');
+  await database.pool.query(
+    'truncate almanac.dataset_version, almanac.version_input, almanac.accepted_set, almanac.gc_mark, almanac.run, almanac.plan cascade',
+  );
 });
 afterAll(async () => {
   await bench.close();
@@ -50,7 +57,10 @@ function session(): OperatorSession {
     store: bench.store,
     datasets: bench.datasets,
     clock: { now: () => now },
-    project: () => Promise.resolve({ directory: '/', pipelines: new Map([['test', { spec }]]), pipeline: never } as unknown as Awaited<ReturnType<OperatorSession['project']>>),
+    project: () =>
+      Promise.resolve({ directory: '/', pipelines: new Map([['test', { spec }]]), pipeline: never } as unknown as Awaited<
+        ReturnType<OperatorSession['project']>
+      >),
     temporal: never,
     close: () => Promise.resolve(),
   };
@@ -70,7 +80,13 @@ async function day(window: string, rows: readonly string[], { generation = 1, ac
   const current = await bench.datasets.accepted('test', 'main', window);
   if (accept) {
     const run = { pipeline: 'test', window, branch: 'main', generation };
-    await recordAccepted(database.pool, await bench.datasets.accept({ pipeline: 'test', branch: 'main', window, run, versions: output.versions, gates: {} }, current?.sequence ?? 0));
+    await recordAccepted(
+      database.pool,
+      await bench.datasets.accept(
+        { pipeline: 'test', branch: 'main', window, run, versions: output.versions, gates: {} },
+        current?.sequence ?? 0,
+      ),
+    );
   }
   const [version] = output.versions;
   if (!version) throw new Error('no version');
@@ -85,7 +101,9 @@ describe('list and versions', () => {
     const first = await day('2026-03-10', [row('a', 1, '2026-03-10')]);
     const second = await day('2026-03-10', [row('a', 1, '2026-03-10'), row('b', 2, '2026-03-10')], { generation: 2 });
     const third = await day('2026-03-11', [row('a', 1, '2026-03-11')], { accept: false });
-    expect(await listDatasets(services())).toMatchObject([{ dataset: 'events', pipeline: 'test', versions: 3, acceptedWindows: 1, newestWindow: '2026-03-10', rows: 2 }]);
+    expect(await listDatasets(services())).toMatchObject([
+      { dataset: 'events', pipeline: 'test', versions: 3, acceptedWindows: 1, newestWindow: '2026-03-10', rows: 2 },
+    ]);
     const views = await listVersions(services(), 'events', { limit: 10 });
     expect(views.map(({ version, state, run }) => [version, state, run])).toEqual([
       [third.version, 'candidate', 'test/2026-03-11#1'],
@@ -96,7 +114,11 @@ describe('list and versions', () => {
   });
 
   test('an unknown dataset is named with the nearest known one', async () => {
-    await expect(listVersions(services(), 'event', { limit: 1 })).rejects.toMatchObject({ code: 'dataset.unknown', class: 'missing', next: 'Did you mean events?' });
+    await expect(listVersions(services(), 'event', { limit: 1 })).rejects.toMatchObject({
+      code: 'dataset.unknown',
+      class: 'missing',
+      next: 'Did you mean events?',
+    });
     await expect(listVersions(services(), 'events', { limit: 1 })).resolves.toEqual([]);
   });
 });
@@ -108,12 +130,24 @@ describe('version addresses', () => {
 
   test('a missing version is told with those there are', async () => {
     const candidate = await day('2026-03-10', [row('a', 1, '2026-03-10')], { accept: false });
-    await expect(lineageOf(services(), address('events@2026-03-10'), 1)).rejects.toMatchObject({ code: 'dataset.version-missing', next: `Name one: events@2026-03-10#${candidate.version}` });
-    await expect(lineageOf(services(), address('events@2026-03-10#ffffffffffff'), 1)).rejects.toMatchObject({ code: 'dataset.version-missing' });
-    await expect(lineageOf(services(), address('events@2026-04-10'), 1)).rejects.toMatchObject({ code: 'dataset.version-missing', next: 'almanac dataset versions events' });
-    await expect(lineageOf(services(), address(`events@2026-03-10#${candidate.version.slice(0, 6)}`), 1)).resolves.toMatchObject({ version: { version: candidate.version } });
+    await expect(lineageOf(services(), address('events@2026-03-10'), 1)).rejects.toMatchObject({
+      code: 'dataset.version-missing',
+      next: `Name one: events@2026-03-10#${candidate.version}`,
+    });
+    await expect(lineageOf(services(), address('events@2026-03-10#ffffffffffff'), 1)).rejects.toMatchObject({
+      code: 'dataset.version-missing',
+    });
+    await expect(lineageOf(services(), address('events@2026-04-10'), 1)).rejects.toMatchObject({
+      code: 'dataset.version-missing',
+      next: 'almanac dataset versions events',
+    });
+    await expect(lineageOf(services(), address(`events@2026-03-10#${candidate.version.slice(0, 6)}`), 1)).resolves.toMatchObject({
+      version: { version: candidate.version },
+    });
     rmSync(bench.file('datasets'), { recursive: true });
-    await expect(lineageOf(services(), address(`events@2026-03-10#${candidate.version}`), 1)).rejects.toMatchObject({ code: 'dataset.version-missing' });
+    await expect(lineageOf(services(), address(`events@2026-03-10#${candidate.version}`), 1)).rejects.toMatchObject({
+      code: 'dataset.version-missing',
+    });
   });
 });
 
@@ -121,9 +155,24 @@ test('diff counts rows of one side, of the other and changed by key, and masks p
   const W = '2026-03-10';
   const first = await day(W, [row('same', 1, W), row('gone', 2, W), row('moved', 3, W, '10')]);
   const second = await day(W, [row('same', 1, W), row('moved', 3, W, '11'), row('new', 4, W), row('newer', 5, W)], { generation: 2 });
-  const diff = await diffVersions({ ...session(), engine: bench.engine }, address(`events@${W}#${first.version}`), address(`events@${W}`), 1);
-  expect(diff).toMatchObject({ equal: false, key: ['user_id', 'segment_id'], onlyLeft: 1, onlyRight: 2, changed: 1, left: { rows: 3 }, right: { version: second.version, rows: 4 } });
-  expect(diff.samples.map(({ state, left, right }) => [state, left?.['user_id'] ?? right?.['user_id'], left?.['segment_id'] ?? null])).toEqual([
+  const diff = await diffVersions(
+    { ...session(), engine: bench.engine },
+    address(`events@${W}#${first.version}`),
+    address(`events@${W}`),
+    1,
+  );
+  expect(diff).toMatchObject({
+    equal: false,
+    key: ['user_id', 'segment_id'],
+    onlyLeft: 1,
+    onlyRight: 2,
+    changed: 1,
+    left: { rows: 3 },
+    right: { version: second.version, rows: 4 },
+  });
+  expect(
+    diff.samples.map(({ state, left, right }) => [state, left?.['user_id'] ?? right?.['user_id'], left?.['segment_id'] ?? null]),
+  ).toEqual([
     ['changed', '***', '3'],
     ['only-left', '***', '2'],
     ['only-right', '***', null],
@@ -138,7 +187,16 @@ test('lineage follows inputs up to files and down to what was made of them', asy
   const derive = async (dataset: string, inputs: readonly VersionRef[]): Promise<VersionRef> => {
     const run = { pipeline: 'test', window: '2026-03-11', branch: 'main', generation: 1 };
     const provenance = { run, stage: dataset, attempt: 1, stageHash: 'h', inputs };
-    const manifest = await bench.datasets.commit({ dataset, window: '2026-03-11', key: `${dataset}1`, digest: 'd', columns: [{ name: 'a', type: 'text' }], files: [], rowsIn: 0, provenance });
+    const manifest = await bench.datasets.commit({
+      dataset,
+      window: '2026-03-11',
+      key: `${dataset}1`,
+      digest: 'd',
+      columns: [{ name: 'a', type: 'text' }],
+      files: [],
+      rowsIn: 0,
+      provenance,
+    });
     await recordVersion(database.pool, manifest);
     return { dataset, window: '2026-03-11', version: manifest.version, digest: 'd' };
   };
@@ -146,12 +204,18 @@ test('lineage follows inputs up to files and down to what was made of them', asy
   const report = await derive('report', [udb]);
   await derive('names', [udb, report]);
   const lineage = await lineageOf(services(), address('udb@2026-03-11#udb1'), 5);
-  expect(lineage.upstream.map(({ dataset, window, depth }) => [dataset, window, depth])).toEqual([['events', '2026-03-11', 1], ['events', '2026-03-10', 1]]);
+  expect(lineage.upstream.map(({ dataset, window, depth }) => [dataset, window, depth])).toEqual([
+    ['events', '2026-03-11', 1],
+    ['events', '2026-03-10', 1],
+  ]);
   expect(lineage.sources).toEqual([
     { source: 'landing/events', dataset: 'events', window: '2026-03-11' },
     { source: 'landing/events', dataset: 'events', window: '2026-03-10' },
   ]);
-  expect(lineage.downstream.map(({ dataset, depth, run }) => [dataset, depth, run])).toEqual([['names', 1, 'test/2026-03-11#1'], ['report', 1, 'test/2026-03-11#1']]);
+  expect(lineage.downstream.map(({ dataset, depth, run }) => [dataset, depth, run])).toEqual([
+    ['names', 1, 'test/2026-03-11#1'],
+    ['report', 1, 'test/2026-03-11#1'],
+  ]);
   expect((await lineageOf(services(), address('report@2026-03-11#report1'), 1)).upstream).toHaveLength(1);
   expect((await lineageOf(services(), address('report@2026-03-11#report1'), 2)).upstream).toHaveLength(3);
 });
@@ -162,8 +226,21 @@ describe('quarantine list', () => {
     await day('2026-03-11', [row('a', 1, '2026-03-11')]);
     const views = await listQuarantine({ ...session(), engine: bench.engine }, { limit: 10, samples: 1 });
     expect(views).toMatchObject([
-      { source: 'landing/events', dataset: 'events', window: '2026-03-10', reason: 'late', rows: 1, rowsIn: 4, accepted: true, samples: [{ line: '5', eventTime: '2026-03-09T10:00:00.000Z' }] },
-      { reason: 'malformed', rows: 2, samples: [{ file: 'landing/events/dt=2026-03-10/a.csv', line: '3', column: 'segment_id', detail: 'is not a bigint', raw: '***' }] },
+      {
+        source: 'landing/events',
+        dataset: 'events',
+        window: '2026-03-10',
+        reason: 'late',
+        rows: 1,
+        rowsIn: 4,
+        accepted: true,
+        samples: [{ line: '5', eventTime: '2026-03-09T10:00:00.000Z' }],
+      },
+      {
+        reason: 'malformed',
+        rows: 2,
+        samples: [{ file: 'landing/events/dt=2026-03-10/a.csv', line: '3', column: 'segment_id', detail: 'is not a bigint', raw: '***' }],
+      },
     ]);
     for (const filter of [{ source: 'events' }, { source: 'landing/events' }, { window: '2026-03-10' }, { dataset: 'events' }]) {
       expect(await listQuarantine({ ...session(), engine: bench.engine }, { ...filter, limit: 10, samples: 0 })).toHaveLength(2);
@@ -231,8 +308,12 @@ describe('collection', () => {
     await collectDatasets(services());
     later(2);
     const { deleted } = await collectDatasets(services());
-    expect(deleted.map(({ what, reason }) => `${what.slice(0, 17)} ${reason}`)).toEqual(windows.slice(1, 5).map((window) => `events@${window} retention`));
-    await expect(lineageOf(services(), address(`events@${windows[2] ?? ''}`), 1)).rejects.toMatchObject({ code: 'dataset.version-missing' });
+    expect(deleted.map(({ what, reason }) => `${what.slice(0, 17)} ${reason}`)).toEqual(
+      windows.slice(1, 5).map((window) => `events@${window} retention`),
+    );
+    await expect(lineageOf(services(), address(`events@${windows[2] ?? ''}`), 1)).rejects.toMatchObject({
+      code: 'dataset.version-missing',
+    });
     await reindexDatasets(services());
     expect(await listVersions(services(), 'events', { limit: 100 })).toHaveLength(36);
   });
@@ -247,7 +328,11 @@ describe('collection', () => {
     await sweepLitter(services());
     later(2);
     const { deleted, marked } = await sweepLitter(services());
-    expect(deleted.map(({ what }) => what).sort()).toEqual(['datasets/events/2026-03-10/data/dead-0.parquet', 'quarantine/events/2026-03-10/dead-0.parquet', 'scratch/stage-dead/part.parquet']);
+    expect(deleted.map(({ what }) => what).sort()).toEqual([
+      'datasets/events/2026-03-10/data/dead-0.parquet',
+      'quarantine/events/2026-03-10/dead-0.parquet',
+      'scratch/stage-dead/part.parquet',
+    ]);
     expect(marked).toEqual([]);
     await expect(bench.datasets.manifest(candidate)).resolves.toBeDefined();
     expect(await bench.store.list('landing')).toHaveLength(2);
@@ -261,7 +346,12 @@ describe('commands', () => {
       out += text;
     };
     const json = argv.includes('--json');
-    const io = createIo({ streams: { stdout: { write }, stderr: { write } }, json: () => json, projectDirectory: () => '/', openSession: () => Promise.resolve(session()) });
+    const io = createIo({
+      streams: { stdout: { write }, stderr: { write } },
+      json: () => json,
+      projectDirectory: () => '/',
+      openSession: () => Promise.resolve(session()),
+    });
     const program = new Command('almanac').option('--json').exitOverride();
     registerDatasetCommands(program, io);
     registerQuarantineCommands(program, io);
@@ -275,12 +365,18 @@ describe('commands', () => {
     expect(await almanac('dataset', 'list')).toMatch(/DATASET[^]*events +test +2 +2026-03-11/);
     expect(JSON.parse(await almanac('--json', 'dataset', 'list'))).toMatchObject([{ dataset: 'events' }]);
     expect(await almanac('dataset', 'versions', 'events')).toContain(second.version.slice(0, 12));
-    expect(await almanac('dataset', 'diff', 'events@2026-03-10', 'events@2026-03-11')).toMatch(/1 only in the first, 1 only in the second, 0 changed by user_id, segment_id/);
+    expect(await almanac('dataset', 'diff', 'events@2026-03-10', 'events@2026-03-11')).toMatch(
+      /1 only in the first, 1 only in the second, 0 changed by user_id, segment_id/,
+    );
     expect(JSON.parse(await almanac('--json', 'dataset', 'diff', 'events@2026-03-10', 'events@2026-03-10'))).toMatchObject({ equal: true });
-    expect(await almanac('dataset', 'lineage', `events@2026-03-10#${first.version}`)).toMatch(/read from\n {2}landing\/events for events@2026-03-10/);
+    expect(await almanac('dataset', 'lineage', `events@2026-03-10#${first.version}`)).toMatch(
+      /read from\n {2}landing\/events for events@2026-03-10/,
+    );
     expect(await almanac('dataset', 'gc', '--dry-run')).toContain('would delete 0 items');
     expect(await almanac('dataset', 'reindex')).toContain('2 versions and 2 accepted windows');
-    expect(await almanac('quarantine', 'list')).toMatch(/2026-03-10 {2}landing\/events → events: 1 of 2 rows malformed\n {4}landing\/events\/dt=2026-03-10\/a.csv:3 {2}segment_id is not a bigint/);
+    expect(await almanac('quarantine', 'list')).toMatch(
+      /2026-03-10 {2}landing\/events → events: 1 of 2 rows malformed\n {4}landing\/events\/dt=2026-03-10\/a.csv:3 {2}segment_id is not a bigint/,
+    );
     expect(JSON.parse(await almanac('--json', 'quarantine', 'list', '--samples', '0'))).toMatchObject([{ rows: 1, samples: [] }]);
     await expect(almanac('dataset', 'versions', 'events', '--limit', 'many')).rejects.toMatchObject({ code: 'run.usage' });
   });

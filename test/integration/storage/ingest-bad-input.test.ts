@@ -80,7 +80,11 @@ describe('files that cannot be read', () => {
     ['zstd cut in half', 'a.csv.zst', () => cut(compressed, compressed.length >> 1)],
     ['zstd without its last bytes', 'a.csv.zst', () => cut(compressed, 3)],
     ['zstd without its checksum', 'a.csv.zst', () => storedZstd(Buffer.from(ROWS), { checksum: Buffer.alloc(2) })],
-    ['zstd with wrong bytes', 'a.csv.zst', () => Buffer.from(compressed).fill(0xff, compressed.length >> 1, (compressed.length >> 1) + 1000)],
+    [
+      'zstd with wrong bytes',
+      'a.csv.zst',
+      () => Buffer.from(compressed).fill(0xff, compressed.length >> 1, (compressed.length >> 1) + 1000),
+    ],
     ['zstd followed by junk', 'a.csv.zst', () => Buffer.concat([compressed, Buffer.from('junk')])],
     ['junk for CSV', 'a.csv', () => randomBytes(50_000)],
     ['junk for CSV in gzip', 'a.csv.gz', () => gzipSync(randomBytes(50_000))],
@@ -106,7 +110,9 @@ describe('files that cannot be read', () => {
 
   test('a Parquet file cut anywhere is refused', async () => {
     const file = bench.land('a.parquet', '');
-    await bench.exec(`copy (select 'u' || range as user_id, range as segment_id, timestamp '2026-03-10' as ts from range(20000)) to '${file}' (format parquet)`);
+    await bench.exec(
+      `copy (select 'u' || range as user_id, range as segment_id, timestamp '2026-03-10' as ts from range(20000)) to '${file}' (format parquet)`,
+    );
     truncateSync(file, statSync(file).size - 10);
     expect(await bench.failure()).toMatchObject({ code: 'landing.unreadable', details: { file: `${FOLDER}/a.parquet` } });
   });
@@ -182,7 +188,11 @@ describe('columns', () => {
     const file = bench.land('a.parquet', '');
     await bench.exec(`copy (select 'u' as user_id, 'x' || range as segment_id, true as ts from range(3)) to '${file}' (format parquet)`);
     const { quarantined } = await bench.ingest();
-    expect(quarantined.map((row) => [row['line'], row['column_name']])).toEqual([['1', 'segment_id'], ['2', 'segment_id'], ['3', 'segment_id']]);
+    expect(quarantined.map((row) => [row['line'], row['column_name']])).toEqual([
+      ['1', 'segment_id'],
+      ['2', 'segment_id'],
+      ['3', 'segment_id'],
+    ]);
   });
 });
 
@@ -201,7 +211,11 @@ describe('references', () => {
   test('with one id twice are refused, naming the ids', async () => {
     bench.put('reference/segments.csv', 'segment_id,segment_name\n1,one\n2,two\n 2,other\n3,three\n3,three\n');
     const failure = await bench.failure({ dataset, spec });
-    expect(failure).toMatchObject({ code: 'reference.duplicate', class: 'data', details: { ids: ['2', '3'], file: 'reference/segments.csv' } });
+    expect(failure).toMatchObject({
+      code: 'reference.duplicate',
+      class: 'data',
+      details: { ids: ['2', '3'], file: 'reference/segments.csv' },
+    });
     expect(failure.message).toContain('segment_id 2, 3');
     expect(await bench.store.list('datasets')).toEqual([]);
   });
@@ -222,7 +236,11 @@ describe('lines of 100 MB', () => {
   test.each([
     ['a.csv', 'user_id,segment_id,ts\nfirst,1,2026-03-10\n', '\nlast,2,2026-03-10\n'],
     ['a.csv', 'user_id,segment_id,ts\nfirst,1,2026-03-10\n"', '",1,2026-03-10\nlast,2,2026-03-10\n'],
-    ['a.json', '{"user_id":"first","segment_id":1,"ts":1773101289}\n{"user_id":"', '"}\n{"user_id":"last","segment_id":1,"ts":1773101289}\n'],
+    [
+      'a.json',
+      '{"user_id":"first","segment_id":1,"ts":1773101289}\n{"user_id":"',
+      '"}\n{"user_id":"last","segment_id":1,"ts":1773101289}\n',
+    ],
   ])('are put aside in bounded memory: %s', async (name, before, after) => {
     await landLong(name, before, after);
     const { accepted, quarantined, output } = await bench.ingest();

@@ -29,7 +29,12 @@ function row(user: string, segment: string, ts: string, outcome: Row['outcome'])
 const user = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }).filter((text) => !/[\0\r\n\p{Surrogate}]/u.test(text));
 const instant = fc.integer({ min: 0, max: 86_399_999 }).chain((at) => {
   const iso = new Date(DAY + at).toISOString();
-  return fc.constantFrom(iso, iso.slice(0, -1), String((DAY + at) / 1000), new Date(DAY + at + 19_800_000).toISOString().replace('Z', '+05:30'));
+  return fc.constantFrom(
+    iso,
+    iso.slice(0, -1),
+    String((DAY + at) / 1000),
+    new Date(DAY + at + 19_800_000).toISOString().replace('Z', '+05:30'),
+  );
 });
 const segment = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String);
 const good = fc.tuple(user, segment, instant).map(([u, s, t]) => row(u, s, t, 'accepted'));
@@ -45,7 +50,11 @@ const bad = fc.oneof(
     { csv: Buffer.from('a,1,2026-03-10,b'), json: Buffer.from('[]'), outcome: 'malformed' },
     { csv: Buffer.from('stray " quote,1,2026-03-10'), json: Buffer.from('null'), outcome: 'malformed' },
     { csv: Buffer.from([0x61, 0xff, 0x2c, 0x31, 0x2c, 0x32]), json: Buffer.from([0x7b, 0xc3, 0x28, 0x7d]), outcome: 'malformed' },
-    { csv: Buffer.from(`${'x'.repeat(2 ** 20 + 1)},1,2026-03-10`), json: Buffer.from(JSON.stringify({ user_id: 'x'.repeat(2 ** 20) })), outcome: 'malformed' },
+    {
+      csv: Buffer.from(`${'x'.repeat(2 ** 20 + 1)},1,2026-03-10`),
+      json: Buffer.from(JSON.stringify({ user_id: 'x'.repeat(2 ** 20) })),
+      outcome: 'malformed',
+    },
   ),
 );
 const anyRow = fc.oneof({ weight: 20, arbitrary: good }, { weight: 3, arbitrary: outside }, { weight: 3, arbitrary: bad });
@@ -73,9 +82,12 @@ test('every row of any files is accepted or quarantined, for its own reason, wit
           if (blankLines && lines.length % 5 === 3) lines.push(Buffer.alloc(0));
           lines.push(one[format]);
           all.push(one);
-          if (one.outcome !== 'accepted') aside.push({ file: `landing/events/dt=2026-03-10/${name}`, line: lines.length, reason: one.outcome });
+          if (one.outcome !== 'accepted')
+            aside.push({ file: `landing/events/dt=2026-03-10/${name}`, line: lines.length, reason: one.outcome });
         }
-        const body = Buffer.concat(lines.flatMap((line, index) => (index < lines.length - 1 || lastLineEnds ? [line, Buffer.from(lineEnd)] : [line])));
+        const body = Buffer.concat(
+          lines.flatMap((line, index) => (index < lines.length - 1 || lastLineEnds ? [line, Buffer.from(lineEnd)] : [line])),
+        );
         bench.land(name, gzip ? gzipSync(body) : body);
       }
       const { output, accepted, quarantined } = await bench.ingest();
@@ -84,7 +96,11 @@ test('every row of any files is accepted or quarantined, for its own reason, wit
       const put = Object.values(output.quarantined ?? {}).reduce((sum, rows) => sum + rows, 0);
       expect([output.rowsIn, output.rowsOut + put]).toEqual([all.length, all.length]);
       const key = (one: { file: string; line: number; reason: string }): string => `${one.file}:${one.line} ${one.reason}`;
-      expect(quarantined.map((found) => key({ file: String(found['file']), line: Number(found['line']), reason: String(found['reason']) })).sort()).toEqual(aside.map(key).sort());
+      expect(
+        quarantined
+          .map((found) => key({ file: String(found['file']), line: Number(found['line']), reason: String(found['reason']) }))
+          .sort(),
+      ).toEqual(aside.map(key).sort());
     }),
     { numRuns: 40 },
   );

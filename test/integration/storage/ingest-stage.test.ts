@@ -11,7 +11,8 @@ afterEach(() => bench.clear());
 afterAll(() => bench.close());
 
 const CSV = 'user_id,segment_id,ts\nu1,1,2026-03-10T00:00:00\n"u,2",2,2026-03-10T23:59:59.999999Z\n';
-const JSON_LINES = '{"user_id":"u1","segment_id":1,"ts":"2026-03-10T00:00:00"}\n{"ts":"2026-03-10T23:59:59.999999Z","segment_id":2,"user_id":"u,2"}\n';
+const JSON_LINES =
+  '{"user_id":"u1","segment_id":1,"ts":"2026-03-10T00:00:00"}\n{"ts":"2026-03-10T23:59:59.999999Z","segment_id":2,"user_id":"u,2"}\n';
 const ROWS = [
   { user_id: 'u,2', segment_id: '2', ts: '2026-03-10T23:59:59.999999Z' },
   { user_id: 'u1', segment_id: '1', ts: '2026-03-10T00:00:00.000Z' },
@@ -23,7 +24,12 @@ describe('formats', () => {
     '.gz': (body: string) => gzipSync(body),
     '.zst': zstd,
   };
-  for (const [ending, body] of [['.csv', CSV], ['.json', JSON_LINES], ['.jsonl', JSON_LINES], ['.ndjson', JSON_LINES]] as const) {
+  for (const [ending, body] of [
+    ['.csv', CSV],
+    ['.json', JSON_LINES],
+    ['.jsonl', JSON_LINES],
+    ['.ndjson', JSON_LINES],
+  ] as const) {
     for (const [suffix, compress] of Object.entries(compressions)) {
       test(`reads ${ending}${suffix}`, async () => {
         bench.land(`part${ending}${suffix}`, await compress(body));
@@ -36,7 +42,9 @@ describe('formats', () => {
 
   test.each(['uncompressed', 'snappy', 'gzip', 'zstd'])('reads Parquet with %s inside', async (codec) => {
     const file = bench.land('part.parquet', '');
-    await bench.exec(`copy (select * from (values ('u1', 1, timestamp '2026-03-10 00:00:00'), ('u,2', 2, timestamp '2026-03-10 23:59:59.999999')) t(user_id, segment_id, ts)) to '${file}' (format parquet, compression ${codec})`);
+    await bench.exec(
+      `copy (select * from (values ('u1', 1, timestamp '2026-03-10 00:00:00'), ('u,2', 2, timestamp '2026-03-10 23:59:59.999999')) t(user_id, segment_id, ts)) to '${file}' (format parquet, compression ${codec})`,
+    );
     const { accepted, output } = await bench.ingest();
     expect(accepted).toEqual(ROWS);
     expect(output).toMatchObject({ rowsIn: 2, rowsOut: 2 });
@@ -44,7 +52,14 @@ describe('formats', () => {
 
   test('the same rows give the same digest, whatever the format, order and number of files', async () => {
     const digests: string[] = [];
-    for (const files of [{ 'a.csv': CSV }, { 'a.json': JSON_LINES }, { 'a.csv': 'ts,extra,user_id,segment_id\n1773187199.999999,x,"u,2",2.0\n', 'b.csv.gz': gzipSync('user_id,segment_id,ts\nu1,1,2026-03-10 01:00+01\n') }]) {
+    for (const files of [
+      { 'a.csv': CSV },
+      { 'a.json': JSON_LINES },
+      {
+        'a.csv': 'ts,extra,user_id,segment_id\n1773187199.999999,x,"u,2",2.0\n',
+        'b.csv.gz': gzipSync('user_id,segment_id,ts\nu1,1,2026-03-10 01:00+01\n'),
+      },
+    ]) {
       bench.clear();
       for (const [name, body] of Object.entries(files)) bench.land(name, body);
       digests.push((await bench.ingest()).manifest.digest);
@@ -63,7 +78,10 @@ describe('formats', () => {
   });
 
   test('reads Windows line ends, a byte order mark, blank lines, quotes and values that span lines', async () => {
-    bench.land('a.csv', '\uFEFFuser_id,segment_id,ts\r\n"say ""hi""",1,2026-03-10\r\n\r\n"two\r\nlines",2,2026-03-10\r\nbad,x,2026-03-10\r\n');
+    bench.land(
+      'a.csv',
+      '\uFEFFuser_id,segment_id,ts\r\n"say ""hi""",1,2026-03-10\r\n\r\n"two\r\nlines",2,2026-03-10\r\nbad,x,2026-03-10\r\n',
+    );
     const { accepted, quarantined, output } = await bench.ingest();
     expect(accepted.map((row) => row['user_id'])).toEqual(['say "hi"', 'two\nlines']);
     expect(quarantined).toMatchObject([{ line: '6', column_name: 'segment_id', raw: 'bad,x,2026-03-10' }]);
@@ -100,19 +118,40 @@ describe('values', () => {
     expect(accepted.map((row) => row['ts'])).toEqual([expected, expected]);
   });
 
-  test.each(['yesterday', '2026-02-30', '2026-03-10T25:00:00', '2026-03-10T10:00:00+25:00', '1773101289000', '1e300', '-', '10/03/2026', '2026-03-10T', 'infinity', '2026-03-10T10:00:00 Europe/Paris'])(
-    '%s is no instant',
-    async (text) => {
-      bench.land('a.csv', `user_id,segment_id,ts\nu,1,${text}\n`);
-      const { quarantined, output } = await bench.ingest();
-      expect(quarantined).toMatchObject([{ reason: 'malformed', column_name: 'ts', detail: 'is not a timestamp', file: 'landing/events/dt=2026-03-10/a.csv', line: '2', raw: `u,1,${text}` }]);
-      expect(output).toMatchObject({ rowsIn: 1, rowsOut: 0, quarantined: { malformed: 1 } });
-    },
-  );
+  test.each([
+    'yesterday',
+    '2026-02-30',
+    '2026-03-10T25:00:00',
+    '2026-03-10T10:00:00+25:00',
+    '1773101289000',
+    '1e300',
+    '-',
+    '10/03/2026',
+    '2026-03-10T',
+    'infinity',
+    '2026-03-10T10:00:00 Europe/Paris',
+  ])('%s is no instant', async (text) => {
+    bench.land('a.csv', `user_id,segment_id,ts\nu,1,${text}\n`);
+    const { quarantined, output } = await bench.ingest();
+    expect(quarantined).toMatchObject([
+      {
+        reason: 'malformed',
+        column_name: 'ts',
+        detail: 'is not a timestamp',
+        file: 'landing/events/dt=2026-03-10/a.csv',
+        line: '2',
+        raw: `u,1,${text}`,
+      },
+    ]);
+    expect(output).toMatchObject({ rowsIn: 1, rowsOut: 0, quarantined: { malformed: 1 } });
+  });
 
   const columns = { i: 'integer', l: 'bigint', d: 'double', b: 'boolean', day: 'date', t: 'text' } as const;
   test('every type has its values', async () => {
-    bench.land('a.csv', 'i,l,d,b,day,t\n-2147483648,9223372036854775807,-1.5e-3,true,2026-03-10, spaced \n +7, 12.000 ,.5,0,2024-02-29,007\n');
+    bench.land(
+      'a.csv',
+      'i,l,d,b,day,t\n-2147483648,9223372036854775807,-1.5e-3,true,2026-03-10, spaced \n +7, 12.000 ,.5,0,2024-02-29,007\n',
+    );
     const { accepted } = await bench.ingest({ dataset: { columns }, spec: { landing: 'events' } });
     expect(accepted).toEqual([
       { i: -2147483648, l: '9223372036854775807', d: -0.0015, b: true, day: '2026-03-10', t: ' spaced ' },
@@ -179,7 +218,18 @@ describe('rows that cannot be read', () => {
   test('JSON lines that are no objects, lack a value or hold one of the wrong kind are put aside', async () => {
     bench.land(
       'a.json',
-      ['{"user_id":"ok","segment_id":1,"ts":1773101289}', '{"user_id":"cut"', '[1]', '"text"', '', '{"user_id":{"a":1},"segment_id":1,"ts":1773101289}', '{"user_id":"u","segment_id":true,"ts":1773101289}', '{"user_id":"a\\u0000b","segment_id":1,"ts":1773101289}', '{"segment_id":1,"ts":1773101289}', '{"user_id":"u","segment_id":null,"ts":1773101289}'].join('\n'),
+      [
+        '{"user_id":"ok","segment_id":1,"ts":1773101289}',
+        '{"user_id":"cut"',
+        '[1]',
+        '"text"',
+        '',
+        '{"user_id":{"a":1},"segment_id":1,"ts":1773101289}',
+        '{"user_id":"u","segment_id":true,"ts":1773101289}',
+        '{"user_id":"a\\u0000b","segment_id":1,"ts":1773101289}',
+        '{"segment_id":1,"ts":1773101289}',
+        '{"user_id":"u","segment_id":null,"ts":1773101289}',
+      ].join('\n'),
     );
     const { accepted, quarantined } = await bench.ingest();
     expect(accepted.map((row) => row['user_id'])).toEqual(['ok']);
@@ -196,7 +246,10 @@ describe('rows that cannot be read', () => {
   });
 
   test('rows outside their folder’s day are early or late, and keep their values for a replay', async () => {
-    bench.land('a.csv', 'user_id,segment_id,ts\nbefore,1,2026-03-09T23:59:59.999999\nfirst,2,2026-03-10T00:00:00\nlast,3,2026-03-10T23:59:59.999999\nafter,4,2026-03-11T00:00:00\n');
+    bench.land(
+      'a.csv',
+      'user_id,segment_id,ts\nbefore,1,2026-03-09T23:59:59.999999\nfirst,2,2026-03-10T00:00:00\nlast,3,2026-03-10T23:59:59.999999\nafter,4,2026-03-11T00:00:00\n',
+    );
     const { accepted, quarantined, output } = await bench.ingest();
     expect(accepted.map((row) => row['user_id'])).toEqual(['first', 'last']);
     expect(quarantined).toMatchObject([
@@ -208,7 +261,11 @@ describe('rows that cannot be read', () => {
   });
 
   test('a local day has its own bounds', async () => {
-    bench.land('a.csv', 'user_id,segment_id,ts\nlate,1,2026-03-08T04:59:59Z\nin,2,2026-03-08T05:00:00Z\nin,3,2026-03-09T03:59:59Z\nearly,4,2026-03-09T04:00:00Z\n', '2026-03-08');
+    bench.land(
+      'a.csv',
+      'user_id,segment_id,ts\nlate,1,2026-03-08T04:59:59Z\nin,2,2026-03-08T05:00:00Z\nin,3,2026-03-09T03:59:59Z\nearly,4,2026-03-09T04:00:00Z\n',
+      '2026-03-08',
+    );
     const { accepted, quarantined } = await bench.ingest({ window: '2026-03-08', timezone: 'America/New_York' });
     expect(accepted.map((row) => row['segment_id'])).toEqual(['2', '3']);
     expect(quarantined.map((row) => row['reason'])).toEqual(['late', 'early']);
@@ -225,7 +282,8 @@ describe('windows', () => {
   });
 
   test('a bootstrap reads all days up to its own, each row judged against the day of its folder', async () => {
-    for (const day of ['2026-03-08', '2026-03-10', '2026-03-11']) bench.land('a.csv', `user_id,segment_id,ts\n${day},1,${day}T12:00\nother,1,2026-03-09T12:00\n`, day);
+    for (const day of ['2026-03-08', '2026-03-10', '2026-03-11'])
+      bench.land('a.csv', `user_id,segment_id,ts\n${day},1,${day}T12:00\nother,1,2026-03-09T12:00\n`, day);
     const { accepted, quarantined, manifest } = await bench.ingest({ bootstrap: true });
     expect(accepted.map((row) => row['user_id'])).toEqual(['2026-03-08', '2026-03-10']);
     expect(quarantined.map((row) => row['reason'])).toEqual(['early', 'late']);
@@ -235,12 +293,16 @@ describe('windows', () => {
   test('bucketed rows lie in the file of their bucket, one file each', async () => {
     const users = Array.from({ length: 400 }, (_, n) => `user-${n}`);
     bench.land('a.csv', `user_id,segment_id,ts\n${users.map((user) => `${user},1,2026-03-10\n`).join('')}`);
-    const { manifest } = await bench.ingest({ dataset: { columns: { user_id: 'text', segment_id: 'bigint', ts: 'timestamp' }, buckets: { by: 'user_id', count: 256 } } });
+    const { manifest } = await bench.ingest({
+      dataset: { columns: { user_id: 'text', segment_id: 'bigint', ts: 'timestamp' }, buckets: { by: 'user_id', count: 256 } },
+    });
     const buckets = manifest.files.map(({ bucket }) => bucket);
     expect(new Set(buckets).size).toBe(buckets.length);
     expect(buckets.length).toBeGreaterThan(150);
     for (const { path, bucket, rows } of manifest.files.slice(0, 20)) {
-      const found = await bench.query<{ user_id: string }>(`select user_id from read_parquet('${bench.store.readable(path)}', hive_partitioning = false)`);
+      const found = await bench.query<{ user_id: string }>(
+        `select user_id from read_parquet('${bench.store.readable(path)}', hive_partitioning = false)`,
+      );
       expect(found).toHaveLength(rows);
       const { createHash } = await import('node:crypto');
       for (const { user_id } of found) expect(createHash('md5').update(user_id).digest()[0]).toBe(bucket);
@@ -270,7 +332,10 @@ describe('windows', () => {
     for (let step = 0; ; step++) {
       let left = step;
       const point = (): Promise<void> => (left-- === 0 ? Promise.reject(new Error('killed')) : Promise.resolve());
-      const killed = await bench.ingest({ generation: step + 10, point }).then(() => false, () => true);
+      const killed = await bench.ingest({ generation: step + 10, point }).then(
+        () => false,
+        () => true,
+      );
       const { manifest } = await bench.ingest({ generation: step + 10 });
       expect(manifest).toMatchObject({ digest: undisturbed.manifest.digest, rows: 2, rowsIn: 2 });
       if (!killed) break;

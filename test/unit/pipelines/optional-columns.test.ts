@@ -24,5 +24,7 @@ test('which columns may be empty decides what an ingest accepts, so it is part o
 });
 
 test('an optional column that is not declared is refused', () => {
-  expect(() => pipeline(['c'])).toThrow(expect.objectContaining({ code: 'pipeline.invalid', message: expect.stringContaining('datasets.events.optional') }));
+  expect(() => pipeline(['c'])).toThrow(
+    expect.objectContaining({ code: 'pipeline.invalid', message: expect.stringContaining('datasets.events.optional') }),
+  );
 });

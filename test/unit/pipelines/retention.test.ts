@@ -8,7 +8,12 @@ const EMPTY: StoreState = { versions: [], current: [], named: [], openRuns: [], 
 const day = (n: number): string => new Date(Date.parse('2026-01-15T00:00:00Z') + n * DAY).toISOString().slice(0, 10);
 const run = (window: string, generation = 1, branch = 'main') => ({ pipeline: 'p', window, branch, generation });
 
-function version(dataset: string, window: string, name: string, options: { ageDays?: number; generation?: number; branch?: string } = {}): StoredVersion {
+function version(
+  dataset: string,
+  window: string,
+  name: string,
+  options: { ageDays?: number; generation?: number; branch?: string } = {},
+): StoredVersion {
   const { ageDays = 100, generation = 1, branch } = options;
   return {
     dataset,
@@ -20,7 +25,8 @@ function version(dataset: string, window: string, name: string, options: { ageDa
   };
 }
 
-const collectedNames = (store: StoreState): string[] => collectable(store, AGES).versions.map(({ version: v, reason }) => `${v.dataset}@${v.window}#${v.version} ${reason}`);
+const collectedNames = (store: StoreState): string[] =>
+  collectable(store, AGES).versions.map(({ version: v, reason }) => `${v.dataset}@${v.window}#${v.version} ${reason}`);
 
 test('of a chain the state of the last 35 accepted windows is kept, and that of the first of every month', () => {
   const windows = Array.from({ length: 120 }, (_, n) => day(n)).filter((window) => window !== '2026-03-01');
@@ -32,7 +38,12 @@ test('of a chain the state of the last 35 accepted windows is kept, and that of 
 test('state beyond retention is collected, what else was accepted stays', () => {
   const windows = Array.from({ length: 50 }, (_, n) => day(n));
   const versions = windows.flatMap((window) => [version('udb', window, 'u'), version('report', window, 'r')]);
-  const current = windows.map((window) => ({ pipeline: 'p', branch: 'main', window, versions: versions.filter((v) => v.window === window) }));
+  const current = windows.map((window) => ({
+    pipeline: 'p',
+    branch: 'main',
+    window,
+    versions: versions.filter((v) => v.window === window),
+  }));
   const named = [{ dataset: 'udb', window: day(3), version: 'u' }];
   const expected = windows.slice(0, 15).filter((window) => window !== day(0) && window !== day(3));
   expect(collectedNames({ ...EMPTY, versions, current, named })).toEqual(expected.map((window) => `udb@${window}#u retention`));
@@ -51,7 +62,11 @@ test('a version no set names goes after its grace, unless its run is open or som
 });
 
 test('a file without a manifest goes when it is older than any stage runs and nobody works on its window', () => {
-  const object = (path: string, ageDays: number, window?: string) => ({ path, modifiedAt: new Date(NOW.getTime() - ageDays * DAY), ...(window === undefined ? {} : { window }) });
+  const object = (path: string, ageDays: number, window?: string) => ({
+    path,
+    modifiedAt: new Date(NOW.getTime() - ageDays * DAY),
+    ...(window === undefined ? {} : { window }),
+  });
   const kept = version('udb', day(1), 'kept', { ageDays: 1 });
   const objects = [
     object('datasets/udb/a/data/litter.parquet', 2, day(5)),
@@ -60,7 +75,10 @@ test('a file without a manifest goes when it is older than any stage runs and no
     object('scratch/stage-1/x', 2),
     object(kept.files[0] ?? '', 200, day(1)),
   ];
-  expect(collectable({ ...EMPTY, versions: [kept], objects, openRuns: [run(day(6))] }, AGES).litter).toEqual(['datasets/udb/a/data/litter.parquet', 'scratch/stage-1/x']);
+  expect(collectable({ ...EMPTY, versions: [kept], objects, openRuns: [run(day(6))] }, AGES).litter).toEqual([
+    'datasets/udb/a/data/litter.parquet',
+    'scratch/stage-1/x',
+  ]);
 });
 
 test('whatever the store holds, nothing that is current within retention, named, young or open is collected', () => {
@@ -78,14 +96,28 @@ test('whatever the store holds, nothing that is current within retention, named,
     fc.property(fc.array(some, { maxLength: 60 }), (list) => {
       const all = list.map((one, n) => ({ ...one, stored: version(one.dataset, one.window, `v${n}`, one) }));
       const sets = new Map<string, (typeof all)[number][]>();
-      for (const one of all.filter(({ accepted }) => accepted)) sets.set(`${one.branch}/${one.window}`, [...(sets.get(`${one.branch}/${one.window}`) ?? []), one]);
-      const current = [...sets.values()].map((members) => ({ pipeline: 'p', branch: members[0]?.branch ?? '', window: members[0]?.window ?? '', versions: members.map(({ stored }) => stored) }));
+      for (const one of all.filter(({ accepted }) => accepted))
+        sets.set(`${one.branch}/${one.window}`, [...(sets.get(`${one.branch}/${one.window}`) ?? []), one]);
+      const current = [...sets.values()].map((members) => ({
+        pipeline: 'p',
+        branch: members[0]?.branch ?? '',
+        window: members[0]?.window ?? '',
+        versions: members.map(({ stored }) => stored),
+      }));
       const named = all.filter((one) => one.named).map(({ stored }) => stored);
       const openRuns = all.filter((one) => one.open).map(({ stored }) => stored.run);
       const objects = all.flatMap(({ stored }) => stored.files.map((path) => ({ path, window: stored.window, modifiedAt: new Date(0) })));
-      const { versions, litter } = collectable({ ...EMPTY, versions: all.map(({ stored }) => stored), current, named, openRuns, objects }, AGES);
+      const { versions, litter } = collectable(
+        { ...EMPTY, versions: all.map(({ stored }) => stored), current, named, openRuns, objects },
+        AGES,
+      );
       const gone = new Set([...versions.flatMap(({ version: { files } }) => files), ...litter]);
-      const newest = (branch: string): string[] => current.filter((set) => set.branch === branch).map(({ window }) => window).sort().slice(-35);
+      const newest = (branch: string): string[] =>
+        current
+          .filter((set) => set.branch === branch)
+          .map(({ window }) => window)
+          .sort()
+          .slice(-35);
       const mustStay = all.filter(
         (one) =>
           one.named ||

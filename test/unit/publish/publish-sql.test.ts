@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { AlmanacError } from '../../../pipelines/failures';
 import type { Column } from '../../../pipelines/duckdb-sql';
-import { columnChange, exportSql, liveTables, parsePartitionName, partitionName, POSTGRES_TYPES, viewSql, type LiveTable } from '../../../pipelines/publish-sql';
+import {
+  columnChange,
+  exportSql,
+  liveTables,
+  parsePartitionName,
+  partitionName,
+  POSTGRES_TYPES,
+  viewSql,
+  type LiveTable,
+} from '../../../pipelines/publish-sql';
 import { quoteName, quoteText } from '../../../pipelines/quote-sql';
 import type { ColumnType, DatasetSpec, PublishSpec } from '../../../pipelines/types';
 
@@ -24,7 +33,16 @@ function failure(body: () => unknown): string {
 describe('live tables', () => {
   it('take columns from the dataset, in its order', () => {
     expect(tables('t', { indexes: [['name']] })).toEqual([
-      { name: 't', from: 'report', columns: [{ name: 'id', type: 'bigint' }, { name: 'name', type: 'text' }], key: ['id'], indexes: [['name']] },
+      {
+        name: 't',
+        from: 'report',
+        columns: [
+          { name: 'id', type: 'bigint' },
+          { name: 'name', type: 'text' },
+        ],
+        key: ['id'],
+        indexes: [['name']],
+      },
     ]);
   });
 
@@ -36,8 +54,16 @@ describe('live tables', () => {
     ['a name Postgres would cut', () => tables('x'.repeat(43)), 'is not 1 to 42 bytes long'],
     ['a name whose bytes are too many', () => tables('é'.repeat(22)), 'is not 1 to 42 bytes long'],
     ['a system column', () => tables('t', { key: ['ctid'] }, { report: { columns: { ctid: 'text' } } }), 'reserves the column name ctid'],
-    ['the partition column', () => tables('t', { key: ['almanac_publication'] }, { report: { columns: { almanac_publication: 'bigint' } } }), 'reserves the column name almanac_publication'],
-    ['a column name Postgres would cut', () => tables('t', { key: ['k'.repeat(64)] }, { report: { columns: { ['k'.repeat(64)]: 'text' } } }), 'is longer than 63 bytes'],
+    [
+      'the partition column',
+      () => tables('t', { key: ['almanac_publication'] }, { report: { columns: { almanac_publication: 'bigint' } } }),
+      'reserves the column name almanac_publication',
+    ],
+    [
+      'a column name Postgres would cut',
+      () => tables('t', { key: ['k'.repeat(64)] }, { report: { columns: { ['k'.repeat(64)]: 'text' } } }),
+      'is longer than 63 bytes',
+    ],
   ])('refuse %s', (_what, make, message) => {
     expect(failure(make)).toMatch(/^pipeline\.invalid: /);
     expect(failure(make)).toContain(message);
@@ -45,9 +71,13 @@ describe('live tables', () => {
 });
 
 describe('a change of columns', () => {
-  const column = fc.record({ name: fc.string({ minLength: 1, maxLength: 4 }), type: fc.constantFrom<ColumnType>('text', 'bigint', 'double', 'date') });
+  const column = fc.record({
+    name: fc.string({ minLength: 1, maxLength: 4 }),
+    type: fc.constantFrom<ColumnType>('text', 'bigint', 'double', 'date'),
+  });
   const columns = fc.uniqueArray(column, { selector: ({ name }) => name, minLength: 1, maxLength: 6 });
-  const present = (of: readonly Column[]): { name: string; type: string }[] => of.map(({ name, type }) => ({ name, type: POSTGRES_TYPES[type] }));
+  const present = (of: readonly Column[]): { name: string; type: string }[] =>
+    of.map(({ name, type }) => ({ name, type: POSTGRES_TYPES[type] }));
 
   it('is none, or appends exactly what comes after what is there', () => {
     fc.assert(
@@ -61,13 +91,22 @@ describe('a change of columns', () => {
 
   it('is breaking when a column went, moved or changed its type', () => {
     fc.assert(
-      fc.property(columns.filter((all) => all.length > 1), fc.nat(), (declared, pick) => {
-        const at = pick % declared.length;
-        expect(columnChange(present(declared), declared.filter((_, i) => i !== at)).change).toBe('breaking');
-        expect(columnChange(present(declared), [...declared.slice(1), ...declared.slice(0, 1)]).change).toBe('breaking');
-        const retyped = declared.map((each, i) => (i === at ? { ...each, type: 'boolean' as const } : each));
-        expect(columnChange(present(declared), retyped).change).toBe('breaking');
-      }),
+      fc.property(
+        columns.filter((all) => all.length > 1),
+        fc.nat(),
+        (declared, pick) => {
+          const at = pick % declared.length;
+          expect(
+            columnChange(
+              present(declared),
+              declared.filter((_, i) => i !== at),
+            ).change,
+          ).toBe('breaking');
+          expect(columnChange(present(declared), [...declared.slice(1), ...declared.slice(0, 1)]).change).toBe('breaking');
+          const retyped = declared.map((each, i) => (i === at ? { ...each, type: 'boolean' as const } : each));
+          expect(columnChange(present(declared), retyped).change).toBe('breaking');
+        },
+      ),
     );
   });
 });

@@ -17,7 +17,11 @@ describe('the pause between tries for a lock', () => {
 });
 
 describe('what is live stays', () => {
-  const at = (window: string, acceptedSequence: number): Parameters<typeof supersedes>[0] => ({ window, windowEnd: `${window}T00:00:00Z`, acceptedSequence });
+  const at = (window: string, acceptedSequence: number): Parameters<typeof supersedes>[0] => ({
+    window,
+    windowEnd: `${window}T00:00:00Z`,
+    acceptedSequence,
+  });
   it.each([
     ['a later window', at('2026-01-02', 1), at('2026-01-01', 9), true],
     ['an earlier window', at('2026-01-01', 9), at('2026-01-02', 1), false],
@@ -38,7 +42,8 @@ describe('a retired publication', () => {
   it('stays while a snapshot is as old as its retirement', () => {
     expect(neededBy(retired, { ...horizon, oldest: 1000n }, now)).toBe('session 7 (psql) began before its retirement');
   });
-  it('stays when some snapshots are hidden', () => expect(neededBy(retired, { ...horizon, hiddenSessions: true }, now)).toMatch(/pg_read_all_stats/));
+  it('stays when some snapshots are hidden', () =>
+    expect(neededBy(retired, { ...horizon, hiddenSessions: true }, now)).toMatch(/pg_read_all_stats/));
   it('stays for an hour where standbys follow, then goes', () => {
     expect(neededBy(retired, { ...horizon, standbys: 1 }, now)).toBe('a standby may still read it');
     expect(neededBy(retired, { ...horizon, standbys: 1 }, new Date('2026-01-01T12:30:00Z'))).toBeUndefined();

@@ -14,9 +14,13 @@ const IDENTITY: CandidateIdentity = {
 
 test('attempts of one stage arrive at one key, in whatever order they list their inputs', () => {
   fc.assert(
-    fc.property(fc.shuffledSubarray(['a', 'b', 'c'], { minLength: 3 }), fc.shuffledSubarray(['x', 'y', 'z'], { minLength: 3 }), (inputs, landing) => {
-      expect(candidateKey({ ...IDENTITY, inputs: inputs.map(version), landing: landing.map(file) })).toBe(candidateKey(IDENTITY));
-    }),
+    fc.property(
+      fc.shuffledSubarray(['a', 'b', 'c'], { minLength: 3 }),
+      fc.shuffledSubarray(['x', 'y', 'z'], { minLength: 3 }),
+      (inputs, landing) => {
+        expect(candidateKey({ ...IDENTITY, inputs: inputs.map(version), landing: landing.map(file) })).toBe(candidateKey(IDENTITY));
+      },
+    ),
   );
   expect(candidateKey(IDENTITY)).toMatch(/^[0-9a-f]{20}$/);
 });

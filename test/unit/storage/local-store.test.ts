@@ -38,7 +38,10 @@ test('lists what is below a prefix, sorted, with sizes; a missing prefix holds n
   await store.putIfAbsent('a/2', 'xx');
   await store.putIfAbsent('a/1/z', 'x');
   await store.putIfAbsent('ab/3', 'x');
-  expect((await store.list('a/')).map(({ path: name, bytes }) => [name, bytes])).toEqual([['a/1/z', 1], ['a/2', 2]]);
+  expect((await store.list('a/')).map(({ path: name, bytes }) => [name, bytes])).toEqual([
+    ['a/1/z', 1],
+    ['a/2', 2],
+  ]);
   expect(await store.list('nothing')).toEqual([]);
   expect(await store.get('nothing/here')).toBeUndefined();
   expect(await store.get('a/2/below-a-file')).toBeUndefined();
@@ -54,19 +57,30 @@ test('deletes once or twice, and takes emptied folders along', async () => {
 
 test('writers and a sweeper of one folder do not trip over each other', async () => {
   const names = Array.from({ length: 60 }, (_, n) => `datasets/d/w/${n}.json`);
-  await Promise.all(names.map(async (name) => {
-    expect(await store.putIfAbsent(name, 'x')).toBe(true);
-    await store.delete(name);
-  }));
+  await Promise.all(
+    names.map(async (name) => {
+      expect(await store.putIfAbsent(name, 'x')).toBe(true);
+      await store.delete(name);
+    }),
+  );
   expect(await store.list('datasets')).toEqual([]);
 });
 
-test.each(['../x', 'a/../../x', '/etc/hostname', 'a//b', './a', 'a/.', '', 'a\0b', 'a\\..\\b'])('the path %j leaves the root and is refused', async (name) => {
-  for (const act of [() => store.putIfAbsent(name, 'x'), () => store.get(name), () => store.read(name), () => store.delete(name), () => store.adoptFile(path.join(root, 'x'), name)]) {
-    await expect(act()).rejects.toMatchObject({ code: 'store.path', class: 'user' });
-  }
-  expect(() => store.readable(name)).toThrow(expect.objectContaining({ code: 'store.path' }));
-});
+test.each(['../x', 'a/../../x', '/etc/hostname', 'a//b', './a', 'a/.', '', 'a\0b', 'a\\..\\b'])(
+  'the path %j leaves the root and is refused',
+  async (name) => {
+    for (const act of [
+      () => store.putIfAbsent(name, 'x'),
+      () => store.get(name),
+      () => store.read(name),
+      () => store.delete(name),
+      () => store.adoptFile(path.join(root, 'x'), name),
+    ]) {
+      await expect(act()).rejects.toMatchObject({ code: 'store.path', class: 'user' });
+    }
+    expect(() => store.readable(name)).toThrow(expect.objectContaining({ code: 'store.path' }));
+  },
+);
 
 test('a symbolic link out of the root is refused, one within it is followed', async () => {
   mkdirSync(path.join(root, 'outside'));
@@ -74,7 +88,13 @@ test('a symbolic link out of the root is refused, one within it is followed', as
   await store.putIfAbsent('a/real', 'x');
   symlinkSync(path.join(root, 'outside'), path.join(root, 'data', 'out'));
   symlinkSync(path.join(root, 'data', 'a'), path.join(root, 'data', 'in'));
-  for (const act of [() => store.get('out/secret'), () => store.putIfAbsent('out/new', 'x'), () => store.list('out'), () => store.list('out/deeper'), () => store.delete('out/secret')]) {
+  for (const act of [
+    () => store.get('out/secret'),
+    () => store.putIfAbsent('out/new', 'x'),
+    () => store.list('out'),
+    () => store.list('out/deeper'),
+    () => store.delete('out/secret'),
+  ]) {
     await expect(act()).rejects.toMatchObject({ code: 'store.path' });
   }
   expect((await store.get('in/real'))?.toString()).toBe('x');
@@ -96,7 +116,9 @@ describe('an empty scratch folder', () => {
   });
 
   test('stays young while the process that works in it lives, however long its query computes', async () => {
-    jest.useFakeTimers({ doNotFake: ['Date', 'setTimeout', 'clearTimeout', 'setImmediate', 'nextTick', 'queueMicrotask', 'performance', 'hrtime'] });
+    jest.useFakeTimers({
+      doNotFake: ['Date', 'setTimeout', 'clearTimeout', 'setImmediate', 'nextTick', 'queueMicrotask', 'performance', 'hrtime'],
+    });
     const folder = await store.scratch();
     utimesSync(folder, longAgo, longAgo);
     jest.advanceTimersByTime(HOUR_MS / 2);

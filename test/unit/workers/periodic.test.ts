@@ -13,7 +13,12 @@ test('a failure is told and the work goes on; an abort ends the pause at once', 
   // The second pause would last an hour.
   await Promise.all([
     periodically(1, stop.signal, work, (error) => failures.push(error)),
-    periodically(3_600_000, stop.signal, () => Promise.resolve(), (error) => failures.push(error)),
+    periodically(
+      3_600_000,
+      stop.signal,
+      () => Promise.resolve(),
+      (error) => failures.push(error),
+    ),
   ]);
   expect(times).toBe(2);
   expect(failures).toEqual([new Error('the store is away')]);
