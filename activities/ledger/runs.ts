@@ -160,6 +160,17 @@ export async function readRun(database: Queryable, run: RunRef): Promise<RunRow 
   return rows[0] === undefined ? undefined : fromRaw(rows[0]);
 }
 
+/** The newest generation of each window of a chain that claims to be its origin and was not given up, earliest window first. */
+export async function originClaims(database: Queryable, pipeline: string, branch: string): Promise<RunRow[]> {
+  const { rows } = await database.query<RawRun>(
+    `select * from (
+       select distinct on (window_key) * from almanac.run where pipeline = $1 and branch = $2 order by window_key, generation desc) newest
+     where origin and state not in ('cancelled', 'abandoned') order by window_key collate "C"`,
+    [pipeline, branch],
+  );
+  return rows.map(fromRaw);
+}
+
 export interface RunFilter {
   readonly pipeline?: string | undefined;
   readonly state?: RunState | undefined;

@@ -8,6 +8,7 @@ import { formatRun } from '../../pipelines/run-id';
 import type { Plan, RunRef, StageOutput, VersionRef } from '../../pipelines/types';
 import type { OperatorSession } from '../session';
 import { recordAction } from './actions';
+import { claimOrigin } from './chain';
 import { startExecution } from './execution';
 
 /** An output the next generation starts with instead of computing it. */
@@ -22,6 +23,8 @@ export interface Generation {
   readonly run: RunRef;
   readonly plan: Plan;
   readonly pins: Readonly<Record<string, VersionRef>>;
+  /** Whether it begins its chain. */
+  readonly origin: boolean;
   /** The closed generation it goes on from. */
   readonly from: RunRow;
   readonly carried: readonly CarriedOutput[];
@@ -40,13 +43,16 @@ export async function startGeneration(session: OperatorSession, generation: Gene
   const now = clock.now();
   const stages = carried.map(({ stage }) => stage);
   const won = await transaction(database, async (client) => {
+    if (generation.origin) {
+      await claimOrigin({ database: client, datasets: session.datasets, plan, branch: run.branch }, run.window, from.bootstrap);
+    }
     const claimed = await claimRun(client, {
       run,
       claim,
       planHash: plan.hash,
       pins: generation.pins,
       bootstrap: from.bootstrap,
-      origin: from.origin,
+      origin: generation.origin,
       matrix: { ...generation.matrix, carried: stages },
       verb: generation.verb,
       who: config.actor,

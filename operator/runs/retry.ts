@@ -79,8 +79,10 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     Object.entries(kept).map(([id, { attempt }]) => [id, attempts.find((a) => a.stage === id && a.attempt === attempt)?.stageHash ?? '']),
   );
   const changes = inputs === 'latest' ? await inputChanges(session, row, plan, kept) : [];
-  const pins =
-    open || inputs === 'pinned' ? row.pins : (await startOfChain(datasets, plan, row.run.branch, row.run.window, row.bootstrap)).pins;
+  const { pins, origin } =
+    open || inputs === 'pinned'
+      ? row
+      : await startOfChain({ database, datasets, plan, branch: row.run.branch }, row.run.window, row.bootstrap);
   const changedInputs = [...changes.map((change) => change.stage), ...readersOfChangedPins(plan, row.pins, pins)];
   const retry = planRetry({ plan, standing, stage, changedInputs, downstream: verb.downstream ?? 'incomplete' });
   const answer = (run: RunRef): RetryAnswer => ({
@@ -111,6 +113,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     run: next,
     plan,
     pins,
+    origin,
     from: row,
     carried: retry.kept.flatMap((id) => {
       const output = kept[id];

@@ -54,6 +54,7 @@ export async function skipStage(session: OperatorSession, verb: SkipVerb): Promi
     run,
     plan,
     pins: row.pins,
+    origin: row.origin,
     from: row,
     carried: [
       ...Object.entries(standing).map(([id, kept]) => ({

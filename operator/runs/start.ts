@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { claimRun, latestRun, readRun, storePlan, storeTexts, type RunRow } from '../../activities/ledger/runs';
+import { claimRun, latestRun, readRun, storePlan, storeTexts, type RunClaim, type RunRow } from '../../activities/ledger/runs';
 import { planReader } from '../../activities/ledger/plans';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
 import type { ParamValue, Plan, RunRef } from '../../pipelines/types';
 import { isOver, parseWindow } from '../../pipelines/window';
+import { transaction } from '../../lib/postgres';
 import { queueNames } from '../../lib/queues';
+import type { ProjectPipeline } from '../project';
 import type { OperatorSession } from '../session';
-import { startOfChain } from './chain';
+import { claimOrigin, startOfChain } from './chain';
 import { startExecution } from './execution';
 import { retryRun } from './retry';
 
@@ -23,6 +25,10 @@ export interface RunRequest {
   /** Seconds to wait for landing data that are not there yet. Default 0: refused at once. */
   readonly patienceSeconds?: number | undefined;
   readonly reason?: string | undefined;
+  /** Runs this plan, whose texts are stored, instead of the project's code of today: what a schedule installed. */
+  readonly plan?: Plan | undefined;
+  /** Default: the person at the terminal. */
+  readonly who?: string | undefined;
 }
 
 export interface RunAnswer {
@@ -35,8 +41,9 @@ export interface RunAnswer {
 /** The idempotent `run`: accepted → says so; open → attaches; held by the platform → retries; else the failure itself. */
 export async function startRun(session: OperatorSession, request: RunRequest): Promise<RunAnswer> {
   const { database, clock, config } = session;
-  const pipeline = (await session.project()).pipeline(request.pipeline);
-  const window = parseWindow(pipeline.spec.window, request.window);
+  const pipeline = request.plan === undefined ? (await session.project()).pipeline(request.pipeline) : undefined;
+  const plan = request.plan ?? pipeline?.plan(request.params);
+  const window = parseWindow(plan.window, request.window);
   if (!isOver(window, clock.now())) {
     throw new AlmanacError('window.open', `${request.pipeline}/${window.key} ends at ${window.end}; its data are not complete`, {
       next: `run it after ${window.end}`,
@@ -47,32 +54,41 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     const settled = await settle(session, latest, request);
     if (settled !== undefined) return settled;
   }
-  const plan = pipeline.plan(request.params);
   const run: RunRef = {
     pipeline: request.pipeline,
     window: window.key,
     branch: MAIN_BRANCH,
     generation: (latest?.run.generation ?? 0) + 1,
   };
-  const { pins, origin } = await startOfChain(session.datasets, plan, MAIN_BRANCH, window.key, request.bootstrap === true);
+  const bootstrap = request.bootstrap === true;
+  const chain = { database, datasets: session.datasets, plan, branch: MAIN_BRANCH };
+  const { pins, origin } = await startOfChain(chain, window.key, bootstrap);
   const claim = randomUUID();
   const verb = latest === undefined ? 'run' : 'run --again';
-  await storeTexts(database, pipeline.texts);
-  await storePlan(database, plan);
-  const won = await claimRun(database, {
+  if (pipeline !== undefined) {
+    await storeTexts(database, pipeline.texts);
+    await storePlan(database, plan);
+  }
+  const claimed: RunClaim = {
     run,
     claim,
     planHash: plan.hash,
     pins,
-    bootstrap: request.bootstrap === true,
+    bootstrap,
     origin,
     matrix: { code: 'latest', inputs: 'latest', params: request.params ?? {}, patienceSeconds: request.patienceSeconds ?? 0 },
     verb,
-    who: config.actor,
+    who: request.who ?? config.actor,
     reason: request.reason,
     detail: { planHash: plan.hash, origin },
     now: clock.now(),
-  });
+  };
+  const won = origin
+    ? await transaction(database, async (client) => {
+        await claimOrigin({ ...chain, database: client }, window.key, bootstrap);
+        return claimRun(client, claimed);
+      })
+    : await claimRun(database, claimed);
   if (!won) {
     const other = await readRun(database, run);
     if (other === undefined) throw new AlmanacError('internal', `the claim of ${formatRun(run)} was lost`, { next: 'almanac run again' });
