@@ -1,4 +1,4 @@
-import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { FrontierState, Outcome } from '../pipelines/frontier';
 import type { RunRef, StageOutline } from '../pipelines/types';
 
@@ -34,6 +34,8 @@ export interface RetryRequest extends Asked {
   readonly stage: string;
   /** The epoch of the stage the operator saw; another one means somebody was faster. */
   readonly expectedEpoch: number;
+  /** Further stages asked for, with the epochs the operator saw. */
+  readonly others?: Readonly<Record<string, number>>;
   /** Stages to run again, the retried one among them. */
   readonly reset: readonly string[];
   /** The plan to go on with when the latest code was asked for. */
@@ -61,3 +63,6 @@ export const cancelUpdate = defineUpdate<VerbAnswer, [Asked]>('cancel');
 export type StateAnswer = FrontierState & { readonly claim: string };
 
 export const stateQuery = defineQuery<StateAnswer>('state');
+
+/** Something changed that the clock should look at now: a schedule, a pause, a trigger. */
+export const lookSignal = defineSignal('look');

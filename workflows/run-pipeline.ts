@@ -80,7 +80,12 @@ export async function runPipeline(input: RunInput): Promise<RunResult> {
       runner.take(request);
       return runner.dispatch({ type: 'retry', reset: request.reset });
     },
-    { validator: (request) => runner.expect(request, request.stage, request.expectedEpoch) },
+    {
+      validator(request) {
+        runner.expect(request, request.stage, request.expectedEpoch);
+        for (const [stage, epoch] of Object.entries<number>(request.others ?? {})) runner.expect(request, stage, epoch);
+      },
+    },
   );
   setHandler(
     skipUpdate,
@@ -170,7 +175,13 @@ class Runner {
     this.expectOpen(asked);
     const current = stage === 'accept' ? this.state.acceptanceEpoch : this.state.stages[stage]?.epoch;
     const status = stage === 'accept' ? this.state.acceptance : this.state.stages[stage]?.status;
-    if (current === epoch && status !== 'running') return;
+    if (current === epoch && status === 'running') {
+      throw ApplicationFailure.nonRetryable(
+        `stage ${stage} is running; it can be asked for when it has failed, or once the run is cancelled`,
+        'run.stale',
+      );
+    }
+    if (current === epoch) return;
     throw ApplicationFailure.nonRetryable(
       `stage ${stage} is at order ${current ?? 'none'} (${status ?? 'unknown'}), not ${epoch}`,
       'run.stale',

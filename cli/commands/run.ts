@@ -73,7 +73,8 @@ export function settledExitCode(row: RunRow): number {
   return FAILURE_CLASSES[failure?.class ?? 'refused'].exitCode;
 }
 
-function collect(value: string, previous: string[]): string[] {
+/** Of an option that may be given again: all its values. */
+export function collect(value: string, previous: readonly string[]): string[] {
   return [...previous, value];
 }
 

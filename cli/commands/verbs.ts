@@ -1,13 +1,13 @@
 import { Option, type Command } from 'commander';
 import type { RetryAnswer } from '../../operator/runs/retry';
-import { formatRun, parseRun } from '../../pipelines/run-id';
+import { formatRun, parseRun, retryCommand } from '../../pipelines/run-id';
 import type { CliIo } from '../io';
 import { renderSettledRun } from '../render-run';
 import { wholeNumber } from '../whole-number';
-import { settledExitCode } from './run';
+import { collect, settledExitCode } from './run';
 
 interface RetryOptions {
-  readonly stage?: string;
+  readonly stage: readonly string[];
   readonly reason: string;
   readonly inputs?: 'latest' | 'pinned';
   readonly code?: 'same' | 'latest';
@@ -19,22 +19,29 @@ interface RetryOptions {
 export function registerVerbCommands(program: Command, io: CliIo): void {
   program
     .command('retry <run>')
-    .description('run a failed, changed or named stage again, and all that follows from it')
-    .option('--stage <id>', 'the stage; needed when several failed')
+    .description('run the failed, changed or named stages again, and all that follows from them')
+    .addOption(
+      new Option('--stage <id>', 'a stage; may be given again for more. Default: all that failed')
+        .argParser(collect)
+        .default([], 'all that failed'),
+    )
     .requiredOption('--reason <text>', 'recorded with the verb')
     .addOption(new Option('--inputs <which>', 'list landing again, or keep what was read').choices(['latest', 'pinned']))
     .addOption(new Option('--code <which>', 'default: latest after a failure of class user, else same').choices(['same', 'latest']))
     .addOption(new Option('--downstream <which>', 'also run finished stages below').choices(['incomplete', 'all']))
     .option('--expect <epoch>', 'refuse unless the stage is at this order')
     .option('--wait', 'return at the end or at a hold')
-    .addHelpText('after', '\nExample:\n  almanac retry audience-index/2011-11-03 --stage judge --reason "file replaced" --wait')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac retry audience-index/2011-11-03 --reason "files replaced" --wait\n  almanac retry audience-index/2011-11-03 --stage judge --reason "gate corrected"',
+    )
     .action(async (run: string, options: RetryOptions) => {
       const { retryRun } = await import('../../operator/runs/retry.js');
       const expectedEpoch = options.expect === undefined ? undefined : wholeNumber('--expect', options.expect);
       const session = await io.session();
       const answer = await retryRun(session, {
         address: parseRun(run),
-        stage: options.stage,
+        stages: options.stage,
         reason: options.reason,
         inputs: options.inputs,
         code: options.code,
@@ -97,8 +104,9 @@ const PROOFS = {
   'fenced': 'fenced, not seen to stop',
 } as const;
 
-function renderRetry(answer: RetryAnswer): string {
-  const { plan, changes } = answer;
+/** What a retry runs, keeps and leaves held, and why. */
+export function renderRetry(answer: RetryAnswer): string {
+  const { plan, changes, unread } = answer;
   return [
     `${formatRun(answer.run)} generation ${answer.run.generation}: retry with ${answer.code} code and ${answer.inputs} inputs`,
     ...changes.flatMap(({ stage, added, removed, changed }) => [
@@ -106,8 +114,13 @@ function renderRetry(answer: RetryAnswer): string {
       ...removed.map((path) => `  ${stage}: ${path} is gone`),
       ...changed.map((path) => `  ${stage}: ${path} changed`),
     ]),
-    ...(changes.length === 0 && answer.inputs === 'latest' ? ['  inputs: unchanged'] : []),
+    ...unread.map((id) => `  ${id}: its files were not read yet, so there is nothing to compare them with`),
+    ...(changes.length === 0 && answer.inputs === 'latest'
+      ? [unread.length === 0 ? '  inputs: unchanged' : '  other inputs: unchanged']
+      : []),
     ...plan.reset.map((id) => `  runs ${id}: ${plan.reasons[id] ?? ''}`),
+    ...plan.held.map((id) => `  still held: ${id}; next: ${retryCommand(answer.run, id)}`),
+    ...(plan.waits.length === 0 ? [] : [`  waits for what is held: ${plan.waits.join(', ')}`]),
     ...(plan.kept.length === 0 ? [] : [`  keeps ${plan.kept.join(', ')}`]),
     ...(answer.codeDiffers.length === 0
       ? []

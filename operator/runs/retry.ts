@@ -1,52 +1,46 @@
 import { standingOutputs } from '../../activities/accept-window';
-import { landingOf } from '../../activities/compute/landing';
 import { listAttempts, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
 import { latestRun, storePlan, storeTexts, type RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
-import type { FrontierState } from '../../pipelines/frontier';
+import { failed, type FrontierState, type StageStatus } from '../../pipelines/frontier';
 import { outline } from '../../pipelines/plan';
 import { planRetry, type RetryPlan } from '../../pipelines/retry-plan';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
-import type { LandingFile, Plan, RunRef, VersionRef } from '../../pipelines/types';
-import { parseWindow } from '../../pipelines/window';
+import type { Plan, RunRef, VersionRef } from '../../pipelines/types';
 import type { RetryRequest } from '../../workflows/messages';
 import type { OperatorSession } from '../session';
 import { previousReads, startOfChain } from './chain';
 import { queryState } from './execution';
 import { startGeneration } from './generation';
+import { compareInputs, type InputChange } from './input-changes';
 import { intendVerb, sendIntended } from './verb';
 
 export interface RetryVerb {
   readonly address: RunAddress;
-  /** Default: the one failed stage. `accept` retries a failed acceptance. */
-  readonly stage?: string | undefined;
+  /** Default: every failed stage. `accept` retries a failed acceptance. */
+  readonly stages?: readonly string[] | undefined;
   readonly reason: string;
   /** `latest` lists landing again; `pinned` keeps what was read. Default `latest`. */
   readonly inputs?: 'latest' | 'pinned' | undefined;
   /** Default: `latest` after a failure of class `user`, else `same`. */
   readonly code?: 'same' | 'latest' | undefined;
   readonly downstream?: 'incomplete' | 'all' | undefined;
-  /** Refuses unless the stage is at this epoch; default: as seen by this call. */
+  /** Refuses unless the one stage named is at this epoch; default: as seen by this call. */
   readonly expectedEpoch?: number | undefined;
-}
-
-/** A file that differs from what ingest read. */
-export interface InputChange {
-  readonly stage: string;
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  readonly changed: readonly string[];
 }
 
 export interface RetryAnswer {
   readonly run: RunRef;
-  readonly stage: string | null;
+  /** The stages asked for: named, or failed. */
+  readonly stages: readonly string[];
   readonly plan: RetryPlan;
   readonly inputs: 'latest' | 'pinned';
   readonly code: 'same' | 'latest';
   readonly changes: readonly InputChange[];
+  /** Ingest stages of which nothing was read that the files could be compared with. */
+  readonly unread: readonly string[];
   /** Stages the latest code would change while `code` is `same`. */
   readonly codeDiffers: readonly string[];
 }
@@ -61,14 +55,11 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const attempts = await listAttempts(database, row.run);
   const open = RUN_STATES[row.state].open;
   const state = open ? await queryState(await session.temporal(), row) : undefined;
-  const stage = verb.stage ?? failedStage(row, attempts, state);
-  if (stage !== undefined && stage !== 'accept' && !frozen.stages.some(({ id }) => id === stage)) {
-    throw new AlmanacError('run.usage', `${name} has no stage ${stage}`, {
-      next: `use one of: ${frozen.stages.map(({ id }) => id).join(', ')}`,
-    });
-  }
-  const failureClass = attempts.filter((attempt) => attempt.stage === stage).at(-1)?.failure?.class;
-  const code = verb.code ?? (failureClass === 'user' ? 'latest' : 'same');
+  const named = [...new Set(verb.stages ?? [])];
+  requireStages(frozen, name, named, verb.expectedEpoch);
+  const stages = named.length > 0 ? named : failedStages(row, attempts, state);
+  const classOf = (stage: string): string | undefined => attempts.filter((attempt) => attempt.stage === stage).at(-1)?.failure?.class;
+  const code = verb.code ?? (stages.some((stage) => classOf(stage) === 'user') ? 'latest' : 'same');
   const inputs = verb.inputs ?? 'latest';
   // Asked for the run's own code, an operator must not depend on the state of the declarations.
   const project = verb.code === 'same' ? undefined : (await session.project()).pipeline(row.run.pipeline);
@@ -78,26 +69,34 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const standing = Object.fromEntries(
     Object.entries(kept).map(([id, { attempt }]) => [id, attempts.find((a) => a.stage === id && a.attempt === attempt)?.stageHash ?? '']),
   );
-  const changes = inputs === 'latest' ? await inputChanges(session, row, plan, kept) : [];
+  const { changes, unread } = inputs === 'latest' ? await compareInputs(session, row, plan, kept) : { changes: [], unread: [] };
   const { pins, origin } =
     open || inputs === 'pinned'
       ? row
       : await startOfChain({ database, datasets, plan, branch: row.run.branch }, row.run.window, row.bootstrap);
   const changedInputs = [...changes.map((change) => change.stage), ...readersOfChangedPins(plan, row.pins, pins)];
-  const retry = planRetry({ plan, standing, stage, changedInputs, downstream: verb.downstream ?? 'incomplete' });
+  const retry = planRetry({
+    plan,
+    standing,
+    stages,
+    changedInputs,
+    downstream: verb.downstream ?? 'incomplete',
+    ...(state === undefined ? {} : { progress: progressOf(state) }),
+  });
   const answer = (run: RunRef): RetryAnswer => ({
     run,
-    stage: stage ?? null,
+    stages,
     plan: retry,
     inputs,
     code,
     changes,
+    unread: unread.filter((id) => retry.reset.includes(id)),
     codeDiffers:
       code === 'same'
         ? frozen.stages.filter(({ id, hash }) => latestPlan.stages.find((l) => l.id === id)?.hash !== hash).map(({ id }) => id)
         : [],
   });
-  if (retry.reset.length === 0 && stage !== 'accept') {
+  if (retry.reset.length + retry.waits.length === 0 && !stages.includes('accept')) {
     throw new AlmanacError('run.usage', `${name} has nothing to retry: every stage is done and no input changed`, {
       next: `name a stage with --stage, or almanac run ${row.run.pipeline} --window ${row.run.window} --again`,
     });
@@ -121,34 +120,49 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     }),
     matrix: { code, inputs, params: plan.params },
     verb: 'retry',
-    stage,
+    stage: recorded(stages),
     reason: verb.reason,
     detail: { ...answer(next) },
   });
   return answer(next);
 }
 
-function failedStage(row: RunRow, attempts: readonly AttemptRow[], state: FrontierState | undefined): string | undefined {
-  const names =
-    state === undefined
-      ? [...new Set(attempts.map(({ stage }) => stage))].filter(
-          (id) => attempts.filter(({ stage }) => stage === id).at(-1)?.state === 'failed',
-        )
-      : [
-          ...Object.keys(state.stages).filter((id) => state.stages[id]?.status === 'failed'),
-          ...(state.acceptance === 'failed' ? ['accept'] : []),
-        ];
-  if (names.length > 1) {
-    throw new AlmanacError('run.usage', `${formatRun(row.run)} has ${names.length} failed stages: ${names.join(', ')}`, {
-      next: 'name one with --stage',
+function requireStages(plan: Plan, name: string, stages: readonly string[], expectedEpoch: number | undefined): void {
+  const unknown = stages.find((stage) => stage !== 'accept' && !plan.stages.some(({ id }) => id === stage));
+  if (unknown !== undefined) {
+    throw new AlmanacError('run.usage', `${name} has no stage ${unknown}`, {
+      next: `use one of: ${plan.stages.map(({ id }) => id).join(', ')}`,
     });
   }
-  if (names.length === 0 && state !== undefined && !state.held) {
+  if (expectedEpoch !== undefined && stages.length !== 1) {
+    throw new AlmanacError('run.usage', `an expected order is that of one stage, and ${stages.length} are named`, {
+      next: `almanac retry ${name} --stage STAGE --expect ${expectedEpoch} --reason …`,
+    });
+  }
+}
+
+/** Every stage that failed, and `accept` for a failed acceptance. */
+function failedStages(row: RunRow, attempts: readonly AttemptRow[], state: FrontierState | undefined): string[] {
+  if (state === undefined) {
+    const newest = new Map(attempts.map((attempt) => [attempt.stage, attempt.state]));
+    return [...newest].filter(([, last]) => last === 'failed').map(([stage]) => stage);
+  }
+  const names = [...failed(state), ...(state.acceptance === 'failed' ? ['accept'] : [])];
+  if (names.length === 0 && !state.held) {
     throw new AlmanacError('run.stale', `${formatRun(row.run)} is running; nothing of it failed`, {
       next: `almanac why ${formatRun(row.run)}`,
     });
   }
-  return names[0];
+  return names;
+}
+
+function progressOf(state: FrontierState): Record<string, StageStatus> {
+  return Object.fromEntries(Object.entries(state.stages).map(([id, { status }]) => [id, status]));
+}
+
+/** The column of the ledger holds one text. */
+function recorded(stages: readonly string[]): string | undefined {
+  return stages.length === 0 ? undefined : stages.join(', ');
 }
 
 type Outputs = ReturnType<typeof standingOutputs>;
@@ -165,33 +179,6 @@ async function presentOutputs(session: OperatorSession, attempts: readonly Attem
     }
   }
   return present;
-}
-
-/** Lists landing and references again and compares them with what each ingest stage read. */
-async function inputChanges(session: OperatorSession, row: RunRow, plan: Plan, outputs: Outputs): Promise<InputChange[]> {
-  const window = parseWindow(plan.window, row.run.window);
-  const changes: InputChange[] = [];
-  for (const { id, spec } of plan.stages) {
-    const version = outputs[id]?.output.versions[0];
-    if (spec.kind !== 'ingest' || version === undefined) continue;
-    const read = (await session.datasets.manifest(version)).provenance.landing ?? [];
-    const change = compareLanding(id, read, await landingOf(session.store, spec, window, row.bootstrap));
-    if (change !== undefined) changes.push(change);
-  }
-  return changes;
-}
-
-/** Undefined when nothing differs. */
-function compareLanding(stage: string, read: readonly LandingFile[], now: readonly LandingFile[]): InputChange | undefined {
-  const before = new Map(read.map((file) => [file.path, file.sha256]));
-  const after = new Map(now.map((file) => [file.path, file.sha256]));
-  const change: InputChange = {
-    stage,
-    added: [...after.keys()].filter((path) => !before.has(path)),
-    removed: [...before.keys()].filter((path) => !after.has(path)),
-    changed: [...after.keys()].filter((path) => before.has(path) && before.get(path) !== after.get(path)),
-  };
-  return change.added.length + change.removed.length + change.changed.length === 0 ? undefined : change;
 }
 
 function readersOfChangedPins(
@@ -217,25 +204,22 @@ async function retryOpen(
   answer: RetryAnswer,
   verb: RetryVerb,
 ): Promise<void> {
-  const { plan: retry, stage } = answer;
-  const target = stage ?? retry.reset[0] ?? 'accept';
-  const seen = target === 'accept' ? state.acceptanceEpoch : (state.stages[target]?.epoch ?? 0);
+  const { plan: retry, stages } = answer;
+  const epochOf = (stage: string): number => (stage === 'accept' ? state.acceptanceEpoch : (state.stages[stage]?.epoch ?? 0));
+  const [target = retry.reset[0] ?? 'accept', ...others] = stages;
   // Stages that merely wait for others are started by the frontier when their time comes.
-  // Another stage that failed waits for a verb of its own.
-  const reset = retry.reset.filter(
-    (id) =>
-      state.stages[id]?.status === 'done' || (state.stages[id]?.status === 'failed' && (id === target || retry.reasons[id] !== 'not done')),
-  );
+  const reset = [...retry.reset, ...retry.waits].filter((id) => ['done', 'failed'].includes(state.stages[id]?.status ?? ''));
   const asked = await intendVerb(session, row, {
     verb: 'retry',
-    stage: stage ?? undefined,
+    stage: recorded(stages),
     reason: verb.reason,
     detail: { ...answer, planHash: plan.hash },
   });
   const request: RetryRequest = {
     ...asked,
     stage: target,
-    expectedEpoch: verb.expectedEpoch ?? seen,
+    expectedEpoch: verb.expectedEpoch ?? epochOf(target),
+    ...(others.length === 0 ? {} : { others: Object.fromEntries(others.map((stage) => [stage, epochOf(stage)])) }),
     reset,
     ...(plan.hash === row.planHash ? {} : { plan: { hash: plan.hash, outline: outline(plan) } }),
   };

@@ -8,7 +8,6 @@ import type { ParamValue, Plan, RunRef } from '../../pipelines/types';
 import { isOver, parseWindow } from '../../pipelines/window';
 import { transaction } from '../../lib/postgres';
 import { queueNames } from '../../lib/queues';
-import type { ProjectPipeline } from '../project';
 import type { OperatorSession } from '../session';
 import { claimOrigin, startOfChain } from './chain';
 import { startExecution } from './execution';
@@ -41,8 +40,7 @@ export interface RunAnswer {
 /** The idempotent `run`: accepted → says so; open → attaches; held by the platform → retries; else the failure itself. */
 export async function startRun(session: OperatorSession, request: RunRequest): Promise<RunAnswer> {
   const { database, clock, config } = session;
-  const pipeline = request.plan === undefined ? (await session.project()).pipeline(request.pipeline) : undefined;
-  const plan = request.plan ?? pipeline?.plan(request.params);
+  const { plan, texts } = await codeOf(session, request);
   const window = parseWindow(plan.window, request.window);
   if (!isOver(window, clock.now())) {
     throw new AlmanacError('window.open', `${request.pipeline}/${window.key} ends at ${window.end}; its data are not complete`, {
@@ -65,8 +63,8 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   const { pins, origin } = await startOfChain(chain, window.key, bootstrap);
   const claim = randomUUID();
   const verb = latest === undefined ? 'run' : 'run --again';
-  if (pipeline !== undefined) {
-    await storeTexts(database, pipeline.texts);
+  if (texts !== undefined) {
+    await storeTexts(database, texts);
     await storePlan(database, plan);
   }
   const claimed: RunClaim = {
@@ -105,6 +103,13 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   return { run, did: 'started', origin };
 }
 
+/** The plan asked for, stored before; else that of the project's code with its texts. */
+async function codeOf(session: OperatorSession, request: RunRequest): Promise<{ plan: Plan; texts?: ReadonlyMap<string, string> }> {
+  if (request.plan !== undefined) return { plan: request.plan };
+  const pipeline = (await session.project()).pipeline(request.pipeline);
+  return { plan: pipeline.plan(request.params), texts: pipeline.texts };
+}
+
 /** What an earlier generation already answers; undefined when a new one is to be made. */
 async function settle(session: OperatorSession, latest: RunRow, request: RunRequest): Promise<RunAnswer | undefined> {
   const name = formatRun(latest.run);
@@ -134,10 +139,8 @@ async function attach(session: OperatorSession, row: RunRow, plan: Plan, request
   const [stage, failure] = Object.entries(row.failure ?? {})[0] ?? ['', undefined];
   if (failure === undefined) return { run: row.run, did: 'attached', origin: row.origin };
   if (failure.class === 'platform') {
-    for (const [broken, { class: failureClass }] of Object.entries(row.failure ?? {})) {
-      if (failureClass !== 'platform') continue;
-      await retryRun(session, { address: row.run, stage: broken, reason: 'run again after a platform failure', inputs: 'pinned' });
-    }
+    const stages = Object.entries(row.failure ?? {}).flatMap(([id, { class: failureClass }]) => (failureClass === 'platform' ? [id] : []));
+    await retryRun(session, { address: row.run, stages, reason: 'run again after a platform failure', inputs: 'pinned' });
     return { run: row.run, did: 'retried', origin: row.origin };
   }
   throw new AlmanacError(failure.code, `${formatRun(row.run)} is held at stage ${stage}: ${failure.message}`, {

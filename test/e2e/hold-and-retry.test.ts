@@ -59,7 +59,7 @@ test('a missing landing day holds; once the file is there a retry says what is n
   expect(await stack.ok('why', 'plays/2026-01-02')).toContain('landing.missing');
   stack.land('plays', '2026-01-02', 'a.csv', plays('2026-01-02', 'ann', 'cid'));
   const answer = await retry('plays/2026-01-02', '--stage', 'read');
-  expect(answer).toMatchObject({ state: 'succeeded', stage: 'read' });
+  expect(answer).toMatchObject({ state: 'succeeded', stages: ['read'] });
   expect(await live()).toContainEqual({ user_id: 'ann', plays: 2 });
 });
 

@@ -48,6 +48,13 @@ async function refusal(verb: Promise<unknown>): Promise<unknown> {
   );
 }
 
+async function refusalMessage(verb: Promise<unknown>): Promise<string> {
+  return verb.then(
+    () => 'accepted',
+    (error: WorkflowUpdateFailedError) => (error.cause as Error | undefined)?.message ?? '',
+  );
+}
+
 test('a run goes from its first stage to its close', async () => {
   await using run = await scriptedRun(outline, {});
   expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
@@ -221,6 +228,27 @@ test('a cancel reaches the running stage and closes the run', async () => {
   await run.handle.executeUpdate(cancelUpdate, { args: [asked] });
   expect(await run.handle.result()).toEqual({ outcome: 'cancelled' });
   expect(run.orders).not.toContain('judge#1');
+});
+
+test('a retry of several stages is refused whole when one of them is not as its sender saw it', async () => {
+  const [load, count] = [breakable(), breakable()];
+  const wide = outline.map((stage) => (stage.id === 'count' ? { ...stage, needs: [] } : stage));
+  await using run = await scriptedRun(wide, { load: load.script, count: count.script });
+  await held(run);
+  load.mended = true;
+  count.mended = true;
+  const both = { ...asked, stage: 'load', expectedEpoch: 1, reset: ['load', 'count'] };
+  const stale = run.handle.executeUpdate(retryUpdate, { args: [{ ...both, others: { count: 2 } }] });
+  expect(await refusalMessage(stale)).toContain('stage count is at order 1 (failed), not 2');
+  await run.handle.executeUpdate(retryUpdate, { args: [{ ...both, others: { count: 1 } }] });
+  expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
+});
+
+test('a verb for a stage that is running says that it is running', async () => {
+  await using run = await scriptedRun(outline, { count: untilCancelled });
+  await until('the stage runs', async () => run.orders.includes('count#1'));
+  const retry = run.handle.executeUpdate(retryUpdate, { args: [{ ...asked, stage: 'count', expectedEpoch: 1, reset: ['count'] }] });
+  expect(await refusalMessage(retry)).toMatch(/^stage count is running; /);
 });
 
 test('a cancel from outside Almanac takes the same path', async () => {

@@ -15,12 +15,14 @@ const plan: Plan = {
 };
 const standing = { adds: 'h-adds', names: 'h-names', udb: 'h-udb', report: 'h-report' };
 const ask = (over: Partial<RetryQuestion>): ReturnType<typeof planRetry> =>
-  planRetry({ plan, standing, stage: undefined, changedInputs: [], downstream: 'incomplete', ...over });
+  planRetry({ plan, standing, stages: [], changedInputs: [], downstream: 'incomplete', ...over });
 
 test('a failed stage is run again with those below it, and the rest is kept', () => {
   const { report: _report, udb: _udb, ...others } = standing;
-  expect(ask({ standing: others, stage: 'udb' })).toEqual({
+  expect(ask({ standing: others, stages: ['udb'] })).toEqual({
     reset: ['udb', 'report'],
+    waits: [],
+    held: [],
     kept: ['adds', 'names'],
     reasons: { udb: 'asked', report: 'below' },
   });
@@ -29,6 +31,8 @@ test('a failed stage is run again with those below it, and the rest is kept', ()
 test('a changed landing file re-runs its ingest and all below it', () => {
   expect(ask({ changedInputs: ['names'] })).toEqual({
     reset: ['names', 'report'],
+    waits: [],
+    held: [],
     kept: ['adds', 'udb'],
     reasons: { names: 'input changed', report: 'below' },
   });
@@ -39,14 +43,46 @@ test('changed code re-runs the stage it changed and all below', () => {
 });
 
 test('running a finished stage again makes what was built on it old', () => {
-  expect(ask({ stage: 'udb' }).reset).toEqual(['udb', 'report']);
+  expect(ask({ stages: ['udb'] }).reset).toEqual(['udb', 'report']);
 });
 
 test('an output below a stage that is not done was built on what is being replaced, and is made again', () => {
   const { adds: _adds, ...others } = standing;
-  expect(ask({ standing: others, stage: 'names' }).reset).toEqual(['adds', 'names', 'udb', 'report']);
+  expect(ask({ standing: others, stages: ['names'] }).reset).toEqual(['adds', 'names', 'udb', 'report']);
 });
 
 test('nothing changed and nothing missing: nothing to run', () => {
   expect(ask({}).reset).toEqual([]);
+});
+
+describe('of an open run', () => {
+  /** Both ingests failed; nothing below them began. */
+  const progress = { adds: 'failed', names: 'failed', udb: 'waiting', report: 'waiting' } as const;
+
+  test('only what was asked for and what it lets go on runs; other failed stages stay held, and what needs them waits', () => {
+    expect(ask({ standing: {}, stages: ['adds'], progress })).toEqual({
+      reset: ['adds', 'udb'],
+      waits: ['report'],
+      held: ['names'],
+      kept: [],
+      reasons: { adds: 'asked', udb: 'below', report: 'below' },
+    });
+  });
+
+  test('all failed stages may be asked for at once', () => {
+    expect(ask({ standing: {}, stages: ['adds', 'names'], progress })).toMatchObject({
+      reset: ['adds', 'names', 'udb', 'report'],
+      held: [],
+      waits: [],
+      reasons: { adds: 'asked', names: 'asked' },
+    });
+  });
+
+  test('a failed stage whose input changed runs without being asked for', () => {
+    expect(ask({ standing: {}, stages: ['adds'], changedInputs: ['names'], progress })).toMatchObject({ held: [], waits: [] });
+  });
+
+  test('of a closed run nothing stays held: its next generation runs whatever is not done', () => {
+    expect(ask({ standing: {}, stages: ['adds'] }).reset).toEqual(['adds', 'names', 'udb', 'report']);
+  });
 });
