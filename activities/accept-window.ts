@@ -4,7 +4,7 @@ import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './fai
 import { AlmanacError, failureInfo } from '../pipelines/failures';
 import { formatRun } from '../pipelines/run-id';
 import { listAttempts, type AttemptRow } from './ledger/attempts';
-import { readRun } from './ledger/runs';
+import { readRun, type RunRow } from './ledger/runs';
 import { recordCarried } from './ledger/taken';
 import { markAccepted } from './quality/history';
 import type { StageServices } from './stage';
@@ -48,7 +48,7 @@ export async function acceptWindow(shell: AcceptanceShell, task: RunTask): Promi
         gates,
         ...(row.bootstrap ? { bootstrap: true as const } : {}),
         ...(row.origin ? { origin: true as const } : {}),
-        ...(Object.values(outputs).some(({ tainted }) => tainted) ? { tainted: true as const } : {}),
+        ...(isTainted(row, outputs) ? { tainted: true as const } : {}),
       },
       current?.sequence ?? 0,
     );
@@ -72,6 +72,11 @@ function requireWhole(plan: Plan, run: RunRef, outputs: ReturnType<typeof standi
     next: `almanac why ${name}`,
     details: { missing },
   });
+}
+
+/** What follows a skip, or was computed from pins that do, is tainted until rebuilt. */
+export function isTainted({ pinsTainted }: Pick<RunRow, 'pinsTainted'>, outputs: ReturnType<typeof standingOutputs>): boolean {
+  return pinsTainted || Object.values(outputs).some(({ tainted }) => tainted);
 }
 
 /** Outputs by stage where the newest attempt stands; an output that a later attempt set out to replace does not. */

@@ -1,5 +1,5 @@
 import type { AttemptRow } from '../activities/ledger/attempts';
-import type { RunRow } from '../activities/ledger/runs';
+import type { ListedRun, RunRow } from '../activities/ledger/runs';
 import type { RunView } from '../operator/runs/inspect';
 import { formatRun } from '../pipelines/run-id';
 import { renderBytes, renderSeconds, renderTable } from './render';
@@ -17,7 +17,7 @@ export function renderSettledRun(row: RunRow): string {
   return lines.join('\n');
 }
 
-export function renderRuns(rows: readonly RunRow[]): string {
+export function renderRuns(rows: readonly ListedRun[]): string {
   if (rows.length === 0) return 'no runs; start one with almanac run PIPELINE --window KEY';
   return renderTable(rows, [
     { title: 'RUN', value: ({ run }) => formatRun(run) },
@@ -26,10 +26,12 @@ export function renderRuns(rows: readonly RunRow[]): string {
     { title: 'CHANGED', value: ({ changedAt }) => changedAt },
     {
       title: 'WHAT',
-      value: ({ failure, origin }) =>
-        Object.entries(failure ?? {})
-          .map(([stage, { code }]) => `${stage}: ${code}`)
-          .join(', ') || (origin ? 'origin' : ''),
+      value: ({ failure, origin, tainted }) =>
+        [
+          ...Object.entries(failure ?? {}).map(([stage, { code }]) => `${stage}: ${code}`),
+          ...(origin ? ['origin'] : []),
+          ...(tainted ? ['tainted'] : []),
+        ].join(', '),
     },
   ]);
 }
@@ -60,7 +62,7 @@ export function renderRun(view: RunView): string {
         (last?.output?.publication === undefined ? undefined : `publication ${last.output.publication}`),
     },
   ]);
-  const head = `${formatRun(row.run)} generation ${row.run.generation}: ${row.state}${row.origin ? ', origin of its chain' : ''}${row.bootstrap ? ', bootstrapped' : ''}`;
+  const head = `${formatRun(row.run)} generation ${row.run.generation}: ${row.state}${row.origin ? ', origin of its chain' : ''}${row.bootstrap ? ', bootstrapped' : ''}${view.tainted ? ', tainted' : ''}`;
   const verbs = view.actions.map(
     ({ at, who, verb, stage, reason, state }) =>
       `  ${at} ${who}: ${verb}${stage === null ? '' : ` ${stage}`}${reason === null ? '' : ` (${reason})`}${VERB_STATES[state]}`,
@@ -71,7 +73,7 @@ export function renderRun(view: RunView): string {
     `plan ${plan.hash.slice(0, 12)}, claimed ${row.claimedAt}, ended ${row.endedAt ?? '-'}`,
     '',
     table,
-    ...(pins.length === 0 ? [] : ['', 'pinned:', ...pins]),
+    ...(pins.length === 0 ? [] : ['', row.pinsTainted ? 'pinned, of a tainted window:' : 'pinned:', ...pins]),
     ...(verbs.length === 0 ? [] : ['', 'verbs:', ...verbs]),
     '',
     `waits for ${view.why.waitsFor} (since ${view.why.since})`,

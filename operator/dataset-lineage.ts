@@ -11,6 +11,8 @@ export interface LineageVersion {
   readonly run: string | null;
   readonly stage: string | null;
   readonly rows: number | null;
+  /** Its window's accepted set follows a skip or a tainted window. */
+  readonly tainted: boolean;
 }
 
 export interface Lineage {
@@ -21,6 +23,7 @@ export interface Lineage {
     readonly digest: string;
     readonly run: string;
     readonly stage: string;
+    readonly tainted: boolean;
   };
   /** What it was computed from, by version, nearest first. */
   readonly upstream: readonly LineageVersion[];
@@ -40,7 +43,13 @@ interface Row {
   generation: number | null;
   stage: string | null;
   rows: number | null;
+  tainted: boolean;
 }
+
+/** SQL: whether the version of that name is in a tainted accepted set of its own window. */
+const taintedSql = (name: string): string =>
+  `exists (select from almanac.accepted_version a join almanac.accepted_set s on s.pipeline = a.pipeline and s.branch = a.branch and s.window_key = a.window_key
+           where s.tainted and a.window_key = a.version_window and (a.dataset, a.version_window, a.version) = (${name}))`;
 
 /** Where a version came from and what became of it, up to `depth` steps. Throws `dataset.unknown`, `dataset.version-missing`. */
 export async function lineageOf(services: DatasetServices, address: VersionAddress, depth: number): Promise<Lineage> {
@@ -54,9 +63,13 @@ export async function lineageOf(services: DatasetServices, address: VersionAddre
      where (dataset, window_key, version) in (select * from unnest($1::text[], $2::text[], $3::text[])) order by window_key desc, source`,
     [names.map((name) => name.dataset), names.map((name) => name.window_key), names.map((name) => name.version)],
   );
+  const own = await services.database.query<{ tainted: boolean }>(
+    `select ${taintedSql('$1::text, $2::text, $3::text')} as tainted`,
+    start.slice(0, 3),
+  );
   const run = `${formatRun(provenance.run)}#${provenance.run.generation}`;
   return {
-    version: { dataset, window, version, digest, run, stage: provenance.stage },
+    version: { dataset, window, version, digest, run, stage: provenance.stage, tainted: own.rows[0]?.tainted === true },
     upstream: upstream.rows.map(view),
     sources: sources.rows,
     downstream: downstream.rows.map(view),
@@ -72,14 +85,15 @@ function walk(from: 'dataset' | 'input', to: 'dataset' | 'input'): string {
       select $1::text as dataset, $2::text as window_key, $3::text as version, 0 as depth
       union
       select ${select}, w.depth + 1 from walked w join almanac.version_input e on ${join} where w.depth < $4::int)
-    select w.dataset, w.window_key, w.version, min(w.depth) as depth, v.pipeline, v.branch, v.generation, v.stage, v.rows
+    select w.dataset, w.window_key, w.version, min(w.depth) as depth, v.pipeline, v.branch, v.generation, v.stage, v.rows,
+      ${taintedSql('w.dataset, w.window_key, w.version')} as tainted
     from walked w left join almanac.dataset_version v using (dataset, window_key, version) where w.depth > 0
     group by w.dataset, w.window_key, w.version, v.pipeline, v.branch, v.generation, v.stage, v.rows order by depth, w.window_key desc, w.dataset`;
 }
 
 function view(row: Row): LineageVersion {
-  const { dataset, window_key: window, version, depth, stage, rows, pipeline, branch, generation } = row;
+  const { dataset, window_key: window, version, depth, stage, rows, tainted, pipeline, branch, generation } = row;
   const run =
     pipeline === null || branch === null || generation === null ? null : `${formatRun({ pipeline, window, branch })}#${generation}`;
-  return { dataset, window, version, depth, run, stage, rows };
+  return { dataset, window, version, depth, run, stage, rows, tainted };
 }

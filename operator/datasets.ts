@@ -31,6 +31,8 @@ export interface VersionView {
   readonly bytes: number;
   readonly rowsIn: number;
   readonly bootstrap: boolean;
+  /** Its window's accepted set follows a skip or a tainted window. */
+  readonly tainted: boolean;
   /** ISO instant. */
   readonly writtenAt: string;
 }
@@ -66,9 +68,11 @@ export async function listVersions(
     Omit<VersionView, 'run' | 'writtenAt'> & { pipeline: string; branch: string; generation: number; written_at: Date }
   >(
     `select v.dataset, v.window_key as window, v.version, v.stage, v.digest, v.rows, v.bytes, v.rows_in as "rowsIn", v.bootstrap, v.pipeline, v.branch, v.generation, v.written_at,
-       case when bool_or(a.branch = v.branch and a.window_key = v.window_key) then 'current' when count(a.*) > 0 then 'accepted' else 'candidate' end as state
+       case when bool_or(a.branch = v.branch and a.window_key = v.window_key) then 'current' when count(a.*) > 0 then 'accepted' else 'candidate' end as state,
+       coalesce(bool_or(s.tainted and a.branch = v.branch and a.window_key = v.window_key), false) as tainted
      from almanac.dataset_version v
      left join almanac.accepted_version a on a.dataset = v.dataset and a.version_window = v.window_key and a.version = v.version
+     left join almanac.accepted_set s on s.pipeline = a.pipeline and s.branch = a.branch and s.window_key = a.window_key
      where v.dataset = $1 and ($2::text is null or v.window_key = $2)
      group by v.dataset, v.window_key, v.version order by v.window_key desc, v.written_at desc, v.version limit $3`,
     [dataset, filter.window ?? null, filter.limit],

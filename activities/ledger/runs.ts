@@ -13,6 +13,8 @@ export interface RunRow {
   readonly pins: Readonly<Record<string, VersionRef>>;
   readonly bootstrap: boolean;
   readonly origin: boolean;
+  /** A pinned version is of a tainted accepted set: so is what this run makes of it. */
+  readonly pinsTainted: boolean;
   readonly matrix: Readonly<Record<string, unknown>>;
   readonly verb: string;
   readonly who: string;
@@ -37,6 +39,7 @@ interface RawRun {
   pins: Record<string, VersionRef>;
   bootstrap: boolean;
   origin: boolean;
+  pins_tainted: boolean;
   matrix: Record<string, unknown>;
   verb: string;
   who: string;
@@ -59,6 +62,7 @@ function fromRaw(row: RawRun): RunRow {
     pins: row.pins,
     bootstrap: row.bootstrap,
     origin: row.origin,
+    pinsTainted: row.pins_tainted,
     matrix: row.matrix,
     verb: row.verb,
     who: row.who,
@@ -101,6 +105,8 @@ export interface RunClaim {
   readonly pins: Readonly<Record<string, VersionRef>>;
   readonly bootstrap: boolean;
   readonly origin: boolean;
+  /** Default: false. */
+  readonly pinsTainted?: boolean | undefined;
   readonly matrix: Readonly<Record<string, unknown>>;
   readonly verb: string;
   readonly who: string;
@@ -118,8 +124,8 @@ export async function claimRun(database: Queryable, claim: RunClaim): Promise<bo
   const { rows } = await database.query<{ claimed: boolean }>({
     name: 'claim-run',
     text: `with claimed as (
-        insert into almanac.run (pipeline, window_key, branch, generation, state, claim, plan_hash, pins, bootstrap, origin, matrix, verb, who, reason, claimed_at, changed_at)
-        values ($1, $2, $3, $4, 'claimed', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) on conflict do nothing
+        insert into almanac.run (pipeline, window_key, branch, generation, state, claim, plan_hash, pins, bootstrap, origin, matrix, verb, who, reason, claimed_at, changed_at, pins_tainted)
+        values ($1, $2, $3, $4, 'claimed', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $16) on conflict do nothing
         returning 1
       ), acted as (
         insert into almanac.action (pipeline, window_key, branch, generation, at, who, verb, reason, detail)
@@ -139,6 +145,7 @@ export async function claimRun(database: Queryable, claim: RunClaim): Promise<bo
       claim.reason ?? null,
       claim.now,
       claim.detail === undefined ? null : JSON.stringify(claim.detail),
+      claim.pinsTainted === true,
     ],
   });
   return rows[0]?.claimed === true;
@@ -179,17 +186,27 @@ export interface RunFilter {
   readonly limit: number;
 }
 
+/** A run of a list. */
+export interface ListedRun extends RunRow {
+  /** What it wrote follows a skip or tainted pins. */
+  readonly tainted: boolean;
+}
+
 /** The newest generation of every window that passes the filter, newest change first. */
-export async function listRuns(database: Queryable, filter: RunFilter): Promise<RunRow[]> {
-  const { rows } = await database.query<RawRun>(
-    `select r.* from almanac.run r
+export async function listRuns(database: Queryable, filter: RunFilter): Promise<ListedRun[]> {
+  const { rows } = await database.query<RawRun & { tainted: boolean }>(
+    `select r.*, r.pins_tainted or exists (
+       select from (select distinct on (a.stage) a.state, a.tainted from almanac.attempt a
+                    where (a.pipeline, a.window_key, a.branch, a.generation) = (r.pipeline, r.window_key, r.branch, r.generation) order by a.stage, a.attempt desc) newest
+       where newest.tainted and newest.state in ('succeeded', 'skipped', 'carried')) as tainted
+     from almanac.run r
      where ($1::text is null or pipeline = $1) and ($2::text is null or state = $2)
        and ($3::text is null or window_key >= $3) and ($4::text is null or window_key <= $4)
        and not exists (select from almanac.run n where n.pipeline = r.pipeline and n.window_key = r.window_key and n.branch = r.branch and n.generation > r.generation)
      order by changed_at desc limit $5`,
     [filter.pipeline ?? null, filter.state ?? null, filter.from ?? null, filter.to ?? null, filter.limit],
   );
-  return rows.map(fromRaw);
+  return rows.map((row) => ({ ...fromRaw(row), tainted: row.tainted }));
 }
 
 /**

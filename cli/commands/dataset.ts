@@ -117,7 +117,7 @@ function renderVersions(dataset: string, views: readonly VersionView[]): string 
   return renderTable(views, [
     { title: 'WINDOW', value: (view) => view.window },
     { title: 'VERSION', value: (view) => view.version.slice(0, DIGITS) },
-    { title: 'STATE', value: (view) => view.state },
+    { title: 'STATE', value: (view) => `${view.state}${view.tainted ? ', tainted' : ''}` },
     { title: 'ROWS', value: (view) => view.rows.toLocaleString('en-US'), align: 'right' },
     { title: 'SIZE', value: (view) => renderBytes(view.bytes), align: 'right' },
     { title: 'WRITTEN BY', value: (view) => `${view.run} ${view.stage}${view.bootstrap ? ' (bootstrap)' : ''}` },
@@ -149,10 +149,10 @@ function renderDiff(diff: DatasetDiff): string {
 }
 
 function renderLineage({ version, upstream, sources, downstream }: Lineage): string {
-  const line = ({ depth, dataset, window, version: name, run, stage }: LineageVersion): string =>
-    `${'  '.repeat(depth)}${dataset}@${window}#${name.slice(0, DIGITS)}  ${run === null ? 'no longer in the store' : `${run} ${stage ?? ''}`}`;
+  const line = ({ depth, dataset, window, version: name, run, stage, tainted }: LineageVersion): string =>
+    `${'  '.repeat(depth)}${dataset}@${window}#${name.slice(0, DIGITS)}  ${run === null ? 'no longer in the store' : `${run} ${stage ?? ''}`}${tainted ? ', tainted' : ''}`;
   return [
-    `${version.dataset}@${version.window}#${version.version.slice(0, DIGITS)}  ${version.run} ${version.stage}`,
+    `${version.dataset}@${version.window}#${version.version.slice(0, DIGITS)}  ${version.run} ${version.stage}${version.tainted ? ', tainted' : ''}`,
     'computed from',
     ...(upstream.length === 0 ? ['  nothing but files'] : upstream.map(line)),
     'read from',

@@ -15,6 +15,8 @@ const ORIGIN_LOCK = 0x6f726967;
 export interface ChainStart {
   readonly pins: Readonly<Record<string, VersionRef>>;
   readonly origin: boolean;
+  /** The accepted set that the pins are of is tainted, so what is computed from them is. */
+  readonly pinsTainted: boolean;
 }
 
 /** Datasets the plan reads from the previous window, sorted. */
@@ -40,15 +42,15 @@ interface Chain {
  */
 export async function startOfChain(chain: Chain, window: string, bootstrap: boolean): Promise<ChainStart> {
   const { datasets, plan, branch } = chain;
-  if (plan.chain !== 'ordered') return { pins: {}, origin: false };
+  if (plan.chain !== 'ordered') return { pins: {}, origin: false, pinsTainted: false };
   const predecessor = await datasets.accepted(plan.pipeline, branch, previousKey(plan.window, window));
   if (bootstrap) {
     const accepted = await datasets.acceptedWindows(plan.pipeline, branch);
-    return { pins: {}, origin: !accepted.some((key) => key < window) };
+    return { pins: {}, origin: !accepted.some((key) => key < window), pinsTainted: false };
   }
   if (predecessor === undefined) {
     await requireOrigin(chain, window);
-    return { pins: {}, origin: true };
+    return { pins: {}, origin: true, pinsTainted: false };
   }
   const pins: Record<string, VersionRef> = {};
   for (const dataset of previousReads(plan)) {
@@ -65,7 +67,7 @@ export async function startOfChain(chain: Chain, window: string, bootstrap: bool
     requireSameSchema(plan, dataset, await datasets.manifest(version), window);
     pins[dataset] = version;
   }
-  return { pins, origin: false };
+  return { pins, origin: false, pinsTainted: predecessor.tainted === true && Object.keys(pins).length > 0 };
 }
 
 /**

@@ -23,6 +23,7 @@ export interface Generation {
   readonly run: RunRef;
   readonly plan: Plan;
   readonly pins: Readonly<Record<string, VersionRef>>;
+  readonly pinsTainted: boolean;
   /** Whether it begins its chain. */
   readonly origin: boolean;
   /** The closed generation it goes on from. */
@@ -53,6 +54,7 @@ export async function startGeneration(session: OperatorSession, generation: Gene
       pins: generation.pins,
       bootstrap: from.bootstrap,
       origin: generation.origin,
+      pinsTainted: generation.pinsTainted,
       matrix: { ...generation.matrix, carried: stages },
       verb: generation.verb,
       who: config.actor,

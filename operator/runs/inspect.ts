@@ -1,6 +1,7 @@
+import { isTainted, standingOutputs } from '../../activities/accept-window';
 import { listAttempts, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
-import { latestRun, listRuns, readRun, runKey, type RunFilter, type RunRow } from '../../activities/ledger/runs';
+import { latestRun, listRuns, readRun, runKey, type ListedRun, type RunFilter, type RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import type { Plan, RunRef } from '../../pipelines/types';
@@ -10,6 +11,8 @@ import type { ActionState } from './actions';
 
 export interface RunView {
   readonly row: RunRow;
+  /** What it wrote follows a skip or tainted pins. */
+  readonly tainted: boolean;
   readonly plan: Plan;
   readonly attempts: readonly AttemptRow[];
   readonly actions: readonly ActionView[];
@@ -58,7 +61,7 @@ export async function showRun(session: OperatorSession, address: RunAddress & { 
     listAttempts(session.database, row.run),
     listActions(session, row.run),
   ]);
-  return { row, plan, attempts, actions, why: whyOf(row, plan, attempts, actions) };
+  return { row, tainted: isTainted(row, standingOutputs(attempts)), plan, attempts, actions, why: whyOf(row, plan, attempts, actions) };
 }
 
 export async function whyRun(
@@ -78,7 +81,7 @@ function whyOf(row: RunRow, plan: Plan, attempts: readonly AttemptRow[], actions
   );
 }
 
-export function runs(session: OperatorSession, filter: RunFilter): Promise<RunRow[]> {
+export function runs(session: OperatorSession, filter: RunFilter): Promise<ListedRun[]> {
   return listRuns(session.database, filter);
 }
 

@@ -70,7 +70,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     Object.entries(kept).map(([id, { attempt }]) => [id, attempts.find((a) => a.stage === id && a.attempt === attempt)?.stageHash ?? '']),
   );
   const { changes, unread } = inputs === 'latest' ? await compareInputs(session, row, plan, kept) : { changes: [], unread: [] };
-  const { pins, origin } =
+  const { pins, origin, pinsTainted } =
     open || inputs === 'pinned'
       ? row
       : await startOfChain({ database, datasets, plan, branch: row.run.branch }, row.run.window, row.bootstrap);
@@ -113,6 +113,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     plan,
     pins,
     origin,
+    pinsTainted,
     from: row,
     carried: retry.kept.flatMap((id) => {
       const output = kept[id];

@@ -55,6 +55,7 @@ export async function skipStage(session: OperatorSession, verb: SkipVerb): Promi
     plan,
     pins: row.pins,
     origin: row.origin,
+    pinsTainted: row.pinsTainted,
     from: row,
     carried: [
       ...Object.entries(standing).map(([id, kept]) => ({

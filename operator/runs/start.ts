@@ -60,7 +60,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   };
   const bootstrap = request.bootstrap === true;
   const chain = { database, datasets: session.datasets, plan, branch: MAIN_BRANCH };
-  const { pins, origin } = await startOfChain(chain, window.key, bootstrap);
+  const { pins, origin, pinsTainted } = await startOfChain(chain, window.key, bootstrap);
   const claim = randomUUID();
   const verb = latest === undefined ? 'run' : 'run --again';
   if (texts !== undefined) {
@@ -74,6 +74,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     pins,
     bootstrap,
     origin,
+    pinsTainted,
     matrix: { code: 'latest', inputs: 'latest', params: request.params ?? {}, patienceSeconds: request.patienceSeconds ?? 0 },
     verb,
     who: request.who ?? config.actor,
