@@ -6,7 +6,7 @@ import type { AcceptedSet } from './manifest';
 import type { ObjectStore } from './object-store';
 import { acceptedChain, acceptedFolder, acceptedPath, parseAcceptedPath } from './store-paths';
 
-type AcceptedSets = Pick<DatasetStore, 'accepted' | 'acceptedWindows' | 'accept' | 'revoke'> & {
+type AcceptedSets = Pick<DatasetStore, 'accepted' | 'generations' | 'acceptedWindows' | 'accept' | 'revoke'> & {
   /** Throws `run.fenced` for a generation that was revoked. */
   requireNotRevoked(run: RunRef): Promise<void>;
 };
@@ -39,6 +39,14 @@ export function createAcceptedSets(store: ObjectStore, clock: Clock, point: (nam
     async accepted(pipeline, branch, window) {
       const current = await newest({ pipeline, branch, window });
       return current?.nothing ? undefined : current;
+    },
+
+    async generations(pipeline, branch, window) {
+      const current = await newest({ pipeline, branch, window });
+      return {
+        accepted: current?.nothing ? undefined : current,
+        highest: Math.max(0, current?.run.generation ?? 0, ...(current?.revoked ?? [])),
+      };
     },
 
     async acceptedWindows(pipeline, branch) {

@@ -30,6 +30,13 @@ export interface CandidateInput {
 /** What a run asks to make current; the store adds the rest. */
 export type Acceptance = Omit<AcceptedSet, 'format' | 'sequence' | 'since' | 'revoked' | 'nothing' | 'at'>;
 
+/** Generations of one window that the store names. */
+export interface KnownGenerations {
+  readonly accepted: AcceptedSet | undefined;
+  /** Highest that was accepted or revoked; 0 for none. A new one has to be above it, else it is refused. */
+  readonly highest: number;
+}
+
 /** Versions, candidates and accepted sets over an object store; the catalog in the control schema is a read model of it. */
 export interface DatasetStore {
   /** The finished candidate of this key, if an earlier try wrote one. */
@@ -39,6 +46,8 @@ export interface DatasetStore {
   /** Throws `dataset.version-missing`. */
   manifest(ref: Pick<VersionRef, 'dataset' | 'window' | 'version'>): Promise<Manifest>;
   accepted(pipeline: string, branch: string, window: string): Promise<AcceptedSet | undefined>;
+  /** What the store knows of a window's generations, from one listing: the ledger may have been lost since. */
+  generations(pipeline: string, branch: string, window: string): Promise<KnownGenerations>;
   /** Windows with an accepted set, ascending. */
   acceptedWindows(pipeline: string, branch: string): Promise<string[]>;
   /**

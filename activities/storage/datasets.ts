@@ -101,6 +101,7 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
     commit,
     manifest,
     accepted: sets.accepted,
+    generations: sets.generations,
     acceptedWindows: sets.acceptedWindows,
     async accept(next, expected) {
       for (const version of next.versions) await manifest(version);

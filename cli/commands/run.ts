@@ -55,7 +55,7 @@ export function registerRunCommand(program: Command, io: CliIo): void {
       if (options.wait !== true || answer.did === 'accepted') {
         io.print(answer, () =>
           answer.did === 'accepted'
-            ? `${name} is accepted already (generation ${answer.run.generation}); nothing to do`
+            ? `${name} is accepted already (generation ${answer.run.generation}); nothing to do${answer.ledgerLost === true ? '. Only the store knows it: the ledger lost the run, and --again makes a newer generation' : ''}`
             : `${name} generation ${answer.run.generation}: ${answer.did}`,
         );
         return;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { claimRun, latestRun, readRun, storePlan, storeTexts, type RunClaim, type RunRow } from '../../activities/ledger/runs';
 import { planReader } from '../../activities/ledger/plans';
+import type { KnownGenerations } from '../../activities/storage/dataset-store';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
@@ -34,6 +35,8 @@ export interface RunAnswer {
   readonly run: RunRef;
   /** What this call did; `accepted` means there was nothing to do. */
   readonly did: 'started' | 'attached' | 'retried' | 'accepted';
+  /** Set when only the store knows that the window is accepted: the ledger has lost the run. */
+  readonly ledgerLost?: true;
   readonly origin: boolean;
 }
 
@@ -47,7 +50,11 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
       next: `run it after ${window.end}`,
     });
   }
+  // The store first: what it names and the ledger does not know after that, the ledger has lost.
+  const stored = await session.datasets.generations(request.pipeline, MAIN_BRANCH, window.key);
   const latest = await latestRun(database, request.pipeline, window.key, MAIN_BRANCH);
+  const lost = acceptedWithoutLedger(stored, latest, request);
+  if (lost !== undefined) return lost;
   if (latest !== undefined) {
     const settled = await settle(session, latest, request);
     if (settled !== undefined) return settled;
@@ -56,13 +63,13 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     pipeline: request.pipeline,
     window: window.key,
     branch: MAIN_BRANCH,
-    generation: (latest?.run.generation ?? 0) + 1,
+    generation: Math.max(latest?.run.generation ?? 0, stored.highest) + 1,
   };
   const bootstrap = request.bootstrap === true;
   const chain = { database, datasets: session.datasets, plan, branch: MAIN_BRANCH };
   const { pins, origin, pinsTainted } = await startOfChain(chain, window.key, bootstrap);
   const claim = randomUUID();
-  const verb = latest === undefined ? 'run' : 'run --again';
+  const verb = run.generation === 1 ? 'run' : 'run --again';
   if (texts !== undefined) {
     await storeTexts(database, texts);
     await storePlan(database, plan);
@@ -109,6 +116,13 @@ async function codeOf(session: OperatorSession, request: RunRequest): Promise<{ 
   if (request.plan !== undefined) return { plan: request.plan };
   const pipeline = (await session.project()).pipeline(request.pipeline);
   return { plan: pipeline.plan(request.params), texts: pipeline.texts };
+}
+
+/** What is current stays so without the ledger: an accepted set that it does not know is as good an answer as one it knows. */
+function acceptedWithoutLedger({ accepted }: KnownGenerations, latest: RunRow | undefined, request: RunRequest): RunAnswer | undefined {
+  if (accepted === undefined || request.again === true || accepted.run.generation <= (latest?.run.generation ?? 0)) return undefined;
+  if (latest !== undefined && RUN_STATES[latest.state].open) return undefined;
+  return { run: accepted.run, did: 'accepted', origin: accepted.origin === true, ledgerLost: true };
 }
 
 /** What an earlier generation already answers; undefined when a new one is to be made. */

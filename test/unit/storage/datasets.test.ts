@@ -233,3 +233,15 @@ test('whatever is accepted, revoked and killed, the current set is whole, and ge
     { numRuns: 30 },
   );
 });
+
+test('the highest generation of a window is the highest that was accepted or revoked', async () => {
+  const known = () => datasets.generations('p', 'main', WINDOW);
+  expect(await known()).toEqual({ accepted: undefined, highest: 0 });
+  await datasets.revoke(run(2));
+  expect(await known()).toEqual({ accepted: undefined, highest: 2 });
+  const versions = [await committed('k1')];
+  await datasets.accept(acceptance(3, versions), 0);
+  expect(await known()).toMatchObject({ accepted: { run: run(3), versions }, highest: 3 });
+  await datasets.revoke(run(5));
+  expect(await known()).toMatchObject({ accepted: { run: run(3), versions }, highest: 5 });
+});
