@@ -4,6 +4,7 @@ import { recordEvent, type PublicationState, type TableAudit } from '../activiti
 import { inTransaction, withPublishSession, type PublishSession } from '../activities/publish/publish-session';
 import { AlmanacError } from '../pipelines/failures';
 import type { RunRef, VersionRef } from '../pipelines/types';
+import { requireReason } from './reason';
 import { recordAction } from './runs/actions';
 import type { OperatorSession } from './session';
 
@@ -111,9 +112,10 @@ const LOCK_DEADLINE_MS = 30_000;
  * `publish.never-live`, `publish.schema-changed` when a newer live table is not part of it, `publish.locked`.
  */
 export async function restorePublication({ database, clock }: PublicationServices, request: RestoreRequest): Promise<RestoreAnswer> {
+  const said = { ...request, reason: requireReason(request.reason, 'publish restore') };
   return withPublishSession(database, new AbortController().signal, LOCK_DEADLINE_MS, (session) =>
     withLockRetries(session, `restoring publication ${request.publication}`, () =>
-      inTransaction(session, () => restore(session, request, clock.now())),
+      inTransaction(session, () => restore(session, said, clock.now())),
     ),
   );
 }

@@ -95,8 +95,8 @@ export async function runPipeline(input: RunInput): Promise<RunResult> {
     },
     { validator: (request) => runner.expect(request, request.stage, request.expectedEpoch) },
   );
-  setHandler(abandonUpdate, (asked) => runner.end('abandon', asked), { validator: (asked) => runner.expectOpen(asked) });
-  setHandler(cancelUpdate, (asked) => runner.end('cancel', asked), { validator: (asked) => runner.expectOpen(asked) });
+  setHandler(abandonUpdate, (asked) => runner.end('abandon', asked), { validator: (asked) => runner.expectEnd(asked, 'abandoned') });
+  setHandler(cancelUpdate, (asked) => runner.end('cancel', asked), { validator: (asked) => runner.expectEnd(asked, 'cancelled') });
   return runner.run();
 }
 
@@ -191,6 +191,15 @@ class Runner {
   expectOpen(asked: Asked): void {
     if (asked.claim !== this.input.claim) throw ApplicationFailure.nonRetryable('the verb was meant for another generation', 'run.stale');
     if (this.state.ending !== undefined) throw ApplicationFailure.nonRetryable(`the run is already ${this.state.ending}`, 'run.stale');
+  }
+
+  /** Ending a run twice in the same way is ending it once; given up is only what is held. */
+  expectEnd(asked: Asked, outcome: Outcome): void {
+    if (asked.claim === this.input.claim && this.state.ending === outcome) return;
+    this.expectOpen(asked);
+    if (outcome === 'abandoned' && !this.state.held) {
+      throw ApplicationFailure.nonRetryable('is running; abandon gives up a run that is held', 'run.running');
+    }
   }
 
   private execute(command: FrontierCommand): void {

@@ -79,7 +79,7 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
   for (const verb of ['cancel', 'abandon'] as const) {
     program
       .command(`${verb} <run>`)
-      .description(verb === 'cancel' ? 'stop a run and prove it stopped' : 'give a held run up')
+      .description(verb === 'cancel' ? 'stop a run and prove it stopped' : 'give a held run up; a running one is stopped by cancel')
       .requiredOption('--reason <text>', 'recorded with the verb')
       .addHelpText('after', `\nExample:\n  almanac ${verb} audience-index/2011-11-03 --reason "wrong day"`)
       .action(async (run: string, options: { reason: string }) => {

@@ -69,7 +69,7 @@ export async function startExecution(
   }
 }
 
-/** Sends one verb to an open run; a refusal of the workflow is `run.stale`. */
+/** Sends one verb to an open run; a refusal of the workflow is `run.stale`, of an abandon also `run.running`. */
 export async function sendVerb<A extends Asked>(client: Client, row: RunRow, update: string, request: A): Promise<VerbAnswer> {
   const name = formatRun(row.run);
   const stale = (why: string, cause: unknown): AlmanacError =>
@@ -83,13 +83,16 @@ export async function sendVerb<A extends Asked>(client: Client, row: RunRow, upd
     if (error instanceof WorkflowNotFoundError) throw absent(row, error);
     if (error instanceof WorkflowUpdateFailedError) {
       const { cause } = error;
+      if (cause instanceof ApplicationFailure && cause.type === 'run.running') {
+        throw new AlmanacError('run.running', `${name} ${cause.message}`, { next: `almanac cancel ${name} --reason …`, cause: error });
+      }
       throw stale(cause instanceof ApplicationFailure ? cause.message : 'the run refused the verb', error);
     }
     throw unavailable(error);
   }
 }
 
-function unavailable(error: unknown): AlmanacError {
+export function unavailable(error: unknown): AlmanacError {
   if (error instanceof AlmanacError) return error;
   const reason =
     error instanceof ServiceError && error.cause instanceof Error

@@ -10,6 +10,7 @@ import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
 import type { Plan, RunRef, VersionRef } from '../../pipelines/types';
 import type { RetryRequest } from '../../workflows/messages';
+import { requireReason } from '../reason';
 import type { OperatorSession } from '../session';
 import { previousReads, startOfChain } from './chain';
 import { queryState } from './execution';
@@ -49,6 +50,7 @@ export interface RetryAnswer {
 export async function retryRun(session: OperatorSession, verb: RetryVerb): Promise<RetryAnswer> {
   const { database, datasets } = session;
   const name = formatRun(verb.address);
+  const reason = requireReason(verb.reason, 'retry');
   const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
   if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
   const frozen = await planReader(database)(row.planHash);
@@ -104,7 +106,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   if (project !== undefined) await storeTexts(database, project.texts);
   await storePlan(database, plan);
   if (state !== undefined) {
-    await retryOpen(session, row, state, plan, answer(row.run), verb);
+    await retryOpen(session, row, state, plan, answer(row.run), { ...verb, reason });
     return answer(row.run);
   }
   const next: RunRef = { ...row.run, generation: row.run.generation + 1 };
@@ -122,7 +124,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     matrix: { code, inputs, params: plan.params },
     verb: 'retry',
     stage: recorded(stages),
-    reason: verb.reason,
+    reason,
     detail: { ...answer(next) },
   });
   return answer(next);

@@ -6,6 +6,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
 import type { Plan, PlanStage, RunRef, StageOutput } from '../../pipelines/types';
+import { requireReason } from '../reason';
 import type { OperatorSession } from '../session';
 import { refuseAction } from './actions';
 import { queryState } from './execution';
@@ -30,7 +31,8 @@ export interface SkipAnswer {
  * Lets a run go on without a stage: an open one as it is, a closed one as its next generation. What follows is tainted
  * until rebuilt. Checks and publications cannot be skipped.
  */
-export async function skipStage(session: OperatorSession, verb: SkipVerb): Promise<SkipAnswer> {
+export async function skipStage(session: OperatorSession, asked: SkipVerb): Promise<SkipAnswer> {
+  const verb = { ...asked, reason: requireReason(asked.reason, 'skip') };
   const { database } = session;
   const name = formatRun(verb.address);
   const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);

@@ -9,6 +9,7 @@ import type { ParamValue, Plan, RunRef } from '../../pipelines/types';
 import { isOver, parseWindow } from '../../pipelines/window';
 import { transaction } from '../../lib/postgres';
 import { queueNames } from '../../lib/queues';
+import { requireReason } from '../reason';
 import type { OperatorSession } from '../session';
 import { claimOrigin, startOfChain } from './chain';
 import { startExecution } from './execution';
@@ -43,6 +44,7 @@ export interface RunAnswer {
 /** The idempotent `run`: accepted → says so; open → attaches; held by the platform → retries; else the failure itself. */
 export async function startRun(session: OperatorSession, request: RunRequest): Promise<RunAnswer> {
   const { database, clock, config } = session;
+  const reason = request.reason === undefined ? undefined : requireReason(request.reason, 'run');
   const { plan, texts } = await codeOf(session, request);
   const window = parseWindow(plan.window, request.window);
   if (!isOver(window, clock.now())) {
@@ -85,7 +87,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     matrix: { code: 'latest', inputs: 'latest', params: request.params ?? {}, patienceSeconds: request.patienceSeconds ?? 0 },
     verb,
     who: request.who ?? config.actor,
-    reason: request.reason,
+    reason,
     detail: { planHash: plan.hash, origin },
     now: clock.now(),
   };

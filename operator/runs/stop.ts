@@ -4,6 +4,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES, type RunState } from '../../pipelines/status';
 import type { RunRef } from '../../pipelines/types';
+import { requireReason } from '../reason';
 import type { OperatorSession } from '../session';
 import { intendVerb, sendIntended } from './verb';
 import { pollRun } from './wait';
@@ -28,6 +29,7 @@ const STOP_DEADLINE_MS = 60_000;
 export async function stopRun(session: OperatorSession, verb: StopVerb): Promise<StopAnswer> {
   const { database } = session;
   const name = formatRun(verb.address);
+  const reason = requireReason(verb.reason, verb.verb);
   const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
   if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
   const wanted: RunState = verb.verb === 'cancel' ? 'cancelled' : 'abandoned';
@@ -37,8 +39,15 @@ export async function stopRun(session: OperatorSession, verb: StopVerb): Promise
       next: `almanac show ${name}`,
     });
   }
-  const asked = await intendVerb(session, row, { verb: verb.verb, reason: verb.reason, detail: {} });
-  await sendIntended(session, row, verb.verb, asked);
+  const asked = await intendVerb(session, row, { verb: verb.verb, reason, detail: {} });
+  try {
+    await sendIntended(session, row, verb.verb, asked);
+  } catch (error) {
+    // Somebody who asked for the same was faster.
+    const now = await readRun(database, row.run);
+    if (now?.state === wanted) return answer(now);
+    throw error;
+  }
   const closed = await pollRun(database, row.run, ({ endedAt }) => endedAt !== null, STOP_DEADLINE_MS);
   if (closed === undefined) {
     throw new AlmanacError('service.unavailable', `${name} was told to stop and has not reported it within ${STOP_DEADLINE_MS / 1000} s`, {

@@ -26,7 +26,7 @@ export async function intendVerb(session: OperatorSession, row: RunRow, intentio
   return { claim: row.claim, who: config.actor, reason, action };
 }
 
-/** Sends an intended verb; what it led to is on record when this returns. Throws `run.stale` when the run refuses it. */
+/** Sends an intended verb; what it led to is on record when this returns. Throws `run.stale`, or `run.running`, when the run refuses it. */
 export async function sendIntended<R extends Asked>(
   session: OperatorSession,
   row: RunRow,
@@ -41,7 +41,7 @@ export async function sendIntended<R extends Asked>(
     answer = await sendVerb(await session.temporal(), row, update, request);
   } catch (error) {
     // Without an answer the run may still take it.
-    if (error instanceof AlmanacError && error.code === 'run.stale') await refuseAction(database, row.run, actions);
+    if (error instanceof AlmanacError && error.class === 'refused') await refuseAction(database, row.run, actions);
     throw error;
   }
   await faultPoints(process.env)(`${update}:sent`);

@@ -66,6 +66,7 @@ export async function scriptedRun(outline: readonly StageOutline[], scripts: Rea
       holds.push(task);
     },
     async closeRun(task) {
+      await scripts.close?.({} as StageTask);
       closes.push(task);
     },
   };

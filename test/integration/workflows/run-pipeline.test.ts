@@ -251,6 +251,23 @@ test('a verb for a stage that is running says that it is running', async () => {
   expect(await refusalMessage(retry)).toMatch(/^stage count is running; /);
 });
 
+test('a running run is not abandoned: only what is held is given up', async () => {
+  await using run = await scriptedRun(outline, { count: untilCancelled });
+  await until('the stage runs', async () => run.orders.includes('count#1'));
+  expect(await refusal(run.handle.executeUpdate(abandonUpdate, { args: [asked] }))).toBe('run.running');
+  expect(run.closes).toEqual([]);
+});
+
+test.each([cancelUpdate, abandonUpdate])('a verb that ends the run may be said twice while it ends', async (update) => {
+  const slow = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1000));
+  await using run = await scriptedRun(outline, { load: async () => Promise.reject(dataFailure('poisoned')), close: slow });
+  await held(run);
+  await run.handle.executeUpdate(update, { args: [asked] });
+  expect(await refusal(run.handle.executeUpdate(update, { args: [asked] }))).toBe('accepted');
+  await run.handle.result();
+  expect(run.closes).toHaveLength(1);
+});
+
 test('a cancel from outside Almanac takes the same path', async () => {
   await using run = await scriptedRun(outline, { count: untilCancelled });
   await until('the stage runs', async () => run.orders.includes('count#1'));
