@@ -2,6 +2,7 @@
  * One table of failure classes and one of codes. Every failure a user can cause has a code; the message names the
  * thing and the place, `next` the step that mends it. docs/errors.md is generated from this file.
  */
+import { boundedFailure } from './bounded-failure';
 
 /** The class decides retry, page, HTTP status and exit code; `refused` and `missing` are answers to a verb, not stage failures. */
 export type FailureClass = 'data' | 'user' | 'platform' | 'timeout' | 'resource' | 'refused' | 'missing';
@@ -134,7 +135,7 @@ export class AlmanacError extends Error {
   }
 }
 
-/** The failure as plain data: what ledger rows, `--json` and workflow failures carry. */
+/** The failure as plain data, of bounded size: what ledger rows, `--json` and workflow failures carry. */
 export interface FailureInfo {
   readonly code: FailureCode;
   readonly class: FailureClass;
@@ -144,5 +145,5 @@ export interface FailureInfo {
 }
 
 export function failureInfo(error: AlmanacError): FailureInfo {
-  return { code: error.code, class: error.class, message: error.message, next: error.next, details: error.details };
+  return boundedFailure({ code: error.code, class: error.class, message: error.message, next: error.next, details: error.details });
 }

@@ -15,6 +15,7 @@ import {
   TimeoutFailure,
 } from '@temporalio/workflow';
 import type { ControlActivities, RunTask, StageActivities } from '../activities/tasks';
+import { boundedFailures } from '../pipelines/bounded-failure';
 import type { FailureInfo } from '../pipelines/failures';
 import {
   adoptOutline,
@@ -36,6 +37,7 @@ import {
   type Asked,
   type RunInput,
   type RunResult,
+  type StateAnswer,
   type VerbAnswer,
 } from './messages';
 
@@ -72,7 +74,7 @@ const nearby = proxyLocalActivities<Pick<ControlActivities, 'acceptWindow' | 'cl
 /** One pipeline for one window: executes the frontier's commands, feeds events and verbs back. */
 export async function runPipeline(input: RunInput): Promise<RunResult> {
   const runner = new Runner(input);
-  setHandler(stateQuery, () => ({ ...runner.state, claim: input.claim }));
+  setHandler(stateQuery, () => runner.answer());
   setHandler(
     retryUpdate,
     (request) => {
@@ -273,10 +275,29 @@ class Runner {
     this.dispatch({ type: 'abandon' });
   }
 
-  private async recordHold(hold: number): Promise<void> {
+  /** What the run answers of itself; several long failures would not fit. */
+  answer(): StateAnswer {
+    const failures = this.failures();
+    const stages = Object.entries(this.state.stages).map(
+      ([id, stage]) => [id, failures[id] === undefined ? stage : { ...stage, failure: failures[id] }] as const,
+    );
+    return {
+      ...this.state,
+      stages: Object.fromEntries(stages),
+      claim: this.input.claim,
+      ...(failures.accept && { acceptanceFailure: failures.accept }),
+    };
+  }
+
+  private failures(): Record<string, FailureInfo> {
     const failures: Record<string, FailureInfo> = {};
     for (const [stage, { failure }] of Object.entries(this.state.stages)) if (failure !== undefined) failures[stage] = failure;
     if (this.state.acceptanceFailure !== undefined) failures.accept = this.state.acceptanceFailure;
+    return boundedFailures(failures);
+  }
+
+  private async recordHold(hold: number): Promise<void> {
+    const failures = this.failures();
     log.info('held', { stages: Object.keys(failures) });
     const task = { ...this.task(), hold, failures };
     await CancellationScope.nonCancellable(() => control.recordHold(task));
