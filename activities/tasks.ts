@@ -60,3 +60,17 @@ export interface ControlActivities {
   recordHold(task: HoldTask): Promise<void>;
   closeRun(task: CloseTask): Promise<void>;
 }
+
+/** What the clock's look says of the schedules. */
+export interface Look {
+  /** Milliseconds until the next slot of any schedule is due, 0 when one is; null without schedules. */
+  readonly nextInMs: number | null;
+  /** Slots that wait for an open run to end, a pause, or a predecessor. */
+  readonly waiting: number;
+}
+
+/** What the clock workflow calls, on the control queue. */
+export interface ClockActivities {
+  /** Writes down the slots that came due, decides about them and starts their runs; may run twice, and be cut off anywhere. */
+  lookAtSlots(): Promise<Look>;
+}

@@ -10,6 +10,7 @@ import { registerInspectCommands } from './commands/inspect';
 import { registerPublishCommands } from './commands/publish';
 import { registerQuarantineCommands } from './commands/quarantine';
 import { registerRunCommand } from './commands/run';
+import { registerScheduleCommands } from './commands/schedule';
 import { registerStatusCommands } from './commands/status';
 import { registerTestCommands } from './commands/test';
 import { registerUpCommands } from './commands/up';
@@ -30,6 +31,7 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerRunCommand,
   registerInspectCommands,
   registerVerbCommands,
+  registerScheduleCommands,
   registerCheckCommands,
   registerPublishCommands,
   registerDatasetCommands,

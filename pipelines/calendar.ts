@@ -58,7 +58,7 @@ export function slotsBetween(timetable: Timetable, from: Date, to: Date, limit =
 export function nextSlot(timetable: Timetable, after: Date): Slot | undefined {
   const from = new Date(after.getTime() + 1);
   // A schedule fires within a day, a week, a year, or at all (29 February): look no further than needed.
-  for (const days of [1, 8, 366, 9 * 366]) {
+  for (const days of [1 / 24, 1, 8, 366, 9 * 366]) {
     const [slot] = slotsBetween(timetable, from, new Date(from.getTime() + days * DAY_MS), 1);
     if (slot !== undefined) return slot;
   }

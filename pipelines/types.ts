@@ -139,6 +139,8 @@ export interface ScheduleSpec {
   readonly catchUp: 'all' | 'latest' | 'none';
   /** A slot that is due while the run of an earlier one is open: waits, is skipped, or has that run cancelled. */
   readonly overlap: 'queue' | 'skip' | 'cancel-running';
+  /** How long a scheduled run waits for its landing data before it holds. Default 360. */
+  readonly patienceMinutes?: number;
   /** Local dates `YYYY-MM-DD` without slots. */
   readonly holidays?: readonly string[];
 }

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { Client } from '@temporalio/client';
 import { Runtime, type NativeConnection } from '@temporalio/worker';
 import { createLocalStore } from '../activities/storage/local-store';
+import type { ClockActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
 import { createLogger, type Logger } from '../lib/log';
@@ -13,10 +14,12 @@ import { workflowBundle } from './bundle';
 import { exportHistories } from './history-exporter';
 import { LedgerGauges } from './ledger-gauges';
 import { sweepStore } from './litter-sweeper';
+import { queueNames } from '../lib/queues';
 import { StageMetrics } from './metrics';
 import { SdkMetrics, sdkTelemetry } from './metrics-sdk';
 import { serveMetrics, type MetricsServer } from './metrics-server';
 import { temporalLogger } from './temporal-logger';
+import { reconcileSlots } from './slot-reconciler';
 import { createComputeWorker, createControlWorker } from './worker';
 import { stageSlots } from './worker-options';
 
@@ -34,6 +37,7 @@ export async function runWorker(
   addresses: WorkerAddresses,
   signal: AbortSignal,
   ready: (metricsAddress: string | undefined) => void,
+  clock?: ClockActivities,
 ): Promise<void> {
   const log = createLogger(config, { role });
   Runtime.install({
@@ -50,14 +54,19 @@ export async function runWorker(
     const metrics = new StageMetrics();
     await using ledger = role === 'control' ? ledgerGauges(addresses.databaseUrl, log) : undefined;
     await using server = await metricsServer(config, ledger ?? metrics, log);
-    let background: Promise<void> = Promise.resolve();
+    let background: Promise<unknown> = Promise.resolve();
     let close = (): Promise<void> => Promise.resolve();
     const resources = { config, connection, database };
     let worker;
     if (role === 'control') {
-      worker = await createControlWorker(resources, await workflowBundle());
+      worker = await createControlWorker(resources, await workflowBundle(), clock);
       const client = new Client({ connection, namespace: config.temporal.namespace, dataConverter });
-      background = exportHistories(client, database, createLocalStore(config.data), log, stopBackground.signal);
+      background = Promise.all([
+        exportHistories(client, database, createLocalStore(config.data), log, stopBackground.signal),
+        clock === undefined
+          ? undefined
+          : reconcileSlots({ clock, client, controlQueue: queueNames(config).control, log }, stopBackground.signal),
+      ]);
     } else {
       ({ worker, close } = await createComputeWorker(resources, metrics));
       background = sweepStore({ store: createLocalStore(config.data), database, clock: systemClock }, log, stopBackground.signal);

@@ -11,7 +11,8 @@ import { checkStage } from '../activities/quality/check-stage';
 import { runStage, type StageShell } from '../activities/run-stage';
 import { createDatasetStore } from '../activities/storage/datasets';
 import { createLocalStore } from '../activities/storage/local-store';
-import type { StageActivities } from '../activities/tasks';
+import { heartbeating } from '../activities/heartbeat';
+import type { ClockActivities, StageActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
 import { queueNames } from '../lib/queues';
@@ -25,8 +26,8 @@ export interface WorkerResources {
   readonly database: pg.Pool;
 }
 
-/** Workflows and short activities. */
-export async function createControlWorker(resources: WorkerResources, bundle: { code: string }): Promise<Worker> {
+/** Workflows and short activities; those of the clock when there is one. */
+export async function createControlWorker(resources: WorkerResources, bundle: { code: string }, clock?: ClockActivities): Promise<Worker> {
   const { config, connection, database } = resources;
   const store = createLocalStore(config.data);
   const datasets = createDatasetStore(store, systemClock);
@@ -34,7 +35,10 @@ export async function createControlWorker(resources: WorkerResources, bundle: { 
     ...controlOptions(config, connection),
     taskQueue: queueNames(config).control,
     workflowBundle: bundle,
-    activities: createControlActivities({ database, datasets, clock: systemClock }, faultPoints(process.env)),
+    activities: {
+      ...createControlActivities({ database, datasets, clock: systemClock }, faultPoints(process.env)),
+      ...(clock === undefined ? {} : { lookAtSlots: () => heartbeating(() => clock.lookAtSlots()) }),
+    },
   });
 }
 

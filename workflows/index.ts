@@ -1,1 +1,2 @@
 export { runPipeline } from './run-pipeline';
+export { clock } from './clock';

@@ -21,8 +21,10 @@ export function registerWorkerCommand(program: Command, io: CliIo): void {
       const end = (): void => stop.abort();
       process.once('SIGINT', end);
       process.once('SIGTERM', end);
-      await runWorker(options.role, config, stackEnvironment(config), stop.signal, (metrics) => {
+      const ready = (metrics: string | undefined): void =>
         io.warn(`almanac worker ${options.role} is ready${metrics === undefined ? '' : `; metrics on ${metrics}`}`);
-      });
+      const { createClock } = await import('../../operator/schedules/clock.js');
+      const clock = options.role === 'control' ? createClock(await io.session()) : undefined;
+      await runWorker(options.role, config, stackEnvironment(config), stop.signal, ready, clock);
     });
 }

@@ -1,0 +1,161 @@
+import {
+  changeSlots,
+  insertDueSlots,
+  listSchedules,
+  openSlots,
+  openWindows,
+  type DueSlots,
+  type ScheduleRow,
+  type SlotChange,
+} from '../../activities/ledger/schedules';
+import type { Look } from '../../activities/tasks';
+import { nextSlot, slotsBetween, windowOfSlot } from '../../pipelines/calendar';
+import { AlmanacError } from '../../pipelines/failures';
+import { decideSlots, type PendingSlot, type SlotDecision } from '../../pipelines/slot-policy';
+import type { OperatorSession } from '../session';
+import type { RunAnswer } from '../runs/start';
+
+/** Slots of one schedule that one look writes down at most; after a long outage the next looks write the rest. */
+const SLOTS_A_LOOK = 2000;
+/** Runs started at a time. */
+const STARTS_AT_ONCE = 16;
+/** Spells "slot": one looks at a time, be it the clock or the reconciler. */
+const LOOK_LOCK = 0x736c6f74;
+
+/** What the runs of slots are started and cancelled by. */
+export interface SlotRuns {
+  start(schedule: ScheduleRow, window: string, reason: string): Promise<RunAnswer>;
+  cancel(pipeline: string, window: string, reason: string): Promise<void>;
+}
+
+/**
+ * One look at all schedules: writes down the slots that came due, decides about those without an outcome, and carries the decisions
+ * out. May be cut off anywhere and run again; a second one beside it does nothing but say when the next slot is due.
+ */
+export async function lookAtSlots(session: Pick<OperatorSession, 'database' | 'clock'>, runs: SlotRuns): Promise<Look> {
+  const { database, clock } = session;
+  const holder = await database.connect();
+  try {
+    const { rows } = await holder.query<{ mine: boolean }>('select pg_try_advisory_lock($1) as mine', [LOOK_LOCK]);
+    const now = clock.now();
+    const schedules = await listSchedules(database);
+    let waiting = 0;
+    if (rows[0]?.mine === true) {
+      try {
+        const due = schedules.map((schedule) => dueSlots(schedule, now));
+        if (due.some(({ slots }) => slots.length > 0)) await insertDueSlots(database, due, now);
+        waiting = await settleOpenSlots(session, schedules, runs);
+      } finally {
+        await holder.query('select pg_advisory_unlock($1)', [LOOK_LOCK]);
+      }
+    }
+    return { nextInMs: nextDue(schedules, now, clock.now()), waiting };
+  } finally {
+    holder.release();
+  }
+}
+
+function dueSlots(schedule: ScheduleRow, now: Date): DueSlots {
+  const from = new Date(schedule.seenUntil);
+  const until = new Date(now.getTime() + 1);
+  const slots = slotsBetween(schedule.spec, from, until, SLOTS_A_LOOK);
+  const last = slots.length < SLOTS_A_LOOK ? undefined : slots.at(-1);
+  return {
+    pipeline: schedule.pipeline,
+    // A slot at the very instant of the last one may have been cut off: it is found again from that instant on.
+    seenUntil: last === undefined ? until : new Date(last.at),
+    slots: slots.map((slot) => ({ nominal: slot.nominal, at: slot.at, window: windowOfSlot(schedule.window, slot).key })),
+  };
+}
+
+async function settleOpenSlots(
+  session: Pick<OperatorSession, 'database' | 'clock'>,
+  schedules: readonly ScheduleRow[],
+  runs: SlotRuns,
+): Promise<number> {
+  const { database, clock } = session;
+  const slots = await openSlots(database);
+  if (slots.length === 0) return 0;
+  const open = await openWindows(database, [...new Set(slots.map(({ pipeline }) => pipeline))]);
+  const changes: SlotChange[] = [];
+  const starts: { schedule: ScheduleRow; slot: (typeof slots)[number]; decision: Extract<SlotDecision, { do: 'start' }> }[] = [];
+  for (const schedule of schedules) {
+    const own = slots.filter(({ pipeline }) => pipeline === schedule.pipeline);
+    if (own.length === 0) continue;
+    const state = { policies: schedule.spec, paused: schedule.paused, openWindows: open.get(schedule.pipeline) ?? [] };
+    const pending = own.map((slot): PendingSlot => ({
+      ...slot,
+      manual: slot.manual ?? undefined,
+      started: slot.startedGeneration !== null,
+    }));
+    for (const decision of decideSlots(state, pending)) {
+      const slot = own.find(({ nominal }) => nominal === decision.nominal);
+      if (slot === undefined) continue;
+      const name = { pipeline: schedule.pipeline, nominal: slot.nominal };
+      if (decision.do === 'start') starts.push({ schedule, slot, decision });
+      else if (decision.do === 'settle')
+        changes.push({
+          ...name,
+          state: 'settled',
+          outcome: decision.outcome,
+          reason: decision.reason,
+          generation: slot.startedGeneration ?? undefined,
+        });
+      else if (slot.state !== decision.state || slot.reason !== decision.reason)
+        changes.push({ ...name, state: decision.state, reason: decision.reason });
+    }
+  }
+  // That a start was begun is on record before it is: if its end is lost, the run it made is found by it.
+  for (const { schedule, slot, decision } of starts)
+    changes.push({ pipeline: schedule.pipeline, nominal: slot.nominal, state: 'starting', reason: `starting (${decision.outcome})` });
+  await changeSlots(database, changes, clock.now());
+  const ends: SlotChange[] = [];
+  const queue = [...starts];
+  await Promise.all(
+    Array.from({ length: Math.min(STARTS_AT_ONCE, queue.length) }, async () => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift())
+        ends.push(await startSlot(runs, next.schedule, next.slot, next.decision));
+    }),
+  );
+  await changeSlots(database, ends, clock.now());
+  const settled = [...changes, ...ends].filter(({ state }) => state === 'settled').length;
+  return slots.length - settled;
+}
+
+/** Starts the run of one slot; what refuses it for now leaves the slot queued with the reason. */
+async function startSlot(
+  runs: SlotRuns,
+  schedule: ScheduleRow,
+  slot: { readonly nominal: string; readonly window: string },
+  decision: Extract<SlotDecision, { do: 'start' }>,
+): Promise<SlotChange> {
+  const name = { pipeline: schedule.pipeline, nominal: slot.nominal };
+  try {
+    for (const window of decision.cancel)
+      await runs.cancel(schedule.pipeline, window, `slot ${slot.nominal} is due, and overlap is cancel-running`);
+    const { did, run } = await runs.start(schedule, slot.window, `slot ${slot.nominal}`);
+    if (did === 'accepted')
+      return { ...name, state: 'settled', outcome: 'superseded', reason: `${slot.window} was accepted before`, generation: run.generation };
+    return {
+      ...name,
+      state: 'settled',
+      outcome: decision.outcome,
+      reason: did === 'started' ? 'started' : 'its run was open already',
+      generation: run.generation,
+    };
+  } catch (error) {
+    if (error instanceof AlmanacError && error.code === 'run.closed')
+      return { ...name, state: 'settled', outcome: 'superseded', reason: error.message };
+    const reason =
+      error instanceof AlmanacError
+        ? `${error.code}: ${error.message}`
+        : `internal: ${error instanceof Error ? error.message : String(error)}`;
+    return { ...name, state: 'queued', reason };
+  }
+}
+
+/** How long after `now` the first slot later than `looked` is due. */
+function nextDue(schedules: readonly ScheduleRow[], looked: Date, now: Date): number | null {
+  const instants = schedules.flatMap(({ spec }) => nextSlot(spec, looked)?.at ?? []).map((at) => Date.parse(at));
+  return instants.length === 0 ? null : Math.max(0, Math.min(...instants) - now.getTime());
+}

@@ -1,0 +1,38 @@
+/** Whether the slots of a schedule and the windows of its pipeline fit together. */
+import { slotsBetween, windowOfSlot } from './calendar';
+import { AlmanacError } from './failures';
+import type { PipelineSpec } from './types';
+import { nextKey } from './window';
+
+const YEARS_MS = 2 * 366 * 86_400_000;
+const MOST = 5000;
+
+/**
+ * An ordered chain needs each window once: one slot for each, none skipped. Looks two years ahead, both changes of clocks twice, and
+ * throws `schedule.windows` naming the first slots that leave a hole or meet on one window.
+ */
+export function requireTiling({ id, chain, schedule, window }: PipelineSpec, from: Date): void {
+  if (schedule === undefined || chain !== 'ordered') return;
+  const slots = slotsBetween(schedule, from, new Date(from.getTime() + YEARS_MS), MOST);
+  if (slots.length === 0) {
+    throw new AlmanacError('schedule.windows', `The schedule of ${id}, "${schedule.cron}", names no time in the next two years.`, {
+      next: 'Correct schedule.cron in the declaration, then almanac schedule apply.',
+    });
+  }
+  let before: { nominal: string; key: string } | undefined;
+  for (const slot of slots) {
+    const { key } = windowOfSlot(window, slot);
+    if (before !== undefined && nextKey(window, before.key) !== key) {
+      const what = before.key === key ? `both are for ${key}` : `are for ${before.key} and ${key}`;
+      throw new AlmanacError(
+        'schedule.windows',
+        `An ordered chain needs each window once; the slots ${before.nominal} and ${slot.nominal} of ${id} ${what}.`,
+        {
+          next: 'Let the schedule fire once a window, at a time of day that a change of clocks does not move over its end.',
+          details: { pipeline: id, slots: [before.nominal, slot.nominal] },
+        },
+      );
+    }
+    before = { nominal: slot.nominal, key };
+  }
+}
