@@ -58,7 +58,7 @@ export const CODES = {
   'landing.changed': { class: 'platform', when: 'Landing files changed while they were read.', next: 'Nothing: the stage reads them again. If it stays, stop whoever keeps writing to the folder.' },
   'landing.columns': { class: 'data', when: 'A landing or reference file lacks a declared column.', next: 'Mend the file’s header, or the dataset’s columns; then retry the stage.' },
   'landing.missing': { class: 'data', waits: true, when: 'The landing data of the window are not there or not complete yet, and patience (`--patience`) is over or was not asked for.', next: 'Put the files into the folder the message names, then retry the stage.' },
-  'landing.unreadable': { class: 'data', when: 'A landing or reference file cannot be read: truncated, corrupt, or of an unknown kind.', next: 'Replace the file the message names, then retry the stage.' },
+  'landing.unreadable': { class: 'data', when: 'A landing or reference file cannot be read: truncated, corrupt, without a header, of an unknown kind, or no file at all.', next: 'Replace the file the message names, then retry the stage.' },
   'param.invalid': { class: 'user', when: 'A `--param` is not declared by the pipeline, or its value is of another type.', next: 'Use a param and a value like those the message shows.' },
   'payload.too-large': { class: 'user', when: 'A workflow payload would exceed 64 KiB.', next: 'Shorten the field the message names.' },
   'pipeline.invalid': { class: 'user', when: 'A declaration is inconsistent: a cycle, a missing dataset, a policy that would deadlock.', next: 'Correct the place the message names, then `almanac validate`.' },

@@ -124,8 +124,9 @@ from reject left join line_end using (file)`,
 
 /** First line that is not blank by file, beside the first line DuckDB refused: the header of a CSV file. */
 export function headersQuery(): string {
-  return `select file.id as file, (h.first).body as header, cast((h.first).line as integer) as line, cast(r.line as integer) as rejected
-from file left join (select file, min({'line': line, 'body': left(body, ${MAX_LINE_BYTES})}) as first from line where body <> '' group by file) h on h.file = file.id
+  return `select file.id as file, (h.first).body as header, cast((h.first).line as integer) as line, (h.first).bytes > ${MAX_LINE_BYTES} as "tooLong",
+  cast(r.line as integer) as rejected
+from file left join (select file, min({'line': line, 'body': left(body, ${MAX_LINE_BYTES}), 'bytes': strlen(body)}) as first from line where body <> '' group by file) h on h.file = file.id
 left join (select file, min(line) as line from rejected group by file) r on r.file = file.id
 where h.file is not null or r.file is not null`;
 }

@@ -9,6 +9,11 @@ import { retryCommand, unreadable, type SeenFile } from './landing';
 /** Bytes of files, as they lie, whose lines are held at a time; lines beyond the memory limit spill. */
 const BATCH_BYTES = 32 * 2 ** 20;
 const BATCH_FILES = 200;
+/** Columns a message names, and characters of each. */
+const SHOWN_COLUMNS = 20;
+const SHOWN_LENGTH = 60;
+/** Columns the details of a failure list. */
+const FOUND_COLUMNS = 100;
 
 type ReadFile = IngestFile & SeenFile;
 type ParseContext = Pick<StageContext, 'store' | 'clock' | 'run' | 'plan' | 'stage' | 'window' | 'bootstrap' | 'signal' | 'log'>;
@@ -58,22 +63,27 @@ async function readLines(context: ParseContext, session: EngineSession, batch: r
 }
 
 async function stageCsv(context: ParseContext, session: EngineSession, shape: IngestShape, batch: readonly ReadFile[]): Promise<number> {
-  const found = await session.rows<{ file: number; header: string | null; line: number | null; rejected: number | null }>(
-    sql.headersQuery(),
-    batch.length,
-  );
+  const found = await session.rows<{
+    file: number;
+    header: string | null;
+    line: number | null;
+    tooLong: boolean | null;
+    rejected: number | null;
+  }>(sql.headersQuery(), batch.length);
   const [{ quoted } = { quoted: false }] = await session.rows<{ quoted: boolean }>(sql.quotesQuery());
   const groups = new Map<string, Omit<CsvGroup, 'headerLine'> & { readonly headerLine: Record<number, number> }>();
-  for (const { file: id, header, line, rejected } of found) {
+  for (const { file: id, header, line, tooLong, rejected } of found) {
     const file = batch.find((one) => one.id === id);
     if (!file) throw new Error(`rows of file ${id}, which is not in the batch`);
-    if (header === null || line === null || (rejected !== null && rejected < line))
+    if (header === null || line === null || tooLong || (rejected !== null && rejected < line))
       throw unreadable(context, file.path, 'its first line is not UTF-8 text of at most 1 MiB');
     if (header.includes('\0')) throw unreadable(context, file.path, 'its first line holds NUL, so it is no text file');
     const group = groups.get(header);
     if (group) group.headerLine[id] = line;
     else groups.set(header, { ...csvColumns(context, shape, file, header), headerLine: { [id]: line } });
   }
+  const headless = batch.find(({ id }) => found.every(({ file }) => file !== id));
+  if (headless) throw unreadable(context, headless.path, 'it has no header; an upload that failed?');
   let rows = 0;
   for (const group of groups.values()) {
     for (const statement of sql.stageCsvStatements(shape, group, quoted)) await session.exec(statement);
@@ -142,11 +152,11 @@ function compareColumns(context: ParseContext, shape: IngestShape, file: ReadFil
   const declared = shape.columns.map(({ name }) => name);
   const missing = declared.filter((name) => !found.includes(name));
   if (missing.length > 0)
-    throw columnsError(context, file, `it has no column ${missing.join(', ')}; it has ${found.join(', ') || 'none'}`, missing, found);
+    throw columnsError(context, file, `it has no column ${listed(missing)}; it has ${listed(found) || 'none'}`, missing, found);
   const twice = declared.filter((name) => found.indexOf(name) !== found.lastIndexOf(name));
-  if (twice.length > 0) throw columnsError(context, file, `it has the column ${twice.join(', ')} more than once`, [], found);
+  if (twice.length > 0) throw columnsError(context, file, `it has the column ${listed(twice)} more than once`, [], found);
   const extra = found.filter((name) => !declared.includes(name));
-  if (extra.length > 0) context.log(`${file.path}: ignored the columns ${extra.join(', ')}, which ${context.stage.id} does not declare`);
+  if (extra.length > 0) context.log(`${file.path}: ignored the columns ${listed(extra)}, which ${context.stage.id} does not declare`);
 }
 
 function columnsError(
@@ -158,8 +168,14 @@ function columnsError(
 ): AlmanacError {
   return new AlmanacError('landing.columns', `The file ${file.path} does not fit stage ${context.stage.id}: ${why}.`, {
     next: `Correct the columns of ${context.store.readable(file.path)}, or those the dataset declares; then: ${retryCommand(context)}`,
-    details: { file: file.path, stage: context.stage.id, missing, found },
+    details: { file: file.path, stage: context.stage.id, missing, found: found.slice(0, FOUND_COLUMNS), columns: found.length },
   });
+}
+
+/** Names for a sentence: a file of the wrong kind may have thousands. */
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, SHOWN_COLUMNS).map((name) => (name.length > SHOWN_LENGTH ? `${name.slice(0, SHOWN_LENGTH)}…` : name));
+  return `${shown.join(', ')}${names.length > SHOWN_COLUMNS ? ` and ${names.length - SHOWN_COLUMNS} more` : ''}`;
 }
 
 /** Files that are read together: of one kind, Parquet files one by one. */

@@ -93,6 +93,9 @@ describe('files that cannot be read', () => {
     ['junk for JSON lines', 'a.json', () => randomBytes(50_000)],
     ['junk for Parquet', 'a.parquet', () => randomBytes(50_000)],
     ['nothing for Parquet', 'a.parquet', () => Buffer.alloc(0)],
+    ['nothing where a header must be', 'a.csv', () => Buffer.alloc(0)],
+    ['gzip of nothing where a header must be', 'a.csv.gz', () => gzipSync('')],
+    ['blank lines where a header must be', 'a.csv', () => Buffer.from('\n\n')],
     ['UTF-16', 'a.csv', () => Buffer.from(`\uFEFF${ROWS}`, 'utf16le')],
     ['a JSON array', 'a.json', () => Buffer.from('[\n{"user_id":"u","segment_id":1,"ts":1}\n]\n')],
     ['an unknown ending', 'a.xlsx', () => Buffer.from(ROWS)],
@@ -106,6 +109,18 @@ describe('files that cannot be read', () => {
     expect(failure.message).not.toContain('\n');
     expect(failure.next).toContain('almanac retry test/2026-03-10 --stage events');
     expect(await bench.store.list('datasets')).toEqual([]);
+  });
+
+  test('a lone file of no bytes is a failed upload, not an idle day, and says so', async () => {
+    bench.land('a.csv', '');
+    const failure = await bench.failure();
+    expect(failure).toMatchObject({
+      code: 'landing.unreadable',
+      message: expect.stringContaining('has no header; an upload that failed?'),
+    });
+    bench.clear();
+    bench.land('a.json', '');
+    expect((await bench.ingest()).output.rowsIn).toBe(0);
   });
 
   test('a Parquet file cut anywhere is refused', async () => {
@@ -196,6 +211,17 @@ describe('columns', () => {
   });
 });
 
+test('of thousands of columns a message names the first ones', async () => {
+  const header = Array.from({ length: 6000 }, (_, n) => `column_${n}`).join(',');
+  bench.land('a.csv', `${header}\n`);
+  const failure = await bench.failure();
+  expect(failure).toMatchObject({ code: 'landing.columns', details: { columns: 6000 } });
+  expect(failure.message).toContain('it has column_0, column_1, ');
+  expect(failure.message).toContain('column_19 and 5980 more');
+  expect(failure.message.length).toBeLessThan(1000);
+  expect(failure.details['found']).toHaveLength(100);
+});
+
 describe('references', () => {
   const dataset: DatasetSpec = { columns: { segment_id: 'bigint', segment_name: 'text' }, key: ['segment_id'] };
   const spec = { reference: 'segments.csv' };
@@ -252,8 +278,9 @@ describe('lines of 100 MB', () => {
     rmSync(bench.file(`${FOLDER}/${name}`));
   });
 
-  test('in a header are refused', async () => {
-    await landLong('a.csv', '', '\nfirst,1,2026-03-10\n');
-    expect(await bench.failure({ dataset: EVENTS })).toMatchObject({ code: 'landing.unreadable' });
+  test.each([['\nfirst,1,2026-03-10\n'], ['']])('in a header are refused, followed by %j', async (after) => {
+    await landLong('a.csv', '', after);
+    const failure = await bench.failure({ dataset: EVENTS });
+    expect(failure).toMatchObject({ code: 'landing.unreadable', message: expect.stringContaining('at most 1 MiB') });
   });
 });

@@ -275,7 +275,6 @@ describe('rows that cannot be read', () => {
 describe('windows', () => {
   test('a file with nothing but its header is an idle day', async () => {
     bench.land('a.csv', 'user_id,segment_id,ts\n');
-    bench.land('b.csv', '');
     const { manifest, output } = await bench.ingest();
     expect(output).toMatchObject({ rowsIn: 0, rowsOut: 0, quarantined: {} });
     expect(manifest.files).toEqual([]);
