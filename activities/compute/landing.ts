@@ -28,7 +28,7 @@ type LandingContext = Pick<StageContext, 'store' | 'clock' | 'run' | 'plan' | 's
 export async function seeFiles(context: LandingContext, spec: IngestSpec): Promise<SeenFile[]> {
   if (spec.reference !== undefined) return [await see(context, await referenceInfo(context, spec.reference))];
   const folder = landingFolder(spec.landing ?? '', context.window.key);
-  requireReady(context, spec, folder, await context.store.list(folder));
+  requireReady(context, spec, folder, await context.store.listAll(folder));
   const seen: SeenFile[] = [];
   for (const { info, day } of await landingInfos(context.store, spec, context.window, context.bootstrap)) {
     seen.push({ ...(await see(context, info)), window: parseWindow(context.plan.window, day) });
@@ -40,7 +40,7 @@ export async function seeFiles(context: LandingContext, spec: IngestSpec): Promi
 export async function landingOf(store: ObjectStore, spec: IngestSpec, window: Window, bootstrap: boolean): Promise<LandingFile[]> {
   const infos =
     spec.reference === undefined
-      ? (await landingInfos(store, spec, window, bootstrap)).map(({ info }) => info)
+      ? (await landingInfos(store, spec, window, bootstrap)).map(({ info }) => info).filter(({ fault }) => fault === undefined)
       : (await store.list('reference/')).filter(({ path }) => path === referencePath(spec.reference ?? ''));
   const files: LandingFile[] = [];
   for (const { path } of infos) {
@@ -50,7 +50,7 @@ export async function landingOf(store: ObjectStore, spec: IngestSpec, window: Wi
   return files;
 }
 
-/** Data files of the window's folder, on a bootstrap also of those before it, with the day of each. */
+/** Data files of the window's folder, on a bootstrap also of those before it, with the day of each; a folder of a day that is none counts too. */
 async function landingInfos(
   store: ObjectStore,
   spec: IngestSpec,
@@ -58,10 +58,11 @@ async function landingInfos(
   bootstrap: boolean,
 ): Promise<{ info: ObjectInfo; day: string }[]> {
   const source = landingSource(spec.landing ?? '');
-  const listed = await store.list(bootstrap ? source : landingFolder(spec.landing ?? '', window.key));
+  const listed = await store.listAll(bootstrap ? source : landingFolder(spec.landing ?? '', window.key));
   return listed.flatMap((info) => {
-    const [, day, name] = /^dt=(\d{4}-\d{2}-\d{2})\/(.+)$/.exec(info.path.slice(source.length)) ?? [];
-    if (day === undefined || name === undefined || day > window.key || isMarker(spec, name) || isHidden(name)) return [];
+    const [, day, name = ''] = /^dt=(\d{4}-\d{2}-\d{2})(?:\/(.+))?$/.exec(info.path.slice(source.length)) ?? [];
+    if (day === undefined || (name === '' && info.fault === undefined) || day > window.key || isMarker(spec, name) || isHidden(name))
+      return [];
     return [{ info, day }];
   });
 }
@@ -83,6 +84,7 @@ export async function requireUnchanged(context: LandingContext, files: readonly 
 
 async function see(context: LandingContext, info: ObjectInfo): Promise<SeenFile> {
   context.signal.throwIfAborted();
+  if (info.fault !== undefined) throw unreadable(context, info.path, info.fault);
   const format = landingFormat(info.path);
   if (!format) throw unreadable(context, info.path, `its name does not end in ${LANDING_ENDINGS}`);
   const { bytes, sha256, damage } = await inspect(context, info, format).catch((error: unknown) => {
@@ -100,7 +102,7 @@ async function inspect(context: LandingContext, { path }: ObjectInfo, { compress
 
 async function referenceInfo(context: LandingContext, file: string): Promise<ObjectInfo> {
   const path = referencePath(file);
-  const found = (await context.store.list('reference/')).find((info) => info.path === path);
+  const found = (await context.store.listAll('reference/')).find((info) => info.path === path);
   if (found) return found;
   throw new AlmanacError('reference.missing', `The reference file ${path} is not there.`, {
     next: `Put it at ${context.store.readable(path)}, then: ${retryCommand(context)}`,

@@ -10,6 +10,13 @@ const SCRATCH = 'scratch';
 /** Well within the age at which an empty scratch folder counts as left behind. */
 const TOUCH_MS = 10 * 60_000;
 
+/** Why an entry that is there cannot be looked at. */
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ELOOP: 'it is a link that leads in a circle',
+  EACCES: 'Almanac may not look into it',
+  EPERM: 'Almanac may not look into it',
+};
+
 /**
  * Objects as files under `root`. A write is: temporary file in scratch, fsync, link(2) to its name (which fails when the
  * name is taken), fsync of the folder; a killed writer leaves litter in scratch and nothing else. Throws AlmanacError
@@ -77,16 +84,33 @@ export function createLocalStore(root: string): ObjectStore {
     }
   }
 
-  async function walk(folder: string, prefix: string, found: ObjectInfo[]): Promise<void> {
+  /** Hands every object below a folder to `found`, and what is none with the reason; what vanishes meanwhile to nobody. */
+  async function walk(folder: string, prefix: string, found: (info: ObjectInfo) => void): Promise<void> {
+    const fault = (objectPath: string, why: string): void => found({ path: objectPath, bytes: 0, modifiedAt: new Date(0), fault: why });
     const entries = await readdir(folder, { withFileTypes: true }).catch(absent);
     for (const entry of entries ?? []) {
       const objectPath = `${prefix}${entry.name}`;
       const file = path.join(folder, entry.name);
-      if (entry.isSymbolicLink()) await confined(objectPath);
-      const info = await stat(file).catch(absent);
-      if (info?.isDirectory()) await walk(file, `${objectPath}/`, found);
-      else if (info?.isFile()) found.push({ path: objectPath, bytes: info.size, modifiedAt: info.mtime });
+      try {
+        if (entry.isSymbolicLink()) await confined(objectPath);
+        const info = await stat(file).catch(absent);
+        if (info?.isDirectory()) await walk(file, `${objectPath}/`, found);
+        else if (info?.isFile()) found({ path: objectPath, bytes: info.size, modifiedAt: info.mtime });
+        else if (info) fault(objectPath, 'it is no file but a pipe, a socket or a device');
+        else if (entry.isSymbolicLink()) fault(objectPath, 'it is a link to nothing');
+      } catch (error) {
+        const why = UNREADABLE[codeOf(error) ?? ''];
+        if (why === undefined) throw error;
+        fault(objectPath, why);
+      }
     }
+  }
+
+  async function list(prefix: string): Promise<ObjectInfo[]> {
+    const folder = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
+    const found: ObjectInfo[] = [];
+    await walk(await confined(folder), `${folder}/`, (info) => found.push(info));
+    return found.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
   return {
@@ -132,11 +156,10 @@ export function createLocalStore(root: string): ObjectStore {
     },
 
     async list(prefix) {
-      const folder = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
-      const found: ObjectInfo[] = [];
-      await walk(await confined(folder), `${folder}/`, found);
-      return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+      return (await list(prefix)).filter(({ fault }) => fault === undefined);
     },
+
+    listAll: list,
 
     async delete(objectPath) {
       const file = await confined(objectPath);

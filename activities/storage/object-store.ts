@@ -4,6 +4,8 @@ export interface ObjectInfo {
   readonly path: string;
   readonly bytes: number;
   readonly modifiedAt: Date;
+  /** Why it is no object one can read, as the end of a sentence; see {@link ObjectStore.listAll}. */
+  readonly fault?: string;
 }
 
 /**
@@ -20,6 +22,8 @@ export interface ObjectStore {
   read(path: string): Promise<Readable>;
   /** All objects below a prefix, sorted by path. */
   list(prefix: string): Promise<ObjectInfo[]>;
+  /** The same and, with a `fault`, what only looks like one: links to nothing, pipes, folders that may not be read. For folders others write. */
+  listAll(prefix: string): Promise<ObjectInfo[]>;
   delete(path: string): Promise<void>;
   /** A URI or file path DuckDB can read. */
   readable(path: string): string;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, rmSync, symlinkSync, truncateSync, utimesSync, statSync } from 'node:fs';
 import { once } from 'node:events';
@@ -158,6 +159,41 @@ describe('files that cannot be read', () => {
     bench.land('a.csv', ROWS);
     symlinkSync('/etc/hostname', bench.file(`${FOLDER}/b.csv`));
     expect(await bench.failure()).toMatchObject({ code: 'store.path' });
+  });
+
+  const IRREGULAR: readonly [string, (file: string) => void][] = [
+    ['a link to nothing', (file) => symlinkSync(`${file}.not-there`, file)],
+    ['a link to itself', (file) => symlinkSync(file, file)],
+    ['a pipe', (file) => void execFileSync('mkfifo', [file])],
+  ];
+  test.each(IRREGULAR)('%s beside a good file is refused by name, not left out', async (_what, make) => {
+    bench.land('a.csv', ROWS);
+    make(bench.file(`${FOLDER}/b.csv`));
+    expect(await bench.failure()).toMatchObject({ code: 'landing.unreadable', details: { file: `${FOLDER}/b.csv` } });
+    expect(await bench.failure({ bootstrap: true })).toMatchObject({ code: 'landing.unreadable', details: { file: `${FOLDER}/b.csv` } });
+  });
+
+  test.each(IRREGULAR)('%s alone is refused too; one with a hidden name is nobody’s data', async (_what, make) => {
+    bench.land('_SUCCESS', '');
+    make(bench.file(`${FOLDER}/.b.csv`));
+    expect(await bench.failure()).toMatchObject({ code: 'landing.missing' });
+    make(bench.file(`${FOLDER}/b.csv`));
+    expect(await bench.failure()).toMatchObject({ code: 'landing.unreadable' });
+  });
+
+  test('a bootstrap refuses a day whose folder is a link to nothing', async () => {
+    bench.land('a.csv', ROWS);
+    symlinkSync('/not/there', bench.file('landing/events/dt=2026-03-09'));
+    expect(await bench.failure({ bootstrap: true })).toMatchObject({
+      code: 'landing.unreadable',
+      details: { file: 'landing/events/dt=2026-03-09' },
+    });
+  });
+
+  test('a reference that is a link to nothing is told so', async () => {
+    bench.put('reference/other.csv', 'a\n');
+    symlinkSync('/not/there', bench.file('reference/segments.csv'));
+    expect(await bench.failure({ spec: { reference: 'segments.csv' } })).toMatchObject({ code: 'landing.unreadable' });
   });
 
   test('a file that changes while it is read is read again, not half', async () => {

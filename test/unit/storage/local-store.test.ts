@@ -47,6 +47,21 @@ test('lists what is below a prefix, sorted, with sizes; a missing prefix holds n
   expect(await store.get('a/2/below-a-file')).toBeUndefined();
 });
 
+test('lists objects only, unless asked for all that is there', async () => {
+  await store.putIfAbsent('a/1', 'x');
+  symlinkSync('nowhere', path.join(root, 'data', 'a', '2'));
+  expect((await store.list('a/')).map(({ path: name }) => name)).toEqual(['a/1']);
+  expect(await store.listAll('a/')).toMatchObject([{ path: 'a/1' }, { path: 'a/2', fault: 'it is a link to nothing' }]);
+});
+
+test('what is deleted while it is listed is in no list', async () => {
+  const names = Array.from({ length: 300 }, (_, n) => `a/${n}`);
+  await Promise.all(names.map((name) => store.putIfAbsent(name, 'x')));
+  const deleting = Promise.all(names.map((name) => store.delete(name)));
+  for (let n = 0; n < 5; n++) expect((await store.listAll('a')).filter(({ fault }) => fault !== undefined)).toEqual([]);
+  await deleting;
+});
+
 test('deletes once or twice, and takes emptied folders along', async () => {
   await store.putIfAbsent('datasets/d/w/x.json', 'x');
   await store.delete('datasets/d/w/x.json');
