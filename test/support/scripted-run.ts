@@ -1,8 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { Client, type WorkflowHandle, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { Client, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { Context } from '@temporalio/activity';
 import { toApplicationFailure } from '../../activities/failure';
@@ -12,6 +9,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import type { StageOutline } from '../../pipelines/types';
 import { bundleWorkflows } from '../../workers/bundle';
 import type { RunInput, RunResult } from '../../workflows/messages';
+import { recordHistory } from './recorded-history';
 
 /** What a scripted stage does when it is ordered. */
 export type Script = (task: StageTask) => Promise<void>;
@@ -104,7 +102,7 @@ export async function scriptedRun(outline: readonly StageOutline[], scripts: Rea
     closes,
     async [Symbol.asyncDispose]() {
       try {
-        await record(handle);
+        await recordHistory(handle);
       } finally {
         await handle.terminate().catch(() => undefined);
         worker.shutdown();
@@ -113,19 +111,4 @@ export async function scriptedRun(outline: readonly StageOutline[], scripts: Rea
       }
     },
   };
-}
-
-/** With `ALMANAC_TEST_RECORD_HISTORIES=DIR` every run of the suite leaves its history there, named after its test. */
-async function record(handle: WorkflowHandle): Promise<void> {
-  const directory = process.env.ALMANAC_TEST_RECORD_HISTORIES;
-  if (directory === undefined) return;
-  const name = (expect.getState().currentTestName ?? 'unnamed').replace(/[^a-z0-9]+/gi, '-').slice(0, 60);
-  const history = historyToJSON(await handle.fetchHistory());
-  mkdirSync(directory, { recursive: true });
-  writeFileSync(path.join(directory, `${name}.json`), `${JSON.stringify(JSON.parse(history), withoutTraces)}\n`);
-}
-
-/** Stack traces name directories of the machine they were recorded on. */
-function withoutTraces(key: string, value: unknown): unknown {
-  return key === 'stackTrace' ? '' : value;
 }
