@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { registerBackfillCommands } from './commands/backfill';
 import { registerCheckCommands } from './commands/check';
 import { registerDemoCommand } from './commands/demo';
 import { registerDatasetCommands } from './commands/dataset';
@@ -32,6 +33,7 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerInspectCommands,
   registerVerbCommands,
   registerScheduleCommands,
+  registerBackfillCommands,
   registerCheckCommands,
   registerPublishCommands,
   registerDatasetCommands,

@@ -1,6 +1,6 @@
 import type { AttemptRow } from '../activities/ledger/attempts';
-import type { ListedRun, RunRow } from '../activities/ledger/runs';
-import type { RunView } from '../operator/runs/inspect';
+import type { RunRow } from '../activities/ledger/runs';
+import type { RunListing, RunView } from '../operator/runs/inspect';
 import { formatRun } from '../pipelines/run-id';
 import { renderBytes, renderSeconds, renderTable } from './render';
 
@@ -17,7 +17,7 @@ export function renderSettledRun(row: RunRow): string {
   return lines.join('\n');
 }
 
-export function renderRuns(rows: readonly ListedRun[]): string {
+export function renderRuns(rows: readonly RunListing[]): string {
   if (rows.length === 0) return 'no runs; start one with almanac run PIPELINE --window KEY';
   return renderTable(rows, [
     { title: 'RUN', value: ({ run }) => formatRun(run) },
@@ -26,11 +26,12 @@ export function renderRuns(rows: readonly ListedRun[]): string {
     { title: 'CHANGED', value: ({ changedAt }) => changedAt },
     {
       title: 'WHAT',
-      value: ({ failure, origin, tainted }) =>
+      value: ({ failure, origin, tainted, stale }) =>
         [
           ...Object.entries(failure ?? {}).map(([stage, { code }]) => `${stage}: ${code}`),
           ...(origin ? ['origin'] : []),
           ...(tainted ? ['tainted'] : []),
+          ...(stale ? ['stale'] : []),
         ].join(', '),
     },
   ]);
@@ -62,7 +63,7 @@ export function renderRun(view: RunView): string {
         (last?.output?.publication === undefined ? undefined : `publication ${last.output.publication}`),
     },
   ]);
-  const head = `${formatRun(row.run)} generation ${row.run.generation}: ${row.state}${row.origin ? ', origin of its chain' : ''}${row.bootstrap ? ', bootstrapped' : ''}${view.tainted ? ', tainted' : ''}`;
+  const head = `${formatRun(row.run)} generation ${row.run.generation}: ${row.state}${row.origin ? ', origin of its chain' : ''}${row.bootstrap ? ', bootstrapped' : ''}${view.tainted ? ', tainted' : ''}${view.stale === null ? '' : ', stale'}`;
   const verbs = view.actions.map(
     ({ at, who, verb, stage, reason, state }) =>
       `  ${at} ${who}: ${verb}${stage === null ? '' : ` ${stage}`}${reason === null ? '' : ` (${reason})`}${VERB_STATES[state]}`,

@@ -1,5 +1,7 @@
 import { formatRun } from '../pipelines/run-id';
+import type { StaleVersion } from '../pipelines/stale';
 import { resolveVersion, type DatasetServices, type VersionAddress } from './dataset-names';
+import { findStale } from './stale';
 
 export interface LineageVersion {
   readonly dataset: string;
@@ -13,6 +15,8 @@ export interface LineageVersion {
   readonly rows: number | null;
   /** Its window's accepted set follows a skip or a tainted window. */
   readonly tainted: boolean;
+  /** Accepted, and built on rows that are no longer current. */
+  readonly stale: boolean;
 }
 
 export interface Lineage {
@@ -24,6 +28,8 @@ export interface Lineage {
     readonly run: string;
     readonly stage: string;
     readonly tainted: boolean;
+    /** Which of its inputs are no longer what it was built on; null unless it is stale. */
+    readonly stale: StaleVersion | null;
   };
   /** What it was computed from, by version, nearest first. */
   readonly upstream: readonly LineageVersion[];
@@ -67,9 +73,20 @@ export async function lineageOf(services: DatasetServices, address: VersionAddre
     `select ${taintedSql('$1::text, $2::text, $3::text')} as tainted`,
     start.slice(0, 3),
   );
+  const stale = new Map((await findStale(services.database)).flatMap(({ versions }) => versions.map((one) => [keyOf(one), one] as const)));
+  const view = (row: Row): LineageVersion => viewOf(row, stale.has(keyOf({ ...row, window: row.window_key })));
   const run = `${formatRun(provenance.run)}#${provenance.run.generation}`;
   return {
-    version: { dataset, window, version, digest, run, stage: provenance.stage, tainted: own.rows[0]?.tainted === true },
+    version: {
+      dataset,
+      window,
+      version,
+      digest,
+      run,
+      stage: provenance.stage,
+      tainted: own.rows[0]?.tainted === true,
+      stale: stale.get(keyOf({ dataset, window, version })) ?? null,
+    },
     upstream: upstream.rows.map(view),
     sources: sources.rows,
     downstream: downstream.rows.map(view),
@@ -91,9 +108,13 @@ function walk(from: 'dataset' | 'input', to: 'dataset' | 'input'): string {
     group by w.dataset, w.window_key, w.version, v.pipeline, v.branch, v.generation, v.stage, v.rows order by depth, w.window_key desc, w.dataset`;
 }
 
-function view(row: Row): LineageVersion {
+function keyOf({ dataset, window, version }: Pick<StaleVersion, 'dataset' | 'window' | 'version'>): string {
+  return `${dataset}@${window}#${version}`;
+}
+
+function viewOf(row: Row, stale: boolean): LineageVersion {
   const { dataset, window_key: window, version, depth, stage, rows, tainted, pipeline, branch, generation } = row;
   const run =
     pipeline === null || branch === null || generation === null ? null : `${formatRun({ pipeline, window, branch })}#${generation}`;
-  return { dataset, window, version, depth, run, stage, rows, tainted };
+  return { dataset, window, version, depth, run, stage, rows, tainted, stale };
 }

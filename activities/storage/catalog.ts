@@ -18,7 +18,8 @@ export async function recordVersion(database: Queryable, manifest: Manifest): Pr
        insert into almanac.dataset_version (dataset, window_key, version, digest, pipeline, branch, generation, stage, stage_hash, rows, bytes, files, rows_in, bootstrap, written_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing),
      inputs as (
-       insert into almanac.version_input select $1, $2, $3, * from unnest($16::text[], $17::text[], $18::text[]) on conflict do nothing),
+       insert into almanac.version_input (dataset, window_key, version, input_dataset, input_window, input_version, input_digest)
+       select $1, $2, $3, * from unnest($16::text[], $17::text[], $18::text[], $22::text[]) on conflict do nothing),
      reasons as (
        insert into almanac.quarantine select $1, $2, $3, * from unnest($19::text[], $20::bigint[]) on conflict do nothing)
      insert into almanac.version_source select $1, $2, $3, * from unnest($21::text[]) on conflict do nothing`,
@@ -44,6 +45,7 @@ export async function recordVersion(database: Queryable, manifest: Manifest): Pr
       reasons.map(([reason]) => reason),
       reasons.map(([, rows]) => rows),
       sourcesOf(manifest),
+      inputs.map((input) => input.digest),
     ],
   );
 }

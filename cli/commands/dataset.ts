@@ -149,10 +149,14 @@ function renderDiff(diff: DatasetDiff): string {
 }
 
 function renderLineage({ version, upstream, sources, downstream }: Lineage): string {
-  const line = ({ depth, dataset, window, version: name, run, stage, tainted }: LineageVersion): string =>
-    `${'  '.repeat(depth)}${dataset}@${window}#${name.slice(0, DIGITS)}  ${run === null ? 'no longer in the store' : `${run} ${stage ?? ''}`}${tainted ? ', tainted' : ''}`;
+  const line = ({ depth, dataset, window, version: name, run, stage, tainted, stale }: LineageVersion): string =>
+    `${'  '.repeat(depth)}${dataset}@${window}#${name.slice(0, DIGITS)}  ${run === null ? 'no longer in the store' : `${run} ${stage ?? ''}`}${tainted ? ', tainted' : ''}${stale ? ', stale' : ''}`;
   return [
-    `${version.dataset}@${version.window}#${version.version.slice(0, DIGITS)}  ${version.run} ${version.stage}${version.tainted ? ', tainted' : ''}`,
+    `${version.dataset}@${version.window}#${version.version.slice(0, DIGITS)}  ${version.run} ${version.stage}${version.tainted ? ', tainted' : ''}${version.stale === null ? '' : ', stale'}`,
+    ...(version.stale?.replaced ?? []).map(
+      ({ dataset, window, built, current }) =>
+        `  its input ${dataset}@${window} was ${built.slice(0, DIGITS)}, and is ${current.slice(0, DIGITS)} now`,
+    ),
     'computed from',
     ...(upstream.length === 0 ? ['  nothing but files'] : upstream.map(line)),
     'read from',

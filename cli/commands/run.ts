@@ -1,10 +1,11 @@
 import { Option, type Command } from 'commander';
 import type { RunRow } from '../../activities/ledger/runs';
 import { AlmanacError, FAILURE_CLASSES } from '../../pipelines/failures';
-import { formatRun } from '../../pipelines/run-id';
+import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import type { ParamValue } from '../../pipelines/types';
 import type { CliIo } from '../io';
 import { renderSettledRun } from '../render-run';
+import { renderBuiltOn, renderStale } from '../render-stale';
 import { wholeNumber } from '../whole-number';
 
 /** A hundred days. */
@@ -51,6 +52,8 @@ export function registerRunCommand(program: Command, io: CliIo): void {
         reason: options.reason,
       });
       const name = formatRun(answer.run);
+      const later = renderBuiltOn(answer.builtOn ?? []);
+      if (later !== undefined) io.warn(later);
       if (answer.origin && answer.did === 'started') io.warn(`${name} is the origin of its chain`);
       if (options.wait !== true || answer.did === 'accepted') {
         io.print(answer, () =>
@@ -60,14 +63,26 @@ export function registerRunCommand(program: Command, io: CliIo): void {
         );
         return;
       }
-      const row = await waitForRun(session.database, answer.run);
-      io.print({ ...answer, state: row.state, failure: row.failure }, () => renderSettledRun(row));
-      io.exitWith(settledExitCode(row));
+      await printSettled(io, answer, await waitForRun(session.database, answer.run));
     });
 }
 
+/** What became of a run, and which of the windows built on what it replaced are stale now. */
+export async function printSettled(io: CliIo, answer: { readonly builtOn?: readonly RunAddress[] }, row: RunRow): Promise<void> {
+  const { findStale, staleOf } = await import('../../operator/stale.js');
+  const later = answer.builtOn ?? [];
+  const stale =
+    later.length === 0
+      ? []
+      : (await findStale((await io.session()).database)).filter((window) => later.some((run) => staleOf([window], run) !== undefined));
+  io.print({ ...answer, state: row.state, failure: row.failure, stale }, () =>
+    [renderSettledRun(row), ...(stale.length === 0 ? [] : [renderStale(stale)])].join('\n'),
+  );
+  io.exitWith(settledExitCode(row));
+}
+
 /** 0 for success; the class of the failure that holds the run; `refused` for a run somebody ended. */
-export function settledExitCode(row: RunRow): number {
+function settledExitCode(row: RunRow): number {
   if (row.state === 'succeeded') return 0;
   const failure = row.state === 'held' ? Object.values(row.failure ?? {})[0] : undefined;
   return FAILURE_CLASSES[failure?.class ?? 'refused'].exitCode;

@@ -2,9 +2,9 @@ import { Option, type Command } from 'commander';
 import type { RetryAnswer } from '../../operator/runs/retry';
 import { formatRun, parseRun, retryCommand } from '../../pipelines/run-id';
 import type { CliIo } from '../io';
-import { renderSettledRun } from '../render-run';
+import { renderBuiltOn } from '../render-stale';
 import { wholeNumber } from '../whole-number';
-import { collect, settledExitCode } from './run';
+import { collect, printSettled } from './run';
 
 interface RetryOptions {
   readonly stage: readonly string[];
@@ -54,9 +54,7 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
       }
       if (!io.json) io.warn(renderRetry(answer));
       const { waitForRun } = await import('../../operator/runs/wait.js');
-      const row = await waitForRun(session.database, answer.run);
-      io.print({ ...answer, state: row.state, failure: row.failure }, () => renderSettledRun(row));
-      io.exitWith(settledExitCode(row));
+      await printSettled(io, answer, await waitForRun(session.database, answer.run));
     });
   program
     .command('skip <run>')
@@ -104,6 +102,10 @@ const PROOFS = {
   'fenced': 'fenced, not seen to stop',
 } as const;
 
+function indented(line: string | undefined): string[] {
+  return line === undefined ? [] : [`  ${line}`];
+}
+
 /** What a retry runs, keeps and leaves held, and why. */
 export function renderRetry(answer: RetryAnswer): string {
   const { plan, changes, unread } = answer;
@@ -122,6 +124,7 @@ export function renderRetry(answer: RetryAnswer): string {
     ...plan.held.map((id) => `  still held: ${id}; next: ${retryCommand(answer.run, id)}`),
     ...(plan.waits.length === 0 ? [] : [`  waits for what is held: ${plan.waits.join(', ')}`]),
     ...(plan.kept.length === 0 ? [] : [`  keeps ${plan.kept.join(', ')}`]),
+    ...indented(renderBuiltOn(answer.builtOn)),
     ...(answer.codeDiffers.length === 0
       ? []
       : [`  the declaration changed since (${answer.codeDiffers.join(', ')}); --code latest would use it`]),

@@ -5,7 +5,10 @@ import { latestRun, listRuns, readRun, runKey, type ListedRun, type RunFilter, t
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import type { Plan, RunRef } from '../../pipelines/types';
+import { rebuildCommand, staleText, type StaleWindow } from '../../pipelines/stale';
 import { why, type Why } from '../../pipelines/why';
+import { findStale, staleOf } from '../stale';
+import { requirePipeline } from '../names';
 import type { OperatorSession } from '../session';
 import type { ActionState } from './actions';
 
@@ -17,6 +20,8 @@ export interface RunView {
   readonly attempts: readonly AttemptRow[];
   readonly actions: readonly ActionView[];
   readonly why: Why;
+  /** Set when what its window accepts was built on rows that are no longer current. */
+  readonly stale: StaleWindow | null;
 }
 
 export interface ActionView {
@@ -56,12 +61,23 @@ export async function findRun(session: OperatorSession, address: RunAddress & { 
 
 export async function showRun(session: OperatorSession, address: RunAddress & { readonly generation?: number }): Promise<RunView> {
   const row = await findRun(session, address);
-  const [plan, attempts, actions] = await Promise.all([
+  const [plan, attempts, actions, newest, allStale] = await Promise.all([
     planReader(session.database)(row.planHash),
     listAttempts(session.database, row.run),
     listActions(session, row.run),
+    latestRun(session.database, row.run.pipeline, row.run.window, row.run.branch),
+    findStale(session.database),
   ]);
-  return { row, tainted: isTainted(row, standingOutputs(attempts)), plan, attempts, actions, why: whyOf(row, plan, attempts, actions) };
+  const stale = newest?.run.generation === row.run.generation ? staleOf(allStale, row.run) : undefined;
+  return {
+    row,
+    tainted: isTainted(row, standingOutputs(attempts)),
+    plan,
+    attempts,
+    actions,
+    why: whyStale(whyOf(row, plan, attempts, actions), row, stale, allStale),
+    stale: stale ?? null,
+  };
 }
 
 export async function whyRun(
@@ -70,6 +86,13 @@ export async function whyRun(
 ): Promise<Why & { readonly run: RunRef; readonly state: string }> {
   const view = await showRun(session, address);
   return { run: view.row.run, state: view.row.state, ...view.why };
+}
+
+/** A run that is done and stale waits for nothing, but whoever asks wants to know: the oldest stale window of its chain comes first. */
+function whyStale(answer: Why, row: RunRow, stale: StaleWindow | undefined, all: readonly StaleWindow[]): Why {
+  if (stale === undefined || row.state !== 'succeeded') return answer;
+  const first = all.find(({ pipeline, branch }) => pipeline === stale.pipeline && branch === stale.branch) ?? stale;
+  return { ...answer, waitsFor: `${answer.waitsFor}, but it is stale: ${staleText(stale)}`, next: rebuildCommand(first) };
 }
 
 function whyOf(row: RunRow, plan: Plan, attempts: readonly AttemptRow[], actions: readonly ActionView[]): Why {
@@ -81,23 +104,38 @@ function whyOf(row: RunRow, plan: Plan, attempts: readonly AttemptRow[], actions
   );
 }
 
-export function runs(session: OperatorSession, filter: RunFilter): Promise<ListedRun[]> {
-  return listRuns(session.database, filter);
+/** A run, and whether what its window accepts is stale. */
+export type RunListing = ListedRun & { readonly stale: boolean };
+
+/** Throws `pipeline.unknown`. */
+export async function runs(session: OperatorSession, filter: RunFilter): Promise<RunListing[]> {
+  if (filter.pipeline !== undefined) await requirePipeline(session, filter.pipeline);
+  const [rows, stale] = await Promise.all([listRuns(session.database, filter), findStale(session.database)]);
+  return rows.map((row) => ({ ...row, stale: staleOf(stale, row.run) !== undefined }));
 }
 
-/** Log lines of a run or one stage of it, oldest first. */
+/** Log lines of a run or one stage of it, oldest first. Throws `run.usage` for a stage it does not have. */
 export async function runLogs(
   session: OperatorSession,
   address: RunAddress & { readonly generation?: number },
   stage: string | undefined,
 ): Promise<LogLine[]> {
   const row = await findRun(session, address);
+  if (stage !== undefined) await requireStage(session, row, stage);
   const { rows } = await session.database.query<{ at: Date; stage: string; attempt: number; line: string }>(
     `select at, stage, attempt, line from almanac.log_line
      where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and ($5::text is null or stage = $5) order by id`,
     [...runKey(row.run), stage ?? null],
   );
   return rows.map(({ at, ...rest }) => ({ at: at.toISOString(), ...rest }));
+}
+
+async function requireStage(session: OperatorSession, row: RunRow, stage: string): Promise<void> {
+  const { stages } = await planReader(session.database)(row.planHash);
+  if (stages.some(({ id }) => id === stage)) return;
+  throw new AlmanacError('run.usage', `${formatRun(row.run)} has no stage ${stage}`, {
+    next: `use one of: ${stages.map(({ id }) => id).join(', ')}`,
+  });
 }
 
 /** Verbs over all generations of the run, oldest first. */

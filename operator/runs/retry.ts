@@ -11,6 +11,7 @@ import { RUN_STATES } from '../../pipelines/status';
 import type { Plan, RunRef, VersionRef } from '../../pipelines/types';
 import type { RetryRequest } from '../../workflows/messages';
 import { requireReason } from '../reason';
+import { builtOn } from '../stale';
 import type { OperatorSession } from '../session';
 import { previousReads, startOfChain } from './chain';
 import { queryState } from './execution';
@@ -44,6 +45,8 @@ export interface RetryAnswer {
   readonly unread: readonly string[];
   /** Stages the latest code would change while `code` is `same`. */
   readonly codeDiffers: readonly string[];
+  /** Accepted windows that were built on what this window accepts now. */
+  readonly builtOn: readonly RunAddress[];
 }
 
 /** Runs a failed, changed or named stage again and all that follows from it; open runs get an Update, closed ones a new generation. */
@@ -85,6 +88,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     downstream: verb.downstream ?? 'incomplete',
     ...(state === undefined ? {} : { progress: progressOf(state) }),
   });
+  const later = await builtOn(database, row.run);
   const answer = (run: RunRef): RetryAnswer => ({
     run,
     stages,
@@ -97,6 +101,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
       code === 'same'
         ? frozen.stages.filter(({ id, hash }) => latestPlan.stages.find((l) => l.id === id)?.hash !== hash).map(({ id }) => id)
         : [],
+    builtOn: later,
   });
   if (retry.reset.length + retry.waits.length === 0 && !stages.includes('accept')) {
     throw new AlmanacError('run.usage', `${name} has nothing to retry: every stage is done and no input changed`, {

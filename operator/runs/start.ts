@@ -3,13 +3,14 @@ import { claimRun, latestRun, readRun, storePlan, storeTexts, type RunClaim, typ
 import { planReader } from '../../activities/ledger/plans';
 import type { KnownGenerations } from '../../activities/storage/dataset-store';
 import { AlmanacError } from '../../pipelines/failures';
-import { formatRun, MAIN_BRANCH } from '../../pipelines/run-id';
+import { formatRun, MAIN_BRANCH, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
 import type { ParamValue, Plan, RunRef } from '../../pipelines/types';
 import { isOver, parseWindow } from '../../pipelines/window';
 import { transaction } from '../../lib/postgres';
 import { queueNames } from '../../lib/queues';
 import { requireReason } from '../reason';
+import { builtOn } from '../stale';
 import type { OperatorSession } from '../session';
 import { claimOrigin, startOfChain } from './chain';
 import { startExecution } from './execution';
@@ -39,6 +40,8 @@ export interface RunAnswer {
   /** Set when only the store knows that the window is accepted: the ledger has lost the run. */
   readonly ledgerLost?: true;
   readonly origin: boolean;
+  /** Accepted windows that were built on what a new generation replaces. */
+  readonly builtOn?: readonly RunAddress[];
 }
 
 /** The idempotent `run`: accepted → says so; open → attaches; held by the platform → retries; else the failure itself. */
@@ -70,6 +73,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   const bootstrap = request.bootstrap === true;
   const chain = { database, datasets: session.datasets, plan, branch: MAIN_BRANCH };
   const { pins, origin, pinsTainted } = await startOfChain(chain, window.key, bootstrap);
+  const later = run.generation === 1 ? [] : await builtOn(database, run);
   const claim = randomUUID();
   const verb = run.generation === 1 ? 'run' : 'run --again';
   if (texts !== undefined) {
@@ -110,7 +114,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     [],
     request.patienceSeconds ?? 0,
   );
-  return { run, did: 'started', origin };
+  return { run, did: 'started', origin, ...(run.generation === 1 ? {} : { builtOn: later }) };
 }
 
 /** The plan asked for, stored before; else that of the project's code with its texts. */

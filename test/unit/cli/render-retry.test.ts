@@ -10,6 +10,7 @@ const answer: RetryAnswer = {
   changes: [],
   unread: ['pixels'],
   codeDiffers: [],
+  builtOn: [],
 };
 
 test('a retry lists what runs, what stays held with its command, and what waits for that', () => {
@@ -25,4 +26,9 @@ test('a retry lists what runs, what stays held with its command, and what waits 
 test('inputs are unchanged only where every one was compared', () => {
   expect(renderRetry({ ...answer, unread: [] })).toContain('  inputs: unchanged');
   expect(renderRetry({ ...answer, inputs: 'pinned', unread: [] })).not.toContain('unchanged');
+});
+
+test('a retry tells which later windows were built on what it replaces', () => {
+  const later = ['2026-01-03', '2026-01-04'].map((window) => ({ pipeline: 'plays', window, branch: 'main' }));
+  expect(renderRetry({ ...answer, builtOn: later })).toContain('built on what this replaces: plays/2026-01-03, plays/2026-01-04; ');
 });

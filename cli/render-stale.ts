@@ -1,0 +1,24 @@
+/** Windows that are stale, or may become so, as text. Pure. */
+import { formatRun, type RunAddress } from '../pipelines/run-id';
+import { rebuildCommand, staleText, type StaleWindow } from '../pipelines/stale';
+
+const SHOWN = 6;
+
+/** One line a window, oldest first, and the commands that mend them in that order. */
+export function renderStale(stale: readonly StaleWindow[]): string {
+  if (stale.length === 0) return 'nothing is stale';
+  return [
+    ...stale.map((window) => `${formatRun(window)}  ${staleText(window)}`),
+    'next, in this order:',
+    ...stale.map((window) => `  ${rebuildCommand(window)}`),
+  ].join('\n');
+}
+
+/** What a replacement may leave behind; undefined when nothing was built on it. */
+export function renderBuiltOn(later: readonly RunAddress[]): string | undefined {
+  const [first] = later;
+  if (first === undefined) return undefined;
+  const names = later.map(formatRun);
+  const shown = names.length > SHOWN ? [...names.slice(0, SHOWN - 1), `… ${names.at(-1) ?? ''} (${names.length})`] : names;
+  return `built on what this replaces: ${shown.join(', ')}; if its rows change they are stale, and almanac backfill stale ${first.pipeline} lists them`;
+}
