@@ -5,7 +5,8 @@
 import type { ScheduleSpec } from './types';
 
 /** What a slot ends with; every slot ends with exactly one. */
-export type SlotOutcome = 'ran' | 'caught-up' | 'skipped-overlap' | 'skipped-paused' | 'missed' | 'superseded';
+export const SLOT_OUTCOMES = ['ran', 'caught-up', 'skipped-overlap', 'skipped-paused', 'missed', 'superseded'] as const;
+export type SlotOutcome = (typeof SLOT_OUTCOMES)[number];
 
 /** A slot later than this was due while nobody looked: its schedule's `catchUp` decides about it. */
 export const LATE_SECONDS = 60;

@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock';
 import { connect } from '../lib/postgres';
 import { FAILURE_CLASSES } from '../pipelines/failures';
 import { RUN_STATES } from '../pipelines/status';
+import { SLOT_FIGURES, SlotGauges, type SlotFigures } from './slot-gauges';
 
 /** A scrape waits this long for a connection, then as long for the answer; a Prometheus gives up after 10 s by default. */
 const DATABASE_TIMEOUT_MS = 2_000;
@@ -15,7 +16,7 @@ const OPEN_STATES = Object.entries(RUN_STATES)
   .map(([state]) => state);
 
 /** One reading: one statement, so that all figures are of one snapshot. Instants are unix seconds. */
-interface Figures {
+interface Figures extends SlotFigures {
   readonly pipelines: readonly string[];
   readonly runs: readonly { readonly pipeline: string; readonly state: string; readonly runs: number }[];
   readonly held: readonly { readonly pipeline: string; readonly class: string; readonly runs: number }[];
@@ -35,7 +36,8 @@ select
      select pipeline, extract(epoch from min(changed_at)) as since from open where state = 'held' group by 1) f) as holds,
   (select coalesce(json_agg(f), '[]') from (
      select l.pipeline, t.name as "table", extract(epoch from p.flipped_at) as published, extract(epoch from p.window_end) as "windowEnd"
-     from almanac.live l join almanac.publication p on p.id = l.publication, jsonb_object_keys(p.tables) as t (name)) f) as tables`;
+     from almanac.live l join almanac.publication p on p.id = l.publication, jsonb_object_keys(p.tables) as t (name)) f) as tables,
+${SLOT_FIGURES}`;
 
 export interface LedgerGaugesOptions {
   readonly databaseUrl: string;
@@ -71,6 +73,7 @@ export class LedgerGauges implements AsyncDisposable {
     'pipeline',
     'table',
   ]);
+  private readonly slots = new SlotGauges(this.registry);
 
   /** Of its own: a scrape neither waits for stages nor takes a connection from them. */
   private readonly database: pg.Pool;
@@ -103,20 +106,22 @@ export class LedgerGauges implements AsyncDisposable {
   }
 
   private async read(): Promise<void> {
+    const now = this.options.clock.now();
     try {
-      const { rows } = await this.database.query<Figures>(FIGURES, [OPEN_STATES]);
-      this.show(rows[0]);
+      const { rows } = await this.database.query<Figures>(FIGURES, [OPEN_STATES, now]);
+      this.show(rows[0], now);
       this.failing = false;
     } catch (error) {
-      this.show(undefined);
+      this.show(undefined, now);
       if (!this.failing) this.options.failed(error);
       this.failing = true;
     }
   }
 
   /** All at once: a scrape that is being rendered meanwhile sees the old figures or the new. */
-  private show(figures: Figures | undefined): void {
+  private show(figures: Figures | undefined, at: Date): void {
     for (const gauge of [this.runs, this.held, this.oldestHold, this.published, this.windowEnd]) gauge.reset();
+    this.slots.show(figures, at);
     this.up.set(figures === undefined ? 0 : 1);
     if (figures === undefined) return;
     for (const pipeline of figures.pipelines) {
@@ -126,7 +131,7 @@ export class LedgerGauges implements AsyncDisposable {
     }
     for (const { pipeline, state, runs } of figures.runs) this.runs.set({ pipeline, state }, runs);
     for (const { pipeline, class: name, runs } of figures.held) this.held.set({ pipeline, class: name }, runs);
-    const now = this.options.clock.now().getTime() / 1000;
+    const now = at.getTime() / 1000;
     for (const { pipeline, since } of figures.holds) this.oldestHold.set({ pipeline }, Math.max(0, now - since));
     for (const { pipeline, table, published, windowEnd } of figures.tables) {
       this.published.set({ pipeline, table }, published);

@@ -3,12 +3,11 @@ import type { ScheduleRow, SlotRow } from '../../activities/ledger/schedules';
 import type { ScheduleChange } from '../../operator/schedules/apply';
 import type { Preview } from '../../operator/schedules/verbs';
 import { AlmanacError } from '../../pipelines/failures';
-import type { SlotOutcome } from '../../pipelines/slot-policy';
+import { SLOT_OUTCOMES, type SlotOutcome } from '../../pipelines/slot-policy';
 import type { CliIo } from '../io';
 import { renderCount, renderTable } from '../render';
 import { wholeNumber } from '../whole-number';
 
-const OUTCOMES: readonly SlotOutcome[] = ['ran', 'caught-up', 'skipped-overlap', 'skipped-paused', 'missed', 'superseded'];
 /** Slots a preview prints besides those that a change of clocks touches. */
 const SHOWN = 10;
 
@@ -82,7 +81,7 @@ export function registerScheduleCommands(program: Command, io: CliIo): void {
   schedule
     .command('slots [pipeline]')
     .description('the ledger of slots, newest first')
-    .addOption(new Option('--outcome <outcome>', 'only these').choices([...OUTCOMES]))
+    .addOption(new Option('--outcome <outcome>', 'only these').choices([...SLOT_OUTCOMES]))
     .option('--open', 'only those without an outcome')
     .option('--limit <n>', 'at most this many', '20')
     .addHelpText('after', '\nExamples:\n  almanac schedule slots audience-index\n  almanac schedule slots --open')
