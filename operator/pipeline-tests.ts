@@ -73,6 +73,7 @@ async function runCase(engine: Engine, pipeline: ProjectPipeline, loaded: Loaded
 async function compare(session: EngineSession, pipeline: ProjectPipeline, test: TestCase, place: string): Promise<string | undefined> {
   const stage = testedStage(pipeline, test, place);
   const window = parseWindow(pipeline.spec.window, test.window);
+  await session.confine({ files: [], folders: [] });
   const sources = await createSources(session, stage);
   refuseOthers(test, sources, stage, place);
   for (const [source, dataset] of sources) await fill(session, source, dataset, test.given[source] ?? [], `given.${source}`, place);

@@ -74,6 +74,7 @@ async function collect<T>(problems: FailureInfo[], check: () => T | Promise<T>, 
 
 async function bindText(engine: Engine, text: StageText, window: Window): Promise<void> {
   await engine.session(LIMITS, new AbortController().signal, async (session) => {
+    await session.confine({ files: [], folders: [] });
     await createSources(session, text);
     await checkText(session, text, window);
   });
@@ -85,6 +86,7 @@ async function bindSuite(engine: Engine, plan: Plan, stage: PlanStage): Promise<
   if (spec.kind !== 'check') return;
   const queries = suiteQueries(suiteMetrics(spec.suite, plan.datasets), { datasets: plan.datasets, salt: 'validate' });
   await engine.session(LIMITS, new AbortController().signal, async (session) => {
+    await session.confine({ files: [], folders: [] });
     for (const [name, dataset] of Object.entries(plan.datasets)) await session.exec(versionView(name, columnsOf(dataset), []));
     for (const query of queries) await session.rows(query.sql, undefined, { name: `the checks of ${query.dataset} in stage ${stage.id}` });
   });

@@ -50,6 +50,7 @@ export const CODES = {
   'demo.data-taken': { class: 'refused', when: 'The demo found other data where its landing files or references belong.', next: 'Run the demo with an empty `ALMANAC_HOME`.' },
   'demo.interrupted': { class: 'refused', when: 'The demo was stopped by a signal; what it had accepted stays.', next: '`almanac demo` goes on where it stopped.' },
   'engine.disk': { class: 'resource', when: 'The disk or the spill directory of a computation is full.', next: 'Free space on the disk of ALMANAC_HOME, then retry the stage.' },
+  'engine.forbidden': { class: 'user', when: 'The SQL of a stage or check reached for a file, an extension or a setting that is not its own.', next: 'Land the data, ingest them into a dataset and read that; then retry the stage.' },
   'engine.lost': { class: 'platform', when: 'The process of a computation ended before it answered, or its files failed.', next: 'Retry the stage; nothing was written.' },
   'engine.memory': { class: 'resource', when: 'A computation needs more memory than its limit, or the system killed it for memory.', next: 'Raise ALMANAC_MEMORY or use more buckets, then retry the stage.' },
   'engine.sql': { class: 'user', when: 'DuckDB refused a statement.', next: 'Correct the file and line the message names, then retry the stage.' },

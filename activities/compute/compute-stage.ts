@@ -109,6 +109,9 @@ async function compute(context: StageContext, computation: Computation, session:
   const passes = buckets ? Array.from({ length: buckets.count }, (_, bucket) => ({ buckets, bucket })) : [undefined];
   const viewsOf = (pass: (typeof passes)[number]): ReturnType<typeof passViews> =>
     passViews(inputs, pass, (path) => context.store.readable(path));
+  // Texts see what they declare to read: a file beside it would be in no version, no hash and no lineage.
+  const files = inputs.flatMap(({ manifest }) => manifest?.files ?? []).map((file) => context.store.readable(file.path));
+  await session.confine({ files, folders: [scratch] });
   await session.exec(viewsOf(passes[0]).sql || 'select 1', { name: `the inputs of ${context.stage.id}` });
   await checkSchema(session, computation);
 

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { confineSql } from '../../pipelines/confine-sql';
 import type { Child } from './child';
 import { childIdentity, isAlive } from './child-identity';
 import { ChildPool, reason } from './child-pool';
@@ -69,6 +70,9 @@ function sessionOn(child: Child, signal: AbortSignal, fail: (error: unknown, lab
   };
   return {
     child: child.identity,
+    async confine(access) {
+      await ask({ do: 'exec', sql: confineSql(access) });
+    },
     async exec(sql, label) {
       await ask({ do: 'exec', sql }, label);
     },

@@ -8,6 +8,11 @@ const OUT_OF_MEMORY = /^Out of Memory Error|failed to allocate|could not allocat
 /** The instance or the machine failed, not the statement: a fresh child may succeed. */
 const BROKEN = /^(FATAL|INTERNAL) Error|input\/output error|stale file handle|too many open files/i;
 
+/** What a confined session refuses; the first group is what the statement reached for. */
+const FORBIDDEN =
+  /^Permission Error: (?:Cannot access (?:file|directory) ("[\s\S]*") - file system operations|Loading external extensions)/;
+const LOCKED = /^(?:Invalid Input|Permission) Error: Cannot change configuration option ("[^"]*")/;
+
 /** What was true when a failure happened. */
 export interface FailureScene {
   readonly limits: SessionLimits;
@@ -35,6 +40,14 @@ function statementFailure(error: StatementFailed, { limits, label }: FailureScen
     });
   }
   if (OUT_OF_MEMORY.test(error.message)) return memoryFailure(`${place}${firstLine(text)}`, limits, details);
+  const forbidden = forbiddenThing(text);
+  if (forbidden !== undefined) {
+    const where = label ? ` from ${label.name}${line === undefined ? '' : ` line ${line}`}` : '';
+    return new AlmanacError('engine.forbidden', `${place}a stage may not ${forbidden}; it sees only the datasets it reads.`, {
+      next: `Take it${where}: land the data, ingest them into a dataset and read that; then retry the stage.`,
+      details,
+    });
+  }
   if (BROKEN.test(error.message)) {
     return new AlmanacError('engine.lost', `${place}DuckDB failed: ${firstLine(text)}`, {
       next: 'Retry the stage; if it stays, look at the disk and the log of the worker.',
@@ -45,6 +58,14 @@ function statementFailure(error: StatementFailed, { limits, label }: FailureScen
     ? `Correct ${label.name}${line === undefined ? '' : ` at line ${line}`}, then retry the stage.`
     : 'Correct the SQL the message shows, then retry the stage.';
   return new AlmanacError('engine.sql', `${place}${text}`, { next, details });
+}
+
+function forbiddenThing(text: string): string | undefined {
+  const option = LOCKED.exec(text)?.[1];
+  if (option !== undefined) return `change the setting ${option}`;
+  const found = FORBIDDEN.exec(text);
+  if (!found) return undefined;
+  return found[1] === undefined ? 'load extensions' : `open ${found[1]}`;
 }
 
 function endFailure(end: ChildEnd, { limits, label, kernelKilled }: FailureScene): AlmanacError {

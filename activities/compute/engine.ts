@@ -10,6 +10,13 @@ export interface SessionLimits {
   readonly configuredBytes?: number;
 }
 
+/** What a confined session may still open. Paths as the statements spell them. */
+export interface SessionAccess {
+  readonly files: readonly string[];
+  /** May be read and written, with all that is below. */
+  readonly folders: readonly string[];
+}
+
 export interface SessionUsage {
   readonly seconds: number;
   readonly cpuSeconds: number;
@@ -33,6 +40,11 @@ export interface StatementLabel {
 
 export interface EngineSession {
   readonly child: ChildIdentity;
+  /**
+   * From here to its end the session opens nothing but this, and its settings stay as they are: before any statement an author
+   * wrote. What such a statement tries all the same is AlmanacError `engine.forbidden`.
+   */
+  confine(access: SessionAccess): Promise<void>;
   /** Runs statements that return nothing of interest. */
   exec(sql: string, label?: StatementLabel): Promise<void>;
   /** Rows as JSON values: bigint and decimal as strings, timestamps as ISO strings in UTC, at most `limit` (default 10 000) rows. */
@@ -44,7 +56,7 @@ export interface Engine {
   /**
    * Leases a child, runs `body`, returns the child to the warm pool. Nothing of a lease is left for the next one. When
    * `signal` aborts, the running query is interrupted, after 5 s the child is killed, and the session throws the
-   * signal's reason once the child is idle or dead. Throws AlmanacError `engine.sql` (user), `engine.memory` or
+   * signal's reason once the child is idle or dead. Throws AlmanacError `engine.sql`, `engine.forbidden` (user), `engine.memory` or
    * `engine.disk` (resource), `engine.lost` (platform).
    */
   session<T>(limits: SessionLimits, signal: AbortSignal, body: (session: EngineSession) => Promise<T>): Promise<T>;

@@ -100,6 +100,8 @@ async function measureSuite(
   if (possible.length === 0) return { measurements: lacking, usage: undefined };
   return context.engine.session(context.limits, context.signal, async (session) => {
     context.computing(session.child);
+    const files = [...versions.values()].flatMap((manifest) => manifest.files).map(({ path }) => context.store.readable(path));
+    await session.confine({ files, folders: [] });
     for (const dataset of new Set(possible.flatMap(datasetsOf))) {
       const manifest = versions.get(dataset);
       if (manifest === undefined) continue;

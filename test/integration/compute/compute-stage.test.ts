@@ -299,6 +299,31 @@ describe('what an author can do wrong', () => {
   });
 });
 
+describe('a text that reaches beyond what it reads', () => {
+  test.each([
+    ['a file of the host', "select 1 as segment_id, length(content) as users from read_text('/etc/passwd')"],
+    [
+      'more statements than its own',
+      "select 1 as segment_id, 1 as users) as x; copy (select 1) to '/tmp/almanac-stolen.csv'; select * from (select 1 as segment_id, 1 as users",
+    ],
+  ])('is refused %s, by the name of the text', async (_what, text) => {
+    const error = await failure({ spec: { sql: 'curious.sql', writes: 'bucket_counts' }, texts: { 'curious.sql': text } });
+    expect(error).toMatchObject({ code: 'engine.forbidden', details: { statement: 'pipelines/example/sql/curious.sql' } });
+    expect(error.next).toContain('pipelines/example/sql/curious.sql');
+  });
+
+  test('is refused a version it does not declare, though that lies in the same store', async () => {
+    const other = await harness.version('adds', "select 'u' as user_id, 1::bigint as segment_id, timestamp '2026-11-20' as seen");
+    const manifest = await harness.datasets.manifest(other);
+    const file = harness.store.readable(manifest.files[0]?.path ?? '');
+    const error = await failure({
+      spec: { sql: 'curious.sql', writes: 'bucket_counts' },
+      texts: { 'curious.sql': `select segment_id, count(*) as users from read_parquet('${file}') group by all` },
+    });
+    expect(error).toMatchObject({ code: 'engine.forbidden', message: expect.stringContaining(file) });
+  });
+});
+
 describe('the machine', () => {
   const heavy = (text: string, limits: { memoryBytes: number; threads: number }): StageRequest => ({
     spec: { sql: 'heavy.sql', writes: 'bucket_counts' },

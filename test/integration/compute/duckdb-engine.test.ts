@@ -170,6 +170,74 @@ describe('a statement that fails', () => {
   });
 });
 
+describe('a confined session', () => {
+  let inside: string;
+  beforeEach(() => {
+    inside = path.join(scratch, 'inside');
+    mkdirSync(path.join(inside, 'out'), { recursive: true });
+    mkdirSync(path.join(inside, 'out-of-it'));
+    for (const name of ['mine.csv', 'other.csv', 'out-of-it/x.csv']) writeFileSync(path.join(inside, name), 'a\n1\n');
+  });
+  afterEach(() => rmSync(inside, { recursive: true }));
+
+  const file = (name: string): string => `'${path.join(inside, name)}'`;
+  const confined = (sql: string): Promise<Record<string, unknown>> =>
+    failure(
+      session(async (s) => {
+        await s.confine({ files: [path.join(inside, 'mine.csv')], folders: [path.join(inside, 'out')] });
+        await s.exec(sql, { name: 'report.sql' });
+      }),
+    );
+
+  test.each<[string, () => string]>([
+    ['read a file of the host', () => "from read_text('/etc/passwd')"],
+    ['read its own environment', () => "from read_text('/proc/self/environ')"],
+    ['read by a bare name', () => `from ${file('other.csv')}`],
+    ['read CSV beside its inputs', () => `from read_csv(${file('other.csv')})`],
+    ['read past its folder', () => `from read_csv(${file('out/../other.csv')})`],
+    ['read a namesake of its folder', () => `from read_csv(${file('out-of-it/x.csv')})`],
+    ['sniff', () => `from sniff_csv(${file('other.csv')})`],
+    ['list a folder', () => "from glob('/etc/*')"],
+    ['read over the net', () => "from read_parquet('s3://bucket/x.parquet')"],
+    ['write beside its folder', () => `copy (select 1) to ${file('stolen.csv')}`],
+    ['write over its inputs', () => `copy (select 1) to ${file('mine.csv')}`],
+    ['attach a database', () => `attach ${file('x.db')}`],
+    ['export', () => `export database ${file('dump')}`],
+    ['install an extension', () => 'install httpfs'],
+    ['load an extension', () => 'load httpfs'],
+    ['open itself again', () => 'set enable_external_access = true'],
+    ['widen its memory', () => "set memory_limit = '100GB'"],
+    ['forget its limits', () => 'reset allowed_directories'],
+  ])('cannot %s', async (_what, sql) => {
+    const error = await confined(sql());
+    expect(error).toMatchObject({ code: 'engine.forbidden', message: expect.stringMatching(/^report\.sql.*: a stage may not /) });
+    expect(error['next']).toContain('report.sql');
+  });
+
+  test('has no function that tells the environment', async () => {
+    expect(await confined("select getenv('HOME')")).toMatchObject({ code: 'engine.sql' });
+  });
+
+  test('reads its inputs, writes and reads its folder, and spills', async () => {
+    await session(
+      async (s) => {
+        await s.confine({ files: [path.join(inside, 'mine.csv')], folders: [path.join(inside, 'out')] });
+        await s.exec(`copy (from read_csv(${file('mine.csv')})) to ${file('out/a.parquet')}`);
+        expect(await s.rows(`select a::integer as a from read_parquet(${file('out/a.parquet')})`)).toEqual([{ a: 1 }]);
+        await s.exec('create table t as select hash(range)::text as v from range(4000000)');
+        expect(await s.rows('select count(distinct v)::integer as n from t')).toEqual([{ n: 4000000 }]);
+      },
+      { limits: { memoryBytes: 100e6, threads: 2 } },
+    );
+  });
+
+  test('leaves the next lease of its child open', async () => {
+    await confined('select 1');
+    expect(await session((s) => s.rows(`from ${file('other.csv')}`))).toHaveLength(1);
+    expect(seen[1]).toEqual(seen[0]);
+  });
+});
+
 describe('an abort', () => {
   test('stops the running query within a second and throws its own reason; the child serves on', async () => {
     const cancel = new AbortController();

@@ -48,6 +48,12 @@ const shares = check(
   { sample: ['id', 'share'], why: 'No share is above one.' },
 );
 
+test('a predicate that reaches for a file of the host is refused', async () => {
+  const curious = check('curious', { metric: 'rows-where', predicate: "name in (select content from read_text('/etc/passwd'))" });
+  const failure = await harness.failure({ checks: [curious], inputs: { report: await report([1, 0.5]) } });
+  expect(failure).toMatchObject({ code: 'engine.forbidden', message: expect.stringContaining('/etc/passwd') });
+});
+
 describe('a gate', () => {
   test('passes what is within its bands and says how much it read', async () => {
     const output = await harness.judge({
