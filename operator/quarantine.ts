@@ -39,6 +39,8 @@ export interface QuarantineView {
   /** Rows the version was read from, for a ratio. */
   readonly rowsIn: number;
   readonly samples: readonly QuarantinedRow[];
+  /** Where early and late rows of this window were brought back to; they stay in quarantine. */
+  readonly replayed: readonly { readonly window: string; readonly rows: number; readonly who: string; readonly at: string }[];
 }
 
 export interface QuarantineServices extends Pick<DatasetServices, 'database' | 'store' | 'datasets' | 'project'> {
@@ -46,7 +48,7 @@ export interface QuarantineServices extends Pick<DatasetServices, 'database' | '
   readonly config: Pick<OperatorSession['config'], 'worker'>;
 }
 
-type Group = Omit<QuarantineView, 'samples'>;
+type Group = Omit<QuarantineView, 'samples' | 'replayed'>;
 type SampleRow = QuarantinedRow & Record<string, unknown> & { readonly version: string; readonly reason: string };
 
 const MASK = '***';
@@ -60,7 +62,7 @@ export async function listQuarantine(services: QuarantineServices, filter: Quara
        from almanac.dataset_version v
        left join almanac.accepted_version a on a.dataset = v.dataset and a.version_window = v.window_key and a.version = v.version and a.branch = v.branch
        order by v.dataset, v.window_key, v.branch, (a.version is not null) desc, v.written_at desc)
-     select coalesce(string_agg(s.source, ', ' order by s.source), '') as source, v.dataset, v.window_key as "window", v.version, v.accepted, q.reason, q.rows, v.rows_in as "rowsIn"
+     select coalesce(string_agg(s.source, ', ' order by s.source) filter (where s.source not like 'replays/%'), '') as source, v.dataset, v.window_key as "window", v.version, v.accepted, q.reason, q.rows, v.rows_in as "rowsIn"
      from almanac.quarantine q join counted v using (dataset, window_key, version) left join almanac.version_source s using (dataset, window_key, version)
      where ($1::text is null or v.dataset = $1) and ($2::text is null or v.window_key = $2) and ($3::text is null or q.reason = $3)
      group by v.dataset, v.window_key, v.version, v.accepted, q.reason, q.rows, v.rows_in
@@ -69,12 +71,32 @@ export async function listQuarantine(services: QuarantineServices, filter: Quara
     [filter.dataset ?? null, filter.window ?? null, filter.reason ?? null, filter.source ?? null, filter.limit],
   );
   const samples = filter.samples > 0 && groups.length > 0 ? await sampleRows(services, groups, filter.samples) : [];
+  const replays = await replaysOf(services, groups);
   return groups.map((group) => ({
     ...group,
+    replayed: replays.flatMap(({ dataset, from, reasons, ...replay }) => {
+      const rows = dataset === group.dataset && from === group.window ? (reasons[group.reason] ?? 0) : 0;
+      return rows === 0 ? [] : [{ ...replay, rows }];
+    }),
     samples: samples
       .filter((row) => row.version === nameOf(group) && row.reason === group.reason)
       .map(({ version: _version, reason: _reason, ...row }) => row),
   }));
+}
+
+interface ReplayRow extends Omit<QuarantineView['replayed'][number], 'rows'> {
+  readonly dataset: string;
+  readonly from: string;
+  readonly reasons: Readonly<Record<string, number>>;
+}
+
+async function replaysOf({ database }: QuarantineServices, groups: readonly Group[]): Promise<ReplayRow[]> {
+  const { rows } = await database.query<ReplayRow>(
+    `select dataset, from_window as "from", window_key as "window", reasons, who, to_char(replayed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at
+     from almanac.replay where (dataset, from_window) in (select * from unnest($1::text[], $2::text[])) order by window_key, number`,
+    [groups.map(({ dataset }) => dataset), groups.map(({ window }) => window)],
+  );
+  return rows;
 }
 
 async function sampleRows(services: QuarantineServices, groups: readonly Group[], limit: number): Promise<SampleRow[]> {

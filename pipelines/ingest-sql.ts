@@ -226,6 +226,13 @@ export function stageParquetStatements(shape: IngestShape, file: IngestFile): st
   return [stage(shape, source)];
 }
 
+/** Rows that came back out of quarantine, each the JSON of a row as {@link quarantineQuery} wrote it: typed again by the same rules. */
+export function stageReplayStatements(shape: IngestShape, file: IngestFile): string[] {
+  const texts = shape.columns.map(({ name }, index) => `json_extract_string("row", ${quoteText(jsonPointer(name))}) as c${index}`);
+  const source = `select ${file.id} as file, file_row_number + 1 as line, "row" as raw, cast(null as integer) as row_fault, ${texts.join(', ')} from read_parquet(${quoteText(literalPath(file.readable))}, file_row_number = true)`;
+  return [stage(shape, source)];
+}
+
 /** The columns of a Parquet file, to compare with the declared ones. */
 export function describeParquetQuery(file: IngestFile): string {
   return `select column_name as name, column_type as type from (describe select * from read_parquet(${quoteText(literalPath(file.readable))}, binary_as_string = true, hive_partitioning = false))`;

@@ -15,6 +15,8 @@ export interface AcceptedVersion {
   readonly version: string;
   readonly digest: string;
   readonly inputs: readonly VersionInput[];
+  /** Replays into its window that it was read without. */
+  readonly unread?: readonly string[];
 }
 
 export interface VersionInput {
@@ -39,6 +41,8 @@ export interface StaleVersion {
   readonly window: string;
   readonly version: string;
   readonly replaced: readonly ReplacedInput[];
+  /** Rows replayed into its window since: paths in the store. */
+  readonly unread?: readonly string[];
   /** Inputs that are current, and stale themselves. */
   readonly stale: readonly Pick<VersionInput, 'dataset' | 'window'>[];
 }
@@ -56,7 +60,7 @@ export function staleWindows(accepted: readonly AcceptedVersion[], mainBranch: s
   const replaced = new Map<AcceptedVersion, ReplacedInput[]>();
   for (const version of accepted) {
     const found = version.inputs.flatMap((input) => replacement(input, index.current(version, input)));
-    if (found.length > 0) replaced.set(version, found);
+    if (found.length > 0 || isUnread(version)) replaced.set(version, found);
   }
   const reached = index.below([...replaced.keys()]);
   const windows = new Map<string, StaleWindow & { versions: StaleVersion[] }>();
@@ -71,6 +75,7 @@ export function staleWindows(accepted: readonly AcceptedVersion[], mainBranch: s
       window: version.versionWindow,
       version: version.version,
       replaced: replaced.get(version) ?? [],
+      ...(isUnread(version) ? { unread: version.unread ?? [] } : {}),
       stale: version.inputs.filter((input) => isOneOf(index.current(version, input), replaced, reached)).map(nameOf),
     });
   }
@@ -79,6 +84,8 @@ export function staleWindows(accepted: readonly AcceptedVersion[], mainBranch: s
 
 /** Why a window is stale, as part of a sentence. */
 export function staleText({ versions }: StaleWindow): string {
+  const unread = versions.filter(isUnread).map(({ dataset }) => dataset);
+  if (unread.length > 0) return `rows of ${unread.join(' and ')} were replayed into it since`;
   const replaced = new Map(versions.flatMap((version) => version.replaced.map((input) => [placeOf(input), input] as const)));
   if (replaced.size > 0) {
     const inputs = [...replaced].map(([place, { built, current }]) => `${place} as ${short(built)}, which is ${short(current)} now`);
@@ -148,6 +155,10 @@ class Index {
     }
     return reached;
   }
+}
+
+function isUnread({ unread }: Pick<AcceptedVersion, 'unread'>): boolean {
+  return unread !== undefined && unread.length > 0;
 }
 
 function replacement(input: VersionInput, current: AcceptedVersion | undefined): ReplacedInput[] {

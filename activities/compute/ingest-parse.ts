@@ -127,6 +127,10 @@ async function stageJson(context: ParseContext, session: EngineSession, shape: I
 
 async function readParquet(context: ParseContext, session: EngineSession, shape: IngestShape, file: ReadFile): Promise<number> {
   try {
+    if (file.replay === true) {
+      for (const statement of sql.stageReplayStatements(shape, file)) await session.exec(statement);
+      return await count(session, sql.countParquetQuery(file));
+    }
     const columns = await session.rows<{ name: string; type: string }>(sql.describeParquetQuery(file));
     compareColumns(
       context,

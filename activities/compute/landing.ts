@@ -7,6 +7,7 @@ import type { StageContext } from '../stage';
 import { inspectFile, type FileInspection } from '../storage/compressed-file';
 import { codeOf } from '../storage/error-code';
 import type { ObjectInfo, ObjectStore } from '../storage/object-store';
+import { listReplays, type Replay } from '../storage/replays';
 import { landingFolder, landingSource, referencePath } from '../storage/store-paths';
 
 const MINUTE = 60_000;
@@ -16,13 +17,15 @@ export interface SeenFile extends LandingFile {
   readonly format: LandingFormat;
   readonly modifiedAt: Date;
   readonly window?: Window;
+  /** Rows out of quarantine, as JSON beside where they came from. */
+  readonly replay?: true;
 }
 
 type LandingContext = Pick<StageContext, 'store' | 'clock' | 'run' | 'plan' | 'stage' | 'window' | 'bootstrap' | 'signal' | 'log'>;
 
 /**
  * The files an ingest stage reads, in the order of their paths: those of the window's `dt=` folder, on a bootstrap also of
- * every folder before it, or the one reference file. Throws `landing.missing` (patience may
+ * every folder before it, or the one reference file; then the rows replayed into these windows. Throws `landing.missing` (patience may
  * mend it), `reference.missing` and `landing.unreadable`, each naming the place.
  */
 export async function seeFiles(context: LandingContext, spec: IngestSpec): Promise<SeenFile[]> {
@@ -32,6 +35,12 @@ export async function seeFiles(context: LandingContext, spec: IngestSpec): Promi
   const seen: SeenFile[] = [];
   for (const { info, day } of await landingInfos(context.store, spec, context.window, context.bootstrap)) {
     seen.push({ ...(await see(context, info)), window: parseWindow(context.plan.window, day) });
+  }
+  for (const { file, window } of await replaysOf(context.store, spec, context.window, context.bootstrap)) {
+    const folder = file.path.slice(0, file.path.lastIndexOf('/') + 1);
+    const info = (await context.store.list(folder)).find(({ path }) => path === file.path);
+    if (info === undefined) throw unreadable(context, file.path, 'it is gone; a replay is never deleted');
+    seen.push({ ...(await see(context, info)), window: parseWindow(context.plan.window, window), replay: true });
   }
   return seen;
 }
@@ -47,7 +56,14 @@ export async function landingOf(store: ObjectStore, spec: IngestSpec, window: Wi
     const { bytes, sha256 } = await inspectFile(await store.read(path), 'none');
     files.push({ path, bytes, sha256 });
   }
+  for (const { file } of await replaysOf(store, spec, window, bootstrap))
+    files.push({ path: file.path, bytes: file.bytes, sha256: file.sha256 });
   return files;
+}
+
+/** Rows replayed into the window, on a bootstrap also into those before it: an ingest reads them as it reads its landing files. */
+async function replaysOf(store: ObjectStore, spec: IngestSpec, window: Window, bootstrap: boolean): Promise<Replay[]> {
+  return spec.landing === undefined ? [] : listReplays(store, spec.writes, window.key, bootstrap);
 }
 
 /** Data files of the window's folder, on a bootstrap also of those before it, with the day of each; a folder of a day that is none counts too. */

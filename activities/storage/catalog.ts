@@ -2,7 +2,8 @@ import type pg from 'pg';
 import { transaction, type Queryable } from '../../lib/postgres';
 import type { AcceptedSet, Manifest } from './manifest';
 import type { ObjectStore } from './object-store';
-import { ACCEPTED, acceptedPath, DATASETS, parseAcceptedPath, parseManifestPath } from './store-paths';
+import { listReplays, type Replay } from './replays';
+import { ACCEPTED, acceptedPath, DATASETS, parseAcceptedPath, parseManifestPath, parseReplayPath, REPLAYS } from './store-paths';
 
 /** Guards rebuilds against each other; spells "cata". */
 const REINDEX_LOCK = 0x63617461;
@@ -89,6 +90,23 @@ export async function recordAccepted(database: Queryable, set: AcceptedSet): Pro
   });
 }
 
+/** Notes rows that were replayed; the store is the truth. */
+export async function recordReplay(database: Queryable, replay: Replay): Promise<void> {
+  await database.query('insert into almanac.replay values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing', [
+    replay.dataset,
+    replay.window,
+    replay.number,
+    replay.file.path,
+    replay.file.rows,
+    JSON.stringify(replay.reasons),
+    replay.from.window,
+    replay.from.version,
+    replay.who,
+    replay.reason ?? null,
+    replay.at,
+  ]);
+}
+
 /** Rebuilds the catalog from the store alone, in one transaction; readers see the old one until it ends. */
 export async function reindex(store: ObjectStore, database: pg.Pool): Promise<{ versions: number; windows: number }> {
   return transaction(database, async (client) => {
@@ -106,6 +124,9 @@ export async function reindex(store: ObjectStore, database: pg.Pool): Promise<{ 
       await recordVersion(client, manifest);
       versions += 1;
     }
+    await client.query('delete from almanac.replay');
+    const replayed = new Set((await store.list(REPLAYS)).flatMap(({ path }) => parseReplayPath(path)?.dataset ?? []));
+    for (const dataset of replayed) for (const replay of await listReplays(store, dataset)) await recordReplay(client, replay);
     const newest = new Map<string, { pipeline: string; branch: string; window: string; sequence: number }>();
     for (const { path } of await store.list(ACCEPTED)) {
       const entry = parseAcceptedPath(path);
@@ -143,8 +164,10 @@ async function readJson<T>(store: ObjectStore, path: string): Promise<T | undefi
   return body && (JSON.parse(body.toString('utf8')) as T);
 }
 
-/** `landing/SOURCE` or `reference/FILE` of what was read. */
+/** `landing/SOURCE` or `reference/FILE` of what was read; a replay by its whole path, since it counts which of them were. */
 function sourcesOf(manifest: Manifest): string[] {
-  const sources = (manifest.provenance.landing ?? []).map(({ path }) => path.split('/').slice(0, 2).join('/'));
+  const sources = (manifest.provenance.landing ?? []).map(({ path }) =>
+    path.startsWith(REPLAYS) ? path : path.split('/').slice(0, 2).join('/'),
+  );
   return [...new Set(sources)];
 }

@@ -8,6 +8,7 @@ export const DATASETS = 'datasets/';
 export const ACCEPTED = 'accepted/';
 export const QUARANTINE = 'quarantine/';
 export const SCRATCH = 'scratch/';
+export const REPLAYS = 'replays/';
 
 export function landingFolder(source: string, day: string): string {
   return `${landingSource(source)}dt=${segment(day)}/`;
@@ -33,6 +34,19 @@ export function quarantinePath(dataset: string, window: string, name: string): s
   return `${QUARANTINE}${segment(dataset)}/${segment(window)}/${segment(name)}.parquet`;
 }
 
+/** All replays of a dataset, or those into one of its windows. */
+export function replays(dataset: string, window?: string): string {
+  return `${REPLAYS}${segment(dataset)}/${window === undefined ? '' : `${segment(window)}/`}`;
+}
+
+export function replayPath(dataset: string, window: string, number: number): string {
+  return `${replays(dataset, window)}${String(number).padStart(SEQUENCE_DIGITS, '0')}.json`;
+}
+
+export function replayFilePath(dataset: string, window: string, number: number, nonce: string): string {
+  return `${replays(dataset, window)}${String(number).padStart(SEQUENCE_DIGITS, '0')}-${segment(nonce)}.parquet`;
+}
+
 export function acceptedChain(pipeline: string, branch: string): string {
   return `${ACCEPTED}${segment(pipeline)}/${segment(branch)}/`;
 }
@@ -49,6 +63,12 @@ export function acceptedPath(pipeline: string, branch: string, window: string, s
 export function parseManifestPath(objectPath: string): Pick<VersionRef, 'dataset' | 'window' | 'version'> | undefined {
   const [, dataset, window, version] = /^datasets\/([^/]+)\/([^/]+)\/([^/]+)\.json$/.exec(objectPath) ?? [];
   return dataset !== undefined && window !== undefined && version !== undefined ? { dataset, window, version } : undefined;
+}
+
+/** The parts of `replays/DATASET/WINDOW/NNNNNN.json`; undefined for every other path, the files of rows among them. */
+export function parseReplayPath(objectPath: string): { dataset: string; window: string; number: number } | undefined {
+  const [, dataset, window, digits] = /^replays\/([^/]+)\/([^/]+)\/(\d{6,})\.json$/.exec(objectPath) ?? [];
+  return dataset !== undefined && window !== undefined ? { dataset, window, number: Number(digits) } : undefined;
 }
 
 /** The parts of `accepted/PIPELINE/BRANCH/WINDOW/NNNNNN.json`; undefined for every other path. */

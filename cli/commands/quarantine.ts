@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { QuarantineView } from '../../operator/quarantine';
+import type { ReplayAnswer } from '../../operator/replay';
 import type { CliIo } from '../io';
 import { printable } from '../render';
 import { wholeNumber } from '../whole-number';
@@ -30,17 +31,52 @@ export function registerQuarantineCommands(program: Command, io: CliIo): void {
       const views = await listQuarantine({ ...session, engine: scratch.engine }, filter);
       io.print(views, () => renderQuarantine(views));
     });
+  quarantine
+    .command('replay <source>')
+    .description('bring early and late rows back to the windows they belong to; a source, or a dataset read from one')
+    .requiredOption('--window <key>', 'the window whose quarantine it is')
+    .addOption(new Option('--to <where>', 'own-window: the window each row belongs to').choices(['own-window']).makeOptionMandatory())
+    .option('--reason <text>', 'recorded with the verb')
+    .option('--dry-run', 'say what would be done, do nothing')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac quarantine replay segment-adds --window 2011-11-03 --to own-window --dry-run\n  almanac quarantine replay segment_adds --window 2011-11-03 --to own-window --reason "delivered late"',
+    )
+    .action(async (source: string, options: { window: string; reason?: string; dryRun?: boolean }) => {
+      const [{ replayQuarantine }, { createScratchEngine }] = await Promise.all([
+        import('../../operator/replay.js'),
+        import('../../operator/scratch-engine.js'),
+      ]);
+      const session = await io.session();
+      await using scratch = createScratchEngine();
+      const answer = await replayQuarantine({ ...session, engine: scratch.engine }, { source, ...options });
+      io.print(answer, () => renderReplay(answer));
+    });
+}
+
+function renderReplay({ source, from, dryRun, windows, before }: ReplayAnswer): string {
+  const earlier = before === 0 ? [] : [`${before.toLocaleString('en-US')} rows of ${source} in ${from} were replayed before`];
+  return [
+    ...windows.flatMap(({ dataset, window, rows, reasons, state, next }) => [
+      `${dataset}@${window} ${dryRun ? 'would get' : 'gets'} ${rows.toLocaleString('en-US')} rows (${Object.entries(reasons)
+        .map(([reason, count]) => `${count} ${reason}`)
+        .join(', ')}) back from ${from}${state === 'accepted' ? '; it is stale, and so is what was built on it' : '; it was not run yet'}`,
+      `  next: ${next}`,
+    ]),
+    ...earlier,
+  ].join('\n');
 }
 
 function renderQuarantine(views: readonly QuarantineView[]): string {
   if (views.length === 0) return 'nothing is in quarantine';
   return views
-    .flatMap(({ source, dataset, window, accepted, reason, rows, rowsIn, samples }) => [
+    .flatMap(({ source, dataset, window, accepted, reason, rows, rowsIn, samples, replayed }) => [
       `${window}  ${source} → ${dataset}${accepted ? '' : ' (not accepted)'}: ${rows.toLocaleString('en-US')} of ${rowsIn.toLocaleString('en-US')} rows ${reason}`,
       ...samples.map((row) => {
         const what = [row.column, row.detail].filter((part) => part !== null).join(' ') || row.eventTime || '';
         return `    ${row.file}:${row.line}  ${what}  ${printable(row.raw.slice(0, 120))}`;
       }),
+      ...replayed.map((to) => `    ${to.rows.toLocaleString('en-US')} of them replayed to ${to.window} at ${to.at} by ${to.who}`),
     ])
     .join('\n');
 }
