@@ -1,6 +1,7 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import { transaction, type Queryable } from '../lib/postgres';
 import { AlmanacError, failureInfo } from '../pipelines/failures';
+import { touchesPii } from '../pipelines/pii';
 import { formatRun, retryCommand } from '../pipelines/run-id';
 import type { Plan, PlanStage, RunRef, StageKind, StageOutput, VersionRef } from '../pipelines/types';
 import { parseWindow } from '../pipelines/window';
@@ -176,10 +177,11 @@ function stageContext(
   const inputs: Record<string, VersionRef> = {};
   for (const output of Object.values(opened.outputs)) for (const version of output.versions) inputs[version.dataset] = version;
   for (const [dataset, version] of Object.entries(opened.pins)) inputs[`previous:${dataset}`] = version;
-  const limits =
+  const smaller =
     opened.resourceFailures === 0
       ? shell.limits
       : { memoryBytes: Math.floor(shell.limits.memoryBytes * SMALLER_SHARE), threads: 1, configuredBytes: shell.limits.memoryBytes };
+  const limits = touchesPii(plan, stage) ? { ...smaller, maskValues: true } : smaller;
   return {
     ...services,
     engine: leasedUntimed(services.engine, stop),

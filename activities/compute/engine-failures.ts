@@ -13,6 +13,11 @@ const FORBIDDEN =
   /^Permission Error: (?:Cannot access (?:file|directory) ("[\s\S]*") - file system operations|Loading external extensions)/;
 const LOCKED = /^(?:Invalid Input|Permission) Error: Cannot change configuration option ("[^"]*")/;
 
+/** These tell of a statement, its names or its files, never of a value in a row. */
+const ABOUT_STATEMENT =
+  /^(Binder|Catalog|Parser|Syntax|Permission|IO|Out of Memory|Not implemented|Dependency|INTERNAL|FATAL|INTERRUPT) Error/;
+const LONE_NUMBER = /(?<![\w.])[-+]?\d[\d.,:eE+-]*/g;
+
 /** What was true when a failure happened. */
 export interface FailureScene {
   readonly limits: SessionLimits;
@@ -29,7 +34,9 @@ export function engineFailure(error: unknown, scene: FailureScene): unknown {
 }
 
 function statementFailure(error: StatementFailed, { limits, label }: FailureScene): AlmanacError {
-  const { text, line } = locate(error.message, label);
+  const located = locate(error.message, label);
+  const text = limits.maskValues === true ? masked(located.text) : located.text;
+  const { line } = located;
   const place = label ? `${label.name}${line === undefined ? '' : ` line ${line}`}: ` : '';
   const details = { ...(label && { statement: label.name }), ...(line !== undefined && { line }), duckdb: text };
   // The temp directory's limit is reported as an Out of Memory Error, so disk goes first.
@@ -58,6 +65,24 @@ function statementFailure(error: StatementFailed, { limits, label }: FailureScen
     ? `Correct ${label.name}${line === undefined ? '' : ` at line ${line}`}, then retry the stage.`
     : 'Correct the SQL the message shows, then retry the stage.';
   return new AlmanacError('engine.sql', `${place}${text}`, { next, details });
+}
+
+/** DuckDB's sentence about a statement names identifiers; any other is about rows, and quotes them. */
+function masked(text: string): string {
+  if (ABOUT_STATEMENT.test(text)) return text;
+  // The drawing of the statement comes last, so what a value holds does not pass for it.
+  const drawing = text.lastIndexOf('\n\nLINE ');
+  const sentence = drawing < 0 ? text : text.slice(0, drawing);
+  const quoteless = unquoted(unquoted(sentence, "'"), '"');
+  return firstLine(quoteless).replace(LONE_NUMBER, '…') + (drawing < 0 ? '' : text.slice(drawing));
+}
+
+/** Without what lies between the first and the last quote: a value may hold quotes and line ends itself, or be cut off. */
+function unquoted(text: string, quote: string): string {
+  const first = text.search(new RegExp(`(?<!\\w)${quote}`));
+  if (first < 0) return text;
+  const last = text.lastIndexOf(quote);
+  return `${text.slice(0, first)}${quote}…${quote}${last > first ? text.slice(last + 1) : ''}`;
 }
 
 function forbiddenThing(text: string): string | undefined {

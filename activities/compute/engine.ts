@@ -8,6 +8,8 @@ export interface SessionLimits {
   readonly threads: number;
   /** What ALMANAC_MEMORY allows, when a second try gets less. Default: `memoryBytes`. */
   readonly configuredBytes?: number;
+  /** The session reads or writes personal data: values that DuckDB quotes in a message are masked. */
+  readonly maskValues?: boolean;
 }
 
 /** What a confined session may still open. Paths as the statements spell them. */

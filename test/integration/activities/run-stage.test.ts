@@ -65,7 +65,13 @@ async function ordered(): Promise<{
   readonly run: RunRef;
   readonly metrics: StageMetrics;
   /** One try of the order; the failure Temporal is told, if it fails. */
-  attempt(second: number, body: StageBody, over?: Partial<StageTask>, timeoutSeconds?: number): Promise<ApplicationFailure | undefined>;
+  attempt(
+    second: number,
+    body: StageBody,
+    over?: Partial<StageTask>,
+    timeoutSeconds?: number,
+    datasets?: Plan['datasets'],
+  ): Promise<ApplicationFailure | undefined>;
   cancel(second: number): Promise<void>;
 }> {
   windows += 1;
@@ -98,8 +104,8 @@ async function ordered(): Promise<{
   return {
     run,
     metrics,
-    async attempt(second, body, over = {}, timeoutSeconds = 30) {
-      const plan: Plan = { ...PLAN, stages: PLAN.stages.map((stage) => ({ ...stage, timeoutSeconds })) };
+    async attempt(second, body, over = {}, timeoutSeconds = 30, datasets = {}) {
+      const plan: Plan = { ...PLAN, datasets, stages: PLAN.stages.map((stage) => ({ ...stage, timeoutSeconds })) };
       const shell: StageShell = {
         services: services(second),
         bodies: { ingest: body, compute: body, check: body, publish: body },
@@ -139,6 +145,19 @@ async function lines(run: RunRef): Promise<string[]> {
   );
   return rows.map(({ line }) => line);
 }
+
+test('a stage of a dataset with personal data computes where no message quotes values', async () => {
+  const { attempt } = await ordered();
+  const masked: (boolean | undefined)[] = [];
+  const body: StageBody = (context) => {
+    masked.push(context.limits.maskValues);
+    return missing();
+  };
+  const people: Plan['datasets'] = { plays: { columns: { user_id: 'text' }, pii: ['user_id'] } };
+  await attempt(1, body);
+  await attempt(2, body, {}, 30, people);
+  expect(masked).toEqual([undefined, true]);
+});
 
 test('polls of an order whose data are missing are one attempt that waits, with since when, until when and how often', async () => {
   const { run, metrics, attempt } = await ordered();

@@ -299,6 +299,22 @@ describe('what an author can do wrong', () => {
   });
 });
 
+test('a value that cannot be cast is not told where it is personal', async () => {
+  const request = (maskValues: boolean): StageRequest => ({
+    spec: { sql: 'cast.sql', writes: 'bucket_counts' },
+    texts: { 'cast.sql': "select cast(k as bigint) as segment_id, 1 as users from (values ('alice' || '@example.com')) as t(k)" },
+    limits: { memoryBytes: 500e6, threads: 1, maskValues },
+  });
+  const told = await failure(request(false));
+  expect(told.message).toContain("'alice@example.com'");
+  const masked = await failure(request(true));
+  expect(masked).toMatchObject({
+    code: 'engine.sql',
+    message: expect.stringContaining("cast.sql line 1: Conversion Error: Could not convert string '…' to INT64"),
+  });
+  expect(JSON.stringify([masked.message, masked.next, masked.details])).not.toContain('alice@');
+});
+
 describe('a text that reaches beyond what it reads', () => {
   test.each([
     ['a file of the host', "select 1 as segment_id, length(content) as users from read_text('/etc/passwd')"],

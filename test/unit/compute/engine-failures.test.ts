@@ -70,6 +70,56 @@ test('a second try with less memory still names the value the variable has', () 
   expect(error.next).toContain('ALMANAC_MEMORY, now 1024MiB,');
 });
 
+describe('where a dataset holds personal data', () => {
+  const limits = { ...SCENE.limits, maskValues: true };
+  const told = (message: string): AlmanacError => coded(statement(message), { limits, label: { name: 'a.sql' } });
+
+  test.each([
+    ["Conversion Error: Could not convert string 'alice@example.com' to INT64", "Conversion Error: Could not convert string '…' to INT64"],
+    ["Conversion Error: Could not convert string 'o'brien's' to INT64", "Conversion Error: Could not convert string '…' to INT64"],
+    ["Conversion Error: Could not convert string 'two\nlines' to INT32", "Conversion Error: Could not convert string '…' to INT32"],
+    [
+      'Conversion Error: invalid timestamp field format: "alice", expected format is (YYYY-MM-DD)',
+      'Conversion Error: invalid timestamp field format: "…", expected format is (YYYY-MM-DD)',
+    ],
+    [
+      "Conversion Error: Type INT64 with value 4915112345678 can't be cast because the value is out of range for the destination type INT32",
+      "Conversion Error: Type INT64 with value … can't be cast because the value is out of range for the destination type INT32",
+    ],
+    [
+      'Out of Range Error: Overflow in multiplication of INT64 (4915112345678 * 99999999999)!',
+      'Out of Range Error: Overflow in multiplication of INT64 (… * …)!',
+    ],
+    [
+      'Constraint Error: Duplicate key "user_id: alice" violates primary key constraint.',
+      'Constraint Error: Duplicate key "…" violates primary key constraint.',
+    ],
+    [
+      'Invalid Input Error: Malformed JSON at byte 0 of input: unexpected character. Input: "alice@exam',
+      'Invalid Input Error: Malformed JSON at byte … of input: unexpected character. Input: "…"',
+    ],
+    ['Invalid Input Error: CSV Error on Line: 3\nOriginal Line: alice,1', 'Invalid Input Error: CSV Error on Line: …'],
+  ])('%j is told without its values', (message, shown) => {
+    const { message: said, details } = told(`${message}\n\nLINE 3: select cast(k as bigint)\n               ^`);
+    expect(said).toBe(`a.sql line 3: ${shown}\n\nLINE 3: select cast(k as bigint)\n               ^`);
+    expect(details).toMatchObject({ line: 3 });
+    expect(JSON.stringify(details)).not.toMatch(/alice|brien|two|49151/);
+  });
+
+  test('a value that looks like the drawing of a statement is masked with it', () => {
+    const { message } = told("Conversion Error: Could not convert string 'alice\n\nLINE 9: x' to INT64\n\nLINE 1: select k");
+    expect(message).not.toMatch(/alice|LINE 9/);
+  });
+
+  test.each([
+    'Binder Error: Referenced column "no_such" not found in FROM clause!\nCandidate bindings: "k", "n"',
+    'Catalog Error: Table with name adds_2 does not exist!',
+    'Parser Error: syntax error at or near "form"',
+  ])('%j names identifiers, and keeps them', (message) => {
+    expect(told(message).message).toBe(`a.sql: ${message}`);
+  });
+});
+
 test('what is not of the engine passes through unchanged', () => {
   const other = new Error("a stage's own");
   expect(engineFailure(other, SCENE)).toBe(other);

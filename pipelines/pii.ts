@@ -1,0 +1,24 @@
+import type { Plan, PlanStage } from './types';
+
+/** Whether a dataset the stage reads or writes declares `pii`: then what DuckDB says of values must not be shown. */
+export function touchesPii({ datasets }: Pick<Plan, 'datasets'>, stage: Pick<PlanStage, 'spec'>): boolean {
+  return datasetsOf(stage.spec).some((name) => (datasets[name]?.pii ?? []).length > 0);
+}
+
+function datasetsOf(spec: PlanStage['spec']): string[] {
+  switch (spec.kind) {
+    case 'ingest':
+      return [spec.writes];
+    case 'compute':
+      return [
+        ...Object.values(spec.reads ?? {}).map((read) => (typeof read === 'string' ? read : read.previous)),
+        ...(spec.writes === undefined ? [] : [spec.writes]),
+      ];
+    case 'check':
+      return spec.suite.checks.flatMap(({ dataset, measure }) =>
+        measure.metric === 'missing-references' ? [dataset, measure.in.dataset] : [dataset],
+      );
+    case 'publish':
+      return Object.values(spec.tables).map(({ from }) => from);
+  }
+}
