@@ -1,17 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { readConfig } from '../lib/config';
 import { startRun } from '../operator/runs/start';
 import type { Project } from '../operator/project';
-import { openSession, type OperatorSession } from '../operator/session';
-import { freePort } from '../operator/stack/ports';
-import type { StackPorts } from '../operator/stack/ports-file';
-import { stackProcesses } from '../operator/stack/processes';
-import { obtainTemporal } from '../operator/stack/temporal-binary';
-import { superviseStack } from '../operator/stack/up';
+import type { OperatorSession } from '../operator/session';
 import { formatRun } from '../pipelines/run-id';
 import { nextKey } from '../pipelines/window';
+import { startBenchStack } from './bench-stack';
 import { projectText, type Shape } from './overhead-shapes';
 
 const FIRST_WINDOW = '2000-01-01';
@@ -28,30 +20,10 @@ export interface AlmanacArm extends AsyncDisposable {
   idle(): Promise<void>;
 }
 
-/** Starts servers and workers in a temporary home; nothing of the surrounding environment reaches them. */
+/** Starts the stack of the arm. */
 export async function startAlmanacArm(shapes: readonly Shape[], say: (line: string) => void): Promise<AlmanacArm> {
-  for (const name of Object.keys(process.env)) if (/^(ALMANAC_|TEMPORAL_|DATABASE_URL$)/.test(name)) delete process.env[name];
-  const home = mkdtempSync(path.join(os.tmpdir(), 'almanac-bench-overhead-'));
-  const projectDirectory = path.join(home, 'project');
-  mkdirSync(projectDirectory);
-  writeFileSync(path.join(projectDirectory, 'almanac.config.ts'), projectText(shapes));
-  process.env.ALMANAC_HOME = path.join(home, 'stack');
-  const config = readConfig(process.env, projectDirectory);
-  const stopping = new AbortController();
-  const stop = (): void => stopping.abort();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
-  const { file } = await obtainTemporal(process.env, say);
-  const ports = await randomPorts();
-  const options = {
-    config,
-    projectDirectory,
-    tell: () => undefined,
-    processes: () => Promise.resolve(stackProcesses({ config, projectDirectory, ports, temporalBinary: file })),
-  };
-  const stack = await superviseStack(options, stopping.signal);
-  if (stack === 'found') throw new Error(`another stack runs in ${config.home}`);
-  process.once('exit', () => stack.kill());
-  const session = await openSession(projectDirectory);
+  const stack = await startBenchStack('overhead', projectText(shapes), say);
+  const { session } = stack;
   const next = new Map(shapes.map(({ pipeline }) => [pipeline, FIRST_WINDOW]));
 
   function takeWindow(project: Project, pipeline: Shape['pipeline']): string {
@@ -87,27 +59,6 @@ export async function startAlmanacArm(shapes: readonly Shape[], say: (line: stri
         await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
     },
-    async [Symbol.asyncDispose]() {
-      await session.close();
-      await stack.stop();
-      rmSync(home, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
-}
-
-async function randomPorts(): Promise<StackPorts> {
-  const names = [
-    'temporal',
-    'postgres',
-    'temporalUi',
-    'temporalHttp',
-    'temporalMetrics',
-    'controlMetrics',
-    'computeMetrics',
-    'controlSdkMetrics',
-    'computeSdkMetrics',
-  ] as const;
-  const entries: [string, number][] = [];
-  for (const name of names) entries.push([name, await freePort()]);
-  return Object.fromEntries(entries) as StackPorts;
 }

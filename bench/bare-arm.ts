@@ -12,7 +12,8 @@ const START_DEADLINE_MS = 120_000;
 
 /** Bare Temporal on the same server: one process for workflows, one for activities, as Almanac has. */
 export interface BareArm extends AsyncDisposable {
-  run(shape: Shape): Promise<void>;
+  /** Answers the ids of the runs once all are closed. */
+  run(shape: Shape): Promise<string[]>;
 }
 
 export async function startBareArm(client: Client, temporalAddress: string): Promise<BareArm> {
@@ -21,11 +22,11 @@ export async function startBareArm(client: Client, temporalAddress: string): Pro
   return {
     async run({ stages, wide, runs }) {
       const input: BareShape = { stages, wide, activityQueue: ACTIVITY_QUEUE };
+      const ids = Array.from({ length: runs }, () => `bare/${randomUUID()}`);
       await Promise.all(
-        Array.from({ length: runs }, () =>
-          client.workflow.execute('bareRun', { workflowId: `bare/${randomUUID()}`, taskQueue: WORKFLOW_QUEUE, args: [input] }),
-        ),
+        ids.map((workflowId) => client.workflow.execute('bareRun', { workflowId, taskQueue: WORKFLOW_QUEUE, args: [input] })),
       );
+      return ids;
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(workers.map(({ child }) => end(child)));

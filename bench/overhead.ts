@@ -135,7 +135,7 @@ function tenth(shape: Shape): Shape {
   return shape.runs > 1 ? { ...shape, runs: Math.ceil(shape.runs / 10) } : { ...shape, stages: Math.ceil(shape.stages / 10) };
 }
 
-async function seconds(work: () => Promise<void>): Promise<number> {
+async function seconds(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
   await work();
   return (performance.now() - started) / 1000;
