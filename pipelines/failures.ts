@@ -38,6 +38,11 @@ export interface CodeEntry {
 /** Keep sorted by code. */
 export const CODES = {
   'accept.conflict': { class: 'refused', when: 'Another acceptance of the same window came first.', next: 'Look at what is current with `almanac dataset versions`; run the window again if its data should win.' },
+  'backfill.branch': { class: 'refused', when: 'Accepted windows after the range were built on what the backfill would rebuild.', next: 'Plan up to the head of the chain, as the message says.' },
+  'backfill.drift': { class: 'refused', when: 'What the plan would do is no longer what it said: code, inputs or runs changed since.', next: 'Read what drifted, then `almanac backfill plan` again and start the new hash.' },
+  'backfill.gap': { class: 'refused', when: 'A window of an ordered range is not accepted and would be left alone; those after it need it.', next: 'Plan again with `--reprocess failed`, or mend the run the message names.' },
+  'backfill.state': { class: 'refused', when: 'The backfill is not in a state the verb is for, or what stopped it is not mended.', next: '`almanac backfill show HASH` shows where it is.' },
+  'backfill.unknown': { class: 'missing', when: 'No backfill has that hash.', next: 'Use one that `almanac backfill list` shows.' },
   'chain.gap': { class: 'refused', when: 'The window before this one has no accepted set, so its state does not exist.', next: 'Run the window it names, or `--bootstrap` this one.' },
   'chain.schema': { class: 'refused', when: 'The declared columns or buckets of a state dataset differ from the accepted state of the window before.', next: 'Rebuild the state under the new declaration: `almanac run PIPELINE --window KEY --bootstrap`.' },
   'check.unknown': { class: 'missing', when: 'No check of that dataset was ever measured under that name, or the run has no results yet.', next: 'Use one of the names the message lists.' },
@@ -93,6 +98,7 @@ export const CODES = {
   'stack.busy': { class: 'refused', when: 'Another command is starting or stopping the same stack.', next: 'Wait for the process the message names, then repeat.' },
   'stack.down': { class: 'missing', when: 'No stack of this home is running.', next: '`almanac up --detach` starts it.' },
   'stack.failed': { class: 'platform', when: 'A process of the stack did not start or does not stay up.', next: 'Read the log the message names; `almanac doctor` checks the usual causes.' },
+  'stack.other-services': { class: 'refused', when: 'The running stack works with another Temporal or Postgres than the environment names.', next: 'Unset or correct the variable the message names; or `almanac down && almanac up --detach`.' },
   'stack.postgres-user': { class: 'user', when: 'Postgres refuses to run as root, and the user `nobody` cannot reach its files.', next: 'Open the directory the message names to other users, or move ALMANAC_HOME or the clone.' },
   'stack.temporal-missing': { class: 'user', when: 'There is no Temporal server on this machine and no way to get one.', next: 'Put a `temporal` binary or Go on PATH, or set TEMPORAL_ADDRESS.' },
   'stack.unreachable': { class: 'platform', when: 'A service does not answer.', next: '`almanac status` shows which, with its log.' },

@@ -28,6 +28,7 @@ export async function printStatus(io: CliIo, config: Config): Promise<void> {
     ]);
     const lines = [`stack ${status.state} in ${status.home}`, table];
     if (status.databaseUrl !== null) lines.push(`database ${status.databaseUrl}`);
+    if (status.damage !== null) lines.push(status.damage);
     if (status.state === 'down') lines.push('next: almanac up --detach');
     return lines.join('\n');
   });

@@ -7,7 +7,8 @@ import { connect } from '../../lib/postgres';
 import { AlmanacError } from '../../pipelines/failures';
 import { postgresHome } from './postgres-server';
 import { choosePostgresUser } from './postgres-user';
-import { stackStatus } from './status';
+import { readStackState } from './stack-state';
+import { stackStatus, type ProcessStatus, type StackStatus } from './status';
 import { cachedTemporal, findOnPath, isRecent, locateTemporal, serverVersion } from './temporal-binary';
 import { DYNAMIC_CONFIG, temporalAnswers } from './temporal-server';
 
@@ -51,6 +52,11 @@ function ok(check: string, message: string): Finding {
 function failed(check: string, error: unknown, next: string): Finding {
   const message = error instanceof Error ? error.message : String(error);
   return { check, state: 'fail', message, next: error instanceof AlmanacError ? error.next : next };
+}
+
+/** Of an external service: what mends it is in the environment, whatever the error advises those who talk to an embedded one. */
+function unreachable(check: string, error: unknown, next: string): Finding {
+  return { check, state: 'fail', message: error instanceof Error ? error.message : String(error), next };
 }
 
 function checkNode(): Finding {
@@ -133,10 +139,10 @@ async function checkExternalTemporal(config: Config, address: string): Promise<F
   try {
     await temporalAnswers(config, address, PROBE_MS, AbortSignal.timeout(2 * PROBE_MS));
   } catch (error) {
-    return failed(
+    return unreachable(
       'temporal',
       error,
-      `check TEMPORAL_ADDRESS (${address}), its TLS and key, and that the namespace ${config.temporal.namespace} exists`,
+      `correct TEMPORAL_ADDRESS (${address}), its TLS and key, and that the namespace ${config.temporal.namespace} exists`,
     );
   }
   const settings = Object.entries(DYNAMIC_CONFIG).map(([name, value]) => `${name}=${value}`);
@@ -168,7 +174,9 @@ async function checkDatabase(databaseUrl: string): Promise<readonly Finding[]> {
     }
     return findings;
   } catch (error) {
-    return [failed('postgres', error, 'check DATABASE_URL, that the server runs, and its TLS options (sslmode, sslrootcert)')];
+    return [
+      unreachable('postgres', error, 'correct DATABASE_URL, or see that the server runs and about its TLS options (sslmode, sslrootcert)'),
+    ];
   } finally {
     await pool.end();
   }
@@ -176,6 +184,22 @@ async function checkDatabase(databaseUrl: string): Promise<readonly Finding[]> {
 
 async function checkStack(config: Config): Promise<readonly Finding[]> {
   const status = await stackStatus(config);
+  return [...damageFindings(config, status), ...stackFindings(config, status)];
+}
+
+/** With a readable copy a start or stop mends it; without one nobody knows which processes are ours. */
+function damageFindings({ home }: Config, { damage }: StackStatus): readonly Finding[] {
+  if (damage === null) return [];
+  try {
+    readStackState(home);
+  } catch (error) {
+    return [failed('stack', error, 'almanac down')];
+  }
+  const next = 'almanac down && almanac up --detach, which go by its copy';
+  return [{ check: 'stack', state: 'warn', message: damage, next }];
+}
+
+function stackFindings(config: Config, status: StackStatus): readonly Finding[] {
   if (status.state === 'down') {
     const orphans = status.processes.filter(({ state }) => state === 'orphaned');
     if (orphans.length === 0) return [ok('stack', 'not running')];
@@ -188,11 +212,18 @@ async function checkStack(config: Config): Promise<readonly Finding[]> {
       check: 'stack',
       state: 'warn' as const,
       message: `${name} is ${state}${lastExit === null ? '' : `: ${lastExit}`}`,
-      next: `read ${path.join(config.home, 'logs', `${name}.log`)}`,
+      next: nextFor(config, name, state),
     }));
   const temporal = status.processes.find(({ name }) => name === 'temporal');
   if (temporal?.pid) findings.push(checkDynamicConfig(temporal.pid));
   return findings.length > 0 ? findings : [ok('stack', 'running')];
+}
+
+/** An external service has no log here; what is not known was said already. */
+function nextFor(config: Config, name: string, state: ProcessStatus['state']): string {
+  if (state === 'unreachable') return `correct ${name === 'temporal' ? 'TEMPORAL_ADDRESS' : 'DATABASE_URL'}, or see that the service runs`;
+  if (state === 'unknown') return 'almanac down && almanac up --detach';
+  return `read ${path.join(config.home, 'logs', `${name}.log`)}`;
 }
 
 /** Of our own server the settings are on its command line; the server itself does not tell them. */

@@ -3,7 +3,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import { acquireLock, lockHolder } from './lock';
 import { endOrphans } from './orphans';
 import { endProcess, isRunning } from './process-identity';
-import { readStackState } from './stack-state';
+import { inspectStackState } from './stack-state';
 
 /** A supervisor ends workers and servers one after the other, each with its own grace; longer, and it hangs. */
 const SUPERVISOR_GRACE_MS = 60_000;
@@ -17,7 +17,9 @@ export interface DownResult {
 export async function down(home: string): Promise<DownResult> {
   if (!existsSync(home)) return { ended: [] };
   const holder = lockHolder(home);
-  const before = (readStackState(home)?.processes ?? []).flatMap(({ name, identity }) => (identity && isRunning(identity) ? [name] : []));
+  const before = (inspectStackState(home).state?.processes ?? []).flatMap(({ name, identity }) =>
+    identity && isRunning(identity) ? [name] : [],
+  );
   if (holder) await endProcess(holder, 'SIGTERM', SUPERVISOR_GRACE_MS);
   const lock = acquireLock(home);
   if ('holder' in lock) {

@@ -24,6 +24,8 @@ export interface StackProcesses {
   readonly external: readonly ProcessRecord[];
   readonly databaseUrl?: string;
   readonly temporalAddress?: string;
+  /** The external Postgres without its password. */
+  readonly externalDatabase?: string;
 }
 
 export interface StackProcessOptions {
@@ -54,7 +56,9 @@ export function stackProcesses(options: StackProcessOptions): StackProcesses {
   return {
     specs: [...servers, ...WORKER_ROLES.map((role) => workerSpec(options, role, after))],
     external,
-    ...(config.databaseUrl === undefined ? { databaseUrl: postgresUrl(ports.postgres) } : {}),
+    ...(config.databaseUrl === undefined
+      ? { databaseUrl: postgresUrl(ports.postgres) }
+      : { externalDatabase: maskUrl(config.databaseUrl) }),
     ...(config.temporal.external ? {} : { temporalAddress: `127.0.0.1:${ports.temporal}` }),
   };
 }

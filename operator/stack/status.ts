@@ -2,7 +2,7 @@ import type { Config } from '../../lib/config';
 import { lockHolder } from './lock';
 import { accepts, databaseAddress, PROCESS_NAMES, shownDatabaseUrl } from './processes';
 import { isRunning } from './process-identity';
-import { readStackState, type ProcessRecord, type ProcessState, type StackState } from './stack-state';
+import { inspectStackState, type ProcessRecord, type ProcessState, type StackState, type WrittenState } from './stack-state';
 
 const PROBE_MS = 1000;
 
@@ -10,8 +10,11 @@ export interface ProcessStatus {
   readonly name: string;
   readonly pid: number | null;
   readonly address: string | null;
-  /** `orphaned`: still running, but its supervisor is gone. `unreachable`: an external service that takes no connections. */
-  readonly state: ProcessState | 'orphaned' | 'unreachable';
+  /**
+   * `orphaned`: still running, but its supervisor is gone. `unreachable`: an external service that takes no connections.
+   * `unknown`: what is written down about it cannot be read.
+   */
+  readonly state: ProcessState | 'orphaned' | 'unreachable' | 'unknown';
   readonly restarts: number;
   readonly lastExit: string | null;
 }
@@ -24,15 +27,18 @@ export interface StackStatus {
   /** Without the password when it is external; null when it is not known. */
   readonly databaseUrl: string | null;
   readonly temporalAddress: string | null;
+  /** What is wrong with the file that says how the processes are; null when it is readable or absent. */
+  readonly damage: string | null;
   readonly processes: readonly ProcessStatus[];
 }
 
 /** How every process of the stack is, read without any of them. */
 export async function stackStatus(config: Config): Promise<StackStatus> {
-  const state = readStackState(config.home);
+  const written = inspectStackState(config.home);
+  const { state, damage } = written;
   const supervisor = state && isRunning(state.supervisor) ? state.supervisor : lockHolder(config.home);
   const records = await Promise.all(
-    PROCESS_NAMES.filter((name) => name !== 'supervisor').map((name) => processStatus(config, name, state, supervisor !== undefined)),
+    PROCESS_NAMES.filter((name) => name !== 'supervisor').map((name) => processStatus(config, name, written, supervisor !== undefined)),
   );
   // A list of processes other than the usual, as tests have, is shown whole.
   const others = (state?.processes ?? []).filter(({ name }) => !(PROCESS_NAMES as readonly string[]).includes(name));
@@ -45,6 +51,7 @@ export async function stackStatus(config: Config): Promise<StackStatus> {
     data: config.data,
     databaseUrl: shownDatabaseUrl(config, known?.databaseUrl) ?? null,
     temporalAddress: config.temporal.external?.address ?? known?.temporalAddress ?? null,
+    damage: damage ?? null,
     processes: [
       {
         name: 'supervisor',
@@ -59,7 +66,7 @@ export async function stackStatus(config: Config): Promise<StackStatus> {
   };
 }
 
-async function processStatus(config: Config, name: string, state: StackState | undefined, supervised: boolean): Promise<ProcessStatus> {
+async function processStatus(config: Config, name: string, written: WrittenState, supervised: boolean): Promise<ProcessStatus> {
   const external = externalAddress(config, name);
   if (external !== undefined) {
     return {
@@ -71,8 +78,10 @@ async function processStatus(config: Config, name: string, state: StackState | u
       lastExit: null,
     };
   }
-  const record = state?.processes.find((candidate) => candidate.name === name);
-  return record ? ownStatus(record, supervised) : { name, pid: null, address: null, state: 'stopped', restarts: 0, lastExit: null };
+  const record = written.state?.processes.find((candidate) => candidate.name === name);
+  if (record) return ownStatus(record, supervised);
+  const how = written.damage !== undefined && written.state === undefined ? 'unknown' : 'stopped';
+  return { name, pid: null, address: null, state: how, restarts: 0, lastExit: null };
 }
 
 /** A record is as old as the supervisor's last word; whether the process lives is asked now. */

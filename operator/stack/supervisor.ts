@@ -17,6 +17,8 @@ export interface SupervisorOptions {
   readonly external: readonly ProcessRecord[];
   readonly databaseUrl?: string;
   readonly temporalAddress?: string;
+  /** The external Postgres without its password. */
+  readonly externalDatabase?: string;
   /** Hears every change of a process. */
   readonly changed?: (record: ProcessRecord) => void;
 }
@@ -163,13 +165,14 @@ export class Supervisor {
   }
 
   #write(): void {
-    const { home, external, databaseUrl, temporalAddress } = this.#options;
+    const { home, external, databaseUrl, temporalAddress, externalDatabase } = this.#options;
     writeStackState(home, {
       supervisor: identityOf(process.pid),
       phase: this.#phase,
       processes: [...this.#records.values(), ...external],
       ...(databaseUrl === undefined ? {} : { databaseUrl }),
       ...(temporalAddress === undefined ? {} : { temporalAddress }),
+      ...(externalDatabase === undefined ? {} : { externalDatabase }),
     });
   }
 

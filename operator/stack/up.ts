@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { accessSync, closeSync, constants, mkdirSync, rmSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { sweepTemporaryFiles } from '../../lib/atomic-file';
 import type { Config } from '../../lib/config';
@@ -11,7 +11,8 @@ import { endOrphans } from './orphans';
 import { stackPorts } from './ports-file';
 import { stackProcesses, type StackProcesses } from './processes';
 import { isRunning, type ProcessIdentity } from './process-identity';
-import { readStackState, stackFile, type ProcessRecord, type StackState } from './stack-state';
+import { requireSameServices } from './same-services';
+import { readStackState, removeStackState, type ProcessRecord, type StackState } from './stack-state';
 import { Supervisor } from './supervisor';
 import { obtainTemporal } from './temporal-binary';
 
@@ -47,22 +48,28 @@ export interface SupervisedStack {
 
 /**
  * Starts the stack of `config.home` under this process; resolves when it is up, to `found` when another process has it. Throws
- * `stack.failed`, `stack.temporal-missing`, `stack.postgres-user`; then nothing is left running.
+ * `stack.failed`, `stack.temporal-missing`, `stack.postgres-user`, `stack.other-services`; then nothing is left running.
  */
 export async function superviseStack(options: ForegroundOptions, stopping: AbortSignal): Promise<SupervisedStack | 'found'> {
   const { config, tell } = options;
   const { home } = config;
   ensureHome(home);
   const lock = acquireLock(home);
-  if ('holder' in lock) return 'found';
+  if ('holder' in lock) {
+    requireSameServices(config, readStackState(home));
+    return 'found';
+  }
   let supervisor: Supervisor | undefined;
+  // Until what another left is ended, the state is the only trace of it.
+  let ours = false;
   const clean = (): void => {
-    rmSync(stackFile(home), { force: true });
+    if (ours) removeStackState(home);
     lock.release();
   };
   try {
     sweepTemporaryFiles(home);
     for (const name of await endOrphans(home)) tell(`${name}: left by a killed supervisor, ended`);
+    ours = true;
     const processes = await (options.processes ?? (() => defaultProcesses(options)))();
     supervisor = new Supervisor({ home, ...processes, changed: (record) => tell(renderChange(record)) });
     const running = supervisor;
@@ -89,7 +96,7 @@ export async function upDetached(options: UpOptions): Promise<UpResult> {
   ensureHome(config.home);
   await settled(config.home);
   const holder = lockHolder(config.home);
-  if (holder) return waitUntilUp(config.home, holder);
+  if (holder) return waitUntilUp(config, holder);
   // Here, where someone is watching, not in the log of the supervisor.
   if (!config.temporal.external) await obtainTemporal(process.env, tell);
   return startSupervisor(options);
@@ -145,7 +152,7 @@ function startSupervisor({ config, projectDirectory }: UpOptions): Promise<UpRes
             }),
           );
         else if (report.result === 'started') resolve('started');
-        else resolve(settled(config.home).then(() => found(config.home)));
+        else resolve(settled(config.home).then(() => found(config)));
       }),
     );
   });
@@ -158,20 +165,24 @@ export interface SupervisorReport {
 }
 
 /** Of two detached starts one finds the other's supervisor. */
-async function found(home: string): Promise<UpResult> {
-  const holder = lockHolder(home);
+async function found(config: Config): Promise<UpResult> {
+  const holder = lockHolder(config.home);
   return holder
-    ? waitUntilUp(home, holder)
+    ? waitUntilUp(config, holder)
     : Promise.reject(new AlmanacError('stack.failed', 'the stack that was found ended', { next: 'almanac up --detach' }));
 }
 
-async function waitUntilUp(home: string, holder: ProcessIdentity): Promise<UpResult> {
+async function waitUntilUp(config: Config, holder: ProcessIdentity): Promise<UpResult> {
+  const { home } = config;
   await poll(
     `the stack of process ${holder.pid} to be up`,
     DETACHED_START_MS,
     () => readStackState(home)?.phase === 'up' || !isRunning(holder),
   );
-  if (isRunning(holder)) return 'found';
+  if (isRunning(holder)) {
+    requireSameServices(config, readStackState(home));
+    return 'found';
+  }
   throw new AlmanacError('stack.failed', `the supervisor with pid ${holder.pid} ended while it started the stack`, {
     next: `almanac up --detach; its log is ${logFile(home, 'supervisor')}`,
   });

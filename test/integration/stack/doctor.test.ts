@@ -71,6 +71,18 @@ test('an external cluster is reached, or named with what to check', async () => 
   expect(absent).toEqual([expect.objectContaining({ state: 'fail', next: expect.stringContaining('not-there') })]);
 });
 
+test('an external service that takes no connections is mended in the environment, not in a log there is none of', async () => {
+  const port = await freePort();
+  const findings = await doctor(
+    { PATH: process.env.PATH, TEMPORAL_ADDRESS: `127.0.0.1:${port}`, DATABASE_URL: `postgres://u@127.0.0.1:${port}/d` },
+    directory,
+  );
+  const of = (check: string): readonly (string | null)[] => findings.filter((finding) => finding.check === check).map(({ next }) => next);
+  expect(of('temporal')).toEqual([expect.stringMatching(/^correct TEMPORAL_ADDRESS/)]);
+  expect(of('postgres')).toEqual([expect.stringMatching(/^correct DATABASE_URL/)]);
+  expect(findings.map(({ next }) => next ?? '').join()).not.toMatch(/almanac doctor|\.log/);
+}, 30_000);
+
 test('looking at a stack that never ran changes nothing', async () => {
   expect(await examine({}, 'stack')).toEqual([{ check: 'stack', state: 'ok', message: 'not running', next: null }]);
   expect(readdirSync(directory)).toEqual([]);
