@@ -10,9 +10,9 @@ interface Report {
   readonly results: readonly { shape: string; bare: number[]; almanac: number[]; ratio: number; throughput: number }[];
 }
 
-/** Standard output of the built bench; rejects with what it wrote to standard error when it fails. */
-function bench(...args: string[]): Promise<string> {
-  const child = spawn(process.execPath, [path.join(packageRoot(), 'dist', 'bench', 'overhead.js'), ...args], {
+/** Standard output of a built bench; rejects with what it wrote to standard error when it fails. */
+function bench(name: string, ...args: string[]): Promise<string> {
+  const child = spawn(process.execPath, [path.join(packageRoot(), 'dist', 'bench', `${name}.js`), ...args], {
     env: cliEnvironment(path.join(os.tmpdir(), 'the-bench-has-a-home-of-its-own')),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -27,11 +27,17 @@ function bench(...args: string[]): Promise<string> {
 }
 
 test('the overhead bench runs every shape to its end in both arms', async () => {
-  const { results } = JSON.parse(await bench('--quick', '--json')) as Report;
+  const { results } = JSON.parse(await bench('overhead', '--quick', '--json')) as Report;
   expect(results.map(({ shape }) => shape)).toEqual(['chain of 4', 'fan-out of 10', '5 windows x 4']);
   for (const { bare, almanac, ratio, throughput } of results) {
     expect([bare.length, almanac.length]).toEqual([1, 1]);
     for (const figure of [...bare, ...almanac, ratio, throughput]) expect(figure).toBeGreaterThan(0);
   }
   expect(results.every(({ ratio }) => Number.isFinite(ratio))).toBe(true);
+});
+
+test('the schedules bench fires every slot once', async () => {
+  const report = JSON.parse(await bench('schedules', '--pipelines', '20', '--minutes', '1', '--json')) as Record<string, number>;
+  expect(report).toMatchObject({ slots: 20, expected: 20, ran: 20 });
+  for (const figure of ['rowSecondsMax', 'firstStageP99', 'bareP99', 'ratio']) expect(report[figure]).toBeGreaterThan(0);
 });
