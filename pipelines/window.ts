@@ -9,11 +9,22 @@ import { gridOf } from './window-grid';
 
 /** The window of a key. Throws `window.invalid` naming the form expected. */
 export function parseWindow(spec: WindowSpec, key: string): Window {
-  const { parse, form, example } = gridOf(spec);
+  const { parse, holding, form, example } = gridOf(spec);
   const window = parse(key);
   if (window === undefined) throw invalid(`"${key}" is not the key of ${form} such as ${example}.`, key, example);
   if (window === 'skipped') throw invalid(`The zone ${zoneName(spec)} skipped the day ${key}: there is no such window.`, key, example);
+  if (FIRST_OR_LAST_YEARS.test(key) && !hasNeighbours(window, holding)) {
+    throw invalid(`"${key}" lies at the edge of the years 0001 to 9999: the window before or after it cannot be written.`, key, example);
+  }
   return window;
+}
+
+/** Runs need the windows beside theirs, and keys have four digits for the year. */
+const FIRST_OR_LAST_YEARS = /^(000[01]|9999)/;
+
+function hasNeighbours({ start, end }: Window, holding: (at: number) => Window): boolean {
+  const around = [holding(Date.parse(start) - 1).key, start, end, holding(Date.parse(end)).key];
+  return around.every((text) => /^\d{4}/.test(text) && !text.startsWith('0000'));
 }
 
 /** The window that holds an instant. */

@@ -13,6 +13,28 @@ const hours = (spec: WindowSpec, key: string): number => {
 };
 
 describe('parseWindow', () => {
+  it.each<[WindowSpec, string]>([
+    [utc, '0000-01-01'],
+    [utc, '0001-01-01'],
+    [utc, '9999-12-31'],
+    [day('Pacific/Auckland'), '0001-01-01'],
+    [day('America/New_York'), '9999-12-31'],
+    [{ every: 'week', timezone: 'UTC' }, '0001-W01'],
+    [{ every: 'week', timezone: 'UTC' }, '9999-W52'],
+    [{ every: 'minutes', minutes: 10 }, '00010101T0000Z-PT10M'],
+    [{ every: 'minutes', minutes: 10 }, '99991231T2350Z-PT10M'],
+  ])('refuses a window whose neighbours cannot be written: %j %s', (spec, key) => {
+    expect(() => parseWindow(spec, key)).toThrow(expect.objectContaining({ code: 'window.invalid' }));
+  });
+
+  it.each(['0001-01-02', '9999-12-30'])('gives the first and the last day that has neighbours: %s', (key) => {
+    expect(parseWindow(utc, key).key).toBe(key);
+    expect([previousKey(utc, key), nextKey(utc, key)]).toEqual([
+      expect.stringMatching(/^(0001|9999)-/),
+      expect.stringMatching(/^(0001|9999)-/),
+    ]);
+  });
+
   it('gives a UTC day', () => {
     expect(parseWindow(utc, '2026-11-20')).toEqual({
       key: '2026-11-20',
