@@ -89,6 +89,8 @@ const VARIABLES = {
 /** The names of all `ALMANAC_*` variables, for `doctor` and the docs. */
 export const VARIABLE_NAMES: readonly string[] = Object.keys(VARIABLES);
 
+const PREFIX = 'ALMANAC_';
+
 /** The project's own tests pass addresses in variables of this prefix; everything else ignores them. */
 const TEST_PREFIX = 'ALMANAC_TEST_';
 
@@ -145,8 +147,13 @@ function optional<K extends string, V>(key: K, value: V | undefined): Partial<Re
 
 function refuseUnknown(env: Readonly<Record<string, string>>): void {
   for (const name of Object.keys(env)) {
-    if (!name.startsWith('ALMANAC_') || name.startsWith(TEST_PREFIX) || name in VARIABLES) continue;
-    const suggestion = nearest(name, VARIABLE_NAMES);
+    if (!name.startsWith(PREFIX) || name.startsWith(TEST_PREFIX) || name in VARIABLES) continue;
+    // The prefix, which every name has, says nothing of what was meant.
+    const meant = nearest(
+      name.slice(PREFIX.length),
+      VARIABLE_NAMES.map((known) => known.slice(PREFIX.length)),
+    );
+    const suggestion = meant === undefined ? undefined : `${PREFIX}${meant}`;
     throw new AlmanacError('config.unknown', `the environment variable ${name} does not exist`, {
       next: suggestion ? `did you mean ${suggestion}? Rename it, or: unset ${name}` : `unset ${name}`,
       details: { variable: name, known: VARIABLE_NAMES },

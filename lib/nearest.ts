@@ -16,12 +16,15 @@ export function editDistance(a: string, b: string): number {
   return at(a.length, b.length);
 }
 
-/** The known name a wrong one was probably meant to be; undefined when none is near. Ties go to the first in the list. */
+/**
+ * The known name a wrong one was probably meant to be; undefined when none is near: a guess that changes more than a third of the
+ * name misleads. Ties go to the first in the list.
+ */
 export function nearest(wrong: string, known: readonly string[]): string | undefined {
   let best: { name: string; distance: number } | undefined;
   for (const name of known) {
     const distance = editDistance(wrong.toLowerCase(), name.toLowerCase());
     if (!best || distance < best.distance) best = { name, distance };
   }
-  return best && best.distance <= Math.max(3, Math.floor(wrong.length / 3)) ? best.name : undefined;
+  return best && best.distance * 3 <= Math.max(wrong.length, best.name.length) ? best.name : undefined;
 }

@@ -3,7 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createJiti } from 'jiti';
 import { cacheDirectory } from '../lib/cache-directory';
-import { editDistance } from '../lib/nearest';
+import { editDistance, nearest } from '../lib/nearest';
 import { sha256 } from '../lib/sha256';
 import * as define from '../pipelines/define';
 import { AlmanacError } from '../pipelines/failures';
@@ -110,15 +110,13 @@ async function readTexts(folder: string): Promise<ReadonlyMap<string, string>> {
 
 function unknownPipeline(id: string, root: string, known: readonly string[]): AlmanacError {
   const names = [...known].sort((a, b) => editDistance(id, a) - editDistance(id, b));
-  const [nearest] = names;
+  const meant = nearest(id, names);
+  const config = path.join(root, CONFIG_FILE);
   return new AlmanacError(
     'pipeline.unknown',
-    `The project ${root} has no pipeline "${id}"${nearest === undefined ? '' : `; it has ${names.join(', ')}`}.`,
+    `The project ${root} has no pipeline "${id}"${names.length === 0 ? '' : `; it has ${names.join(', ')}`}.`,
     {
-      next:
-        nearest === undefined
-          ? `Add it to ${path.join(root, CONFIG_FILE)}.`
-          : `Did you mean ${nearest}? Else add it to ${path.join(root, CONFIG_FILE)}.`,
+      next: meant === undefined ? `Use one it has, or add it to ${config}.` : `Did you mean ${meant}? Else add it to ${config}.`,
       details: { pipeline: id, known: names },
     },
   );

@@ -108,3 +108,10 @@ test('a Temporal configuration that cannot be read is refused without a line of 
   expect(message).toContain('TEMPORAL_CONFIG_FILE');
   expect(message).not.toContain('topsecret');
 });
+
+test.each([
+  ['ALMANAC_FOO', 'unset ALMANAC_FOO'],
+  ['ALMANAC_TREADS', 'did you mean ALMANAC_THREADS? Rename it, or: unset ALMANAC_TREADS'],
+])('%s is compared by what follows the prefix', (name, next) => {
+  expect(() => readConfig({ [name]: '1' }, '/')).toThrow(expect.objectContaining({ code: 'config.unknown', next }));
+});

@@ -22,6 +22,23 @@ test('distance is symmetric, zero only for equal words, and at most the longer l
   );
 });
 
+test.each([
+  ['nope', ['site', 'report', 'udb']],
+  ['foo', ['home']],
+  ['xy', ['x1', 'yz']],
+])('%s is too short and too different to guess at', (wrong, known) => {
+  expect(nearest(wrong, known)).toBeUndefined();
+});
+
+test.each([
+  ['udbs', 'udb'],
+  ['audiense-index', 'audience-index'],
+  ['audience_index', 'audience-index'],
+  ['plas', 'plays'],
+])('%s was probably meant to be %s', (wrong, meant) => {
+  expect(nearest(wrong, ['site', meant])).toBe(meant);
+});
+
 test('a name far from all is not given a suggestion', () => {
   expect(nearest('zzzzzzzzzz', ['home', 'data'])).toBeUndefined();
   expect(nearest('hmoe', ['data', 'home'])).toBe('home');
