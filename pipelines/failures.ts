@@ -91,6 +91,7 @@ export const CODES = {
   'run.stale': { class: 'refused', when: 'The run is not in the state the verb was meant for: somebody was faster.', next: 'Look again with `almanac show RUN` and repeat the verb if it still makes sense.' },
   'run.unknown': { class: 'missing', when: 'No such run in the ledger.', next: 'Use one of those `almanac runs` lists.' },
   'run.usage': { class: 'user', when: 'A verb was given options that do not go together or that name what is not there.', next: 'Follow the message; `almanac VERB --help` shows examples.' },
+  'schedule.deadline': { class: 'user', when: 'Every slot of a schedule fires after the deadline of its day.', next: 'Let the schedule fire earlier, or choose a later deadline.' },
   'schedule.unknown': { class: 'missing', when: 'No schedule of that pipeline is installed.', next: '`almanac schedule apply` installs what the project declares.' },
   'schedule.windows': { class: 'user', when: 'The slots of an ordered pipeline leave out a window, or two are for the same.', next: 'Let the schedule fire once a window, at a time that changes of clocks do not move over its end.' },
   'service.unavailable': { class: 'platform', when: 'Postgres, Temporal or a worker went away while it was needed.', next: '`almanac status` shows which; stages retry by themselves for 30 minutes.' },
@@ -108,6 +109,7 @@ export const CODES = {
   'store.full': { class: 'resource', when: 'The disk of the object store or of the database is full.', next: 'Free room (`almanac dataset gc`), then retry.' },
   'store.path': { class: 'user', when: 'A path leaves the object store.', next: 'Use a plain relative path below the data root.' },
   'test.invalid': { class: 'user', when: 'A case in `pipelines/ID/tests` is not one: its YAML, a stage, a dataset or a column.', next: 'Correct the file at the line the message names.' },
+  'undo.impossible': { class: 'refused', when: 'What was done last cannot be taken back, or nothing was done that could be.', next: 'Use the command the message names; `almanac audit RUN` lists what was done.' },
   'window.invalid': { class: 'user', when: 'A window key is not of the pipeline’s kind.', next: 'Use a key like the one the message shows.' },
   'window.open': { class: 'refused', when: 'The window is not over yet, so its data are not complete.', next: 'Run it after the instant the message names.' },
 } as const satisfies Record<string, CodeEntry>;

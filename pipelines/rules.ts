@@ -56,7 +56,7 @@ function nameProblems(spec: PipelineSpec): Problem[] {
   return problems;
 }
 
-function policyProblems({ window, chain, schedule, deadline }: PipelineSpec): Problem[] {
+function policyProblems({ window, chain, schedule, deadline, stages }: PipelineSpec): Problem[] {
   const problems: Problem[] = [];
   problems.push(...windowProblems(window));
   if (schedule !== undefined) {
@@ -81,6 +81,8 @@ function policyProblems({ window, chain, schedule, deadline }: PipelineSpec): Pr
     }
     if (schedule === undefined)
       problems.push({ place: 'deadline', message: 'a deadline is a local time of the schedule, and there is no schedule' });
+    if (!Object.values(stages).some(({ kind }) => kind === 'publish'))
+      problems.push({ place: 'deadline', message: 'a deadline is met by a publication, and no stage publishes' });
   }
   return problems;
 }

@@ -1,5 +1,6 @@
 /** Whether the slots of a schedule and the windows of its pipeline fit together. */
 import { slotsBetween, windowOfSlot } from './calendar';
+import { deadlineOf } from './deadline';
 import { AlmanacError } from './failures';
 import type { PipelineSpec } from './types';
 import { nextKey } from './window';
@@ -35,4 +36,20 @@ export function requireTiling({ id, chain, schedule, window }: PipelineSpec, fro
     }
     before = { nominal: slot.nominal, key };
   }
+}
+
+/** A deadline is of the day its slot fires: throws `schedule.deadline` when the next slots all fire at that time or later. */
+export function requireDeadline({ id, schedule, deadline }: PipelineSpec, from: Date): void {
+  if (schedule === undefined || deadline === undefined) return;
+  const slots = slotsBetween(schedule, from, new Date(from.getTime() + YEARS_MS), MOST);
+  const [first] = slots;
+  if (first === undefined || slots.some((slot) => deadlineOf(schedule.timezone, deadline.published, slot) !== undefined)) return;
+  throw new AlmanacError(
+    'schedule.deadline',
+    `Every slot of ${id} fires after its deadline of that day, ${deadline.published}: ${first.nominal} is the next.`,
+    {
+      next: 'Let the schedule fire before deadline.published, or choose a later time.',
+      details: { pipeline: id, slot: first.nominal },
+    },
+  );
 }

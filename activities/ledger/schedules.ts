@@ -126,7 +126,13 @@ export interface DueSlots {
   readonly pipeline: string;
   /** Slots before it are in the ledger from now on. */
   readonly seenUntil: Date;
-  readonly slots: readonly { readonly nominal: string; readonly at: string; readonly window: string }[];
+  readonly slots: readonly {
+    readonly nominal: string;
+    readonly at: string;
+    readonly window: string;
+    /** When its window must be published, and where that ends. */
+    readonly deadline?: { readonly due: string; readonly windowEnd: string } | undefined;
+  }[];
 }
 
 /** Writes what came due, of many schedules in one statement; what is there already stays as it is. */
@@ -136,8 +142,10 @@ export async function insertDueSlots(database: Queryable, due: readonly DueSlots
     `with seen as (
        update almanac.schedule s set seen_until = greatest(s.seen_until, d.until)
        from unnest($6::text[], $7::timestamptz[]) as d (pipeline, until) where s.pipeline = d.pipeline)
-     insert into almanac.slot (pipeline, nominal, at, window_key, state, seen_at)
-     select d.pipeline, d.nominal, d.at, d.window_key, 'due', $5 from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) as d (pipeline, nominal, at, window_key)
+     insert into almanac.slot (pipeline, nominal, at, window_key, state, seen_at, publish_by, window_end)
+     select d.pipeline, d.nominal, d.at, d.window_key, 'due', $5, d.publish_by, d.window_end
+     from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $8::timestamptz[], $9::timestamptz[])
+       as d (pipeline, nominal, at, window_key, publish_by, window_end)
      on conflict do nothing`,
     [
       slots.map(({ pipeline }) => pipeline),
@@ -147,6 +155,8 @@ export async function insertDueSlots(database: Queryable, due: readonly DueSlots
       now,
       due.map(({ pipeline }) => pipeline),
       due.map(({ seenUntil }) => seenUntil),
+      slots.map(({ deadline }) => deadline?.due ?? null),
+      slots.map(({ deadline }) => deadline?.windowEnd ?? null),
     ],
   );
 }

@@ -6,6 +6,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import { SLOT_OUTCOMES, type SlotOutcome } from '../../pipelines/slot-policy';
 import type { CliIo } from '../io';
 import { renderCount, renderTable } from '../render';
+import { renderDeadlines, renderReport } from '../render-deadlines';
 import { wholeNumber } from '../whole-number';
 
 /** Slots a preview prints besides those that a change of clocks touches. */
@@ -90,6 +91,27 @@ export function registerScheduleCommands(program: Command, io: CliIo): void {
       const { slotsOf } = await import('../../operator/schedules/verbs.js');
       const slots = await slotsOf(await io.session(), { pipeline, outcome: options.outcome, open: options.open, limit });
       io.print(slots, () => renderSlots(slots));
+    });
+  schedule
+    .command('deadlines [pipeline]')
+    .description('when tables must be published, whether they will be, and the stage that decides it; latest first')
+    .option('--limit <n>', 'at most this many', '20')
+    .addHelpText('after', '\nExample:\n  almanac schedule deadlines audience-index')
+    .action(async (pipeline: string | undefined, options: { limit: string }) => {
+      const limit = wholeNumber('--limit', options.limit, { minimum: 1 });
+      const { deadlinesOf } = await import('../../operator/schedules/deadlines.js');
+      const deadlines = await deadlinesOf(await io.session(), pipeline, limit);
+      io.print(deadlines, () => renderDeadlines(deadlines));
+    });
+  schedule
+    .command('report <pipeline>')
+    .description('how a month of deadlines went: on time, late and by how much')
+    .requiredOption('--month <month>', 'a month of the schedule’s zone')
+    .addHelpText('after', '\nExample:\n  almanac schedule report audience-index --month 2026-11')
+    .action(async (pipeline: string, options: { month: string }) => {
+      const { onTimeReport } = await import('../../operator/schedules/deadlines.js');
+      const report = await onTimeReport(await io.session(), pipeline, options.month);
+      io.print(report, () => renderReport(report));
     });
 }
 

@@ -2,7 +2,7 @@ import { listSchedules, putSchedule, removeSchedule, type ScheduleRow } from '..
 import { storePlan, storeTexts } from '../../activities/ledger/runs';
 import { queueNames } from '../../lib/queues';
 import { canonicalJson } from '../../pipelines/canonical';
-import { requireTiling } from '../../pipelines/schedule-rules';
+import { requireDeadline, requireTiling } from '../../pipelines/schedule-rules';
 import type { PipelineSpec } from '../../pipelines/types';
 import type { OperatorSession } from '../session';
 import { wakeClock } from './clock-workflow';
@@ -27,7 +27,7 @@ export interface ApplyOptions {
 
 /**
  * Makes the installed schedules those the project declares, with its code of now: what a slot runs is what was applied last. New
- * ones are paused. Throws `schedule.windows`, and what the declarations throw; then nothing has changed.
+ * ones are paused. Throws `schedule.windows`, `schedule.deadline`, and what the declarations throw; then nothing has changed.
  */
 export async function applySchedules(session: OperatorSession, options: ApplyOptions): Promise<ScheduleChange[]> {
   const { database, clock, config } = session;
@@ -37,6 +37,7 @@ export async function applySchedules(session: OperatorSession, options: ApplyOpt
   const declared = [...project.pipelines.values()].filter(({ spec }) => spec.schedule !== undefined);
   const wanted = declared.map((pipeline) => {
     requireTiling(pipeline.spec, now);
+    requireDeadline(pipeline.spec, now);
     const row = rowOf(pipeline.spec, pipeline.plan().hash, { from: options.from ?? now, who: config.actor, now });
     return { pipeline, row, before: installed.get(pipeline.spec.id) };
   });

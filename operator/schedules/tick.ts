@@ -10,10 +10,12 @@ import {
 } from '../../activities/ledger/schedules';
 import type { Look } from '../../activities/tasks';
 import { nextSlot, slotsBetween, windowOfSlot } from '../../pipelines/calendar';
+import { deadlineOf } from '../../pipelines/deadline';
 import { AlmanacError } from '../../pipelines/failures';
 import { decideSlots, type PendingSlot, type SlotDecision } from '../../pipelines/slot-policy';
 import type { OperatorSession } from '../session';
 import type { RunAnswer } from '../runs/start';
+import { lookAtDeadlines } from './deadlines';
 
 /** Slots of one schedule that one look writes down at most; after a long outage the next looks write the rest. */
 const SLOTS_A_LOOK = 2000;
@@ -45,6 +47,7 @@ export async function lookAtSlots(session: Pick<OperatorSession, 'database' | 'c
         const due = schedules.map((schedule) => dueSlots(schedule, now));
         if (due.some(({ slots }) => slots.length > 0)) await insertDueSlots(database, due, now);
         waiting = await settleOpenSlots(session, schedules, runs);
+        await lookAtDeadlines(session);
       } finally {
         await holder.query('select pg_advisory_unlock($1)', [LOOK_LOCK]);
       }
@@ -64,7 +67,12 @@ function dueSlots(schedule: ScheduleRow, now: Date): DueSlots {
     pipeline: schedule.pipeline,
     // A slot at the very instant of the last one may have been cut off: it is found again from that instant on.
     seenUntil: last === undefined ? until : new Date(last.at),
-    slots: slots.map((slot) => ({ nominal: slot.nominal, at: slot.at, window: windowOfSlot(schedule.window, slot).key })),
+    slots: slots.map((slot) => {
+      const window = windowOfSlot(schedule.window, slot);
+      const publishBy = schedule.deadline === undefined ? undefined : deadlineOf(schedule.spec.timezone, schedule.deadline.published, slot);
+      const deadline = publishBy === undefined ? undefined : { due: publishBy, windowEnd: window.end };
+      return { nominal: slot.nominal, at: slot.at, window: window.key, deadline };
+    }),
   };
 }
 

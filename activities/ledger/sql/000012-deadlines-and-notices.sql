@@ -22,8 +22,8 @@ create trigger slot_counted after update on almanac.slot
 -- When the last run of a pipeline ended: until then a queued slot had reason to wait.
 create index run_ended on almanac.run (pipeline, ended_at desc) where ended_at is not null;
 
--- When the tables of a slot's window must be published; null without a deadline.
-alter table almanac.slot add column publish_by timestamptz;
+-- When the tables of a slot's window must be published, and where that window ends; null without a deadline.
+alter table almanac.slot add column publish_by timestamptz, add column window_end timestamptz;
 create index slot_with_deadline on almanac.slot (publish_by) where publish_by is not null;
 
 create table almanac.deadline (
@@ -132,3 +132,5 @@ begin
 end $$;
 create trigger deadline_noted after update on almanac.deadline for each row
   when (new.state in ('at-risk', 'missed') and old.state <> new.state) execute function almanac.note_deadline();
+create trigger deadline_noted_at_once after insert on almanac.deadline for each row
+  when (new.state in ('at-risk', 'missed')) execute function almanac.note_deadline();

@@ -150,6 +150,11 @@ describe('definePipeline', () => {
     ['the zone of a window', noTimezone, 'window.timezone: "Mars/Olympus"'],
     ['a deadline', { ...good, deadline: { published: '24:00' } }, 'deadline.published: "24:00"'],
     ['a deadline without a schedule', { ...good, schedule: undefined }, 'deadline: a deadline is a local time of the schedule'],
+    [
+      'a deadline that nothing can meet',
+      { ...good, stages: { only: { kind: 'compute', engine: 'none' } } },
+      'deadline: a deadline is met by a publication',
+    ],
     ['previous() on an independent chain', { ...good, chain: 'independent' }, "previous('state') needs chain: 'ordered'"],
     [
       'previous() of an undeclared dataset',
