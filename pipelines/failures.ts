@@ -108,6 +108,7 @@ export const CODES = {
   'stage.unreachable': { class: 'platform', when: 'No worker could finish the stage in 30 minutes of retries.', next: '`almanac status` shows the workers; mend them, then retry.' },
   'store.full': { class: 'resource', when: 'The disk of the object store or of the database is full.', next: 'Free room (`almanac dataset gc`), then retry.' },
   'store.path': { class: 'user', when: 'A path leaves the object store.', next: 'Use a plain relative path below the data root.' },
+  'store.unwritable': { class: 'resource', when: 'A folder of the object store or of the spill may not be written to, is on a read-only disk, or is no folder.', next: 'Give the workers’ user the folder the message names, `almanac doctor`, then retry.' },
   'test.invalid': { class: 'user', when: 'A case in `pipelines/ID/tests` is not one: its YAML, a stage, a dataset or a column.', next: 'Correct the file at the line the message names.' },
   'undo.impossible': { class: 'refused', when: 'What was done last cannot be taken back, or nothing was done that could be.', next: 'Use the command the message names; `almanac audit RUN` lists what was done.' },
   'window.invalid': { class: 'user', when: 'A window key is not of the pipeline’s kind.', next: 'Use a key like the one the message shows.' },

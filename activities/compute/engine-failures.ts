@@ -8,6 +8,10 @@ const OUT_OF_MEMORY = /^Out of Memory Error|failed to allocate|could not allocat
 /** The instance or the machine failed, not the statement: a fresh child may succeed. */
 const BROKEN = /^(FATAL|INTERNAL) Error|input\/output error|stale file handle|too many open files/i;
 
+/** A file or folder of the session itself, by DuckDB's words or Node's; what a text may not open is refused before. */
+const UNWRITABLE =
+  /permission denied|read-only file system|operation not permitted|not a directory|^(EACCES|EPERM|EROFS|ENOTDIR|EEXIST): /i;
+
 /** What a confined session refuses; the first group is what the statement reached for. */
 const FORBIDDEN =
   /^Permission Error: (?:Cannot access (?:file|directory) ("[\s\S]*") - file system operations|Loading external extensions)/;
@@ -52,6 +56,12 @@ function statementFailure(error: StatementFailed, { limits, label }: FailureScen
     const where = label ? ` from ${label.name}${line === undefined ? '' : ` line ${line}`}` : '';
     return new AlmanacError('engine.forbidden', `${place}a stage may not ${forbidden}; it sees only the datasets it reads.`, {
       next: `Take it${where}: land the data, ingest them into a dataset and read that; then retry the stage.`,
+      details,
+    });
+  }
+  if (UNWRITABLE.test(firstLine(error.message)) && /^(IO Error|E[A-Z]+: )/.test(error.message)) {
+    return new AlmanacError('store.unwritable', `${place}Almanac cannot work in its folders: ${firstLine(text)}`, {
+      next: 'Give the user of the workers the file or folder the message names (`almanac doctor` looks again), then retry the stage.',
       details,
     });
   }

@@ -28,7 +28,13 @@ export function createLocalStore(root: string): ObjectStore {
 
   /** The root with links resolved: what every other path is compared with. */
   function realRoot(): Promise<string> {
-    created ??= mkdir(base, { recursive: true }).then(() => realpath(base));
+    created ??= mkdir(base, { recursive: true })
+      .then(() => realpath(base))
+      .catch((error: unknown) => {
+        // Mended while we run, it is to be found again.
+        created = undefined;
+        throw error;
+      });
     return created;
   }
 

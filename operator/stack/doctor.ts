@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync, statfsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { maskUrl, readConfig, type Config, type Environment } from '../../lib/config';
@@ -37,7 +37,7 @@ export async function doctor(env: Environment, projectDirectory: string): Promis
   } catch (error) {
     return [...findings, failed('configuration', error, 'correct the environment')];
   }
-  findings.push(checkHome(config.home), checkDisk(config.home), checkMemory(config));
+  findings.push(checkHome(config.home), checkData(config.data), checkDisk(config.home), checkMemory(config));
   if (config.temporal.external) findings.push(await checkExternalTemporal(config, config.temporal.external.address));
   else findings.push(checkTemporalBinary(env));
   if (config.databaseUrl === undefined) findings.push(checkPostgres(config));
@@ -83,6 +83,21 @@ function checkHome(home: string): Finding {
   } catch {
     return { check: 'home', state: 'fail', message: `${home} cannot be written to`, next: 'set ALMANAC_HOME to a directory of yours' };
   }
+}
+
+/** The folders the store writes to, as far as they are there; landing is written by others. */
+function checkData(data: string): Finding {
+  const folders = ['', 'scratch', 'datasets', 'accepted', 'quarantine'].map((name) => path.join(data, name));
+  for (const folder of new Set(folders.map(nearestExisting))) {
+    try {
+      accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+      if (!statSync(folder).isDirectory()) throw new Error('it is no folder');
+    } catch (error) {
+      const message = `${folder} cannot be written to: ${error instanceof Error ? error.message : String(error)}`;
+      return { check: 'data', state: 'fail', message, next: `give this user the folder ${folder}, or set ALMANAC_DATA to one of yours` };
+    }
+  }
+  return ok('data', data);
 }
 
 function checkDisk(home: string): Finding {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { doctor, type Finding } from '../../../operator/stack/doctor';
@@ -27,6 +27,19 @@ test('a machine with Go is told how the server comes', async () => {
   writeFileSync(go, '#!/bin/sh\n', { mode: 0o755 });
   const [finding] = await examine({ PATH: directory, XDG_CACHE_HOME: directory }, 'temporal');
   expect(finding).toMatchObject({ state: 'warn', next: expect.stringContaining('Go') });
+});
+
+test('a data root that cannot be written to is named', async () => {
+  const data = path.join(directory, 'data');
+  expect(await examine({ ALMANAC_DATA: data }, 'data')).toMatchObject([{ state: 'ok' }]);
+  mkdirSync(data);
+  writeFileSync(path.join(data, 'scratch'), '');
+  const [finding] = await examine({ ALMANAC_DATA: data }, 'data');
+  expect(finding).toMatchObject({
+    state: 'fail',
+    message: expect.stringContaining(path.join(data, 'scratch')),
+    next: expect.stringContaining('ALMANAC_DATA'),
+  });
 });
 
 test('a wrong variable is named, and what does not depend on it is checked all the same', async () => {

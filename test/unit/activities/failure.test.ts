@@ -63,6 +63,39 @@ test('what stops a stage without a code of its own names the command that goes o
   expect(toAlmanacError(new Error('boom')).next).toBe('repeat the command');
 });
 
+describe('a folder that cannot be written to', () => {
+  const errno = (code: string, syscall: string, path: string, dest?: string): Error =>
+    Object.assign(new Error(`${code}: no, ${syscall} '${path}'`), { code, syscall, path, ...(dest && { dest }) });
+
+  test.each([
+    ['EPERM', 'open', '/data/scratch/put-1', '/data/scratch'],
+    ['EACCES', 'open', '/data/scratch/put-1', '/data/scratch'],
+    ['EROFS', 'mkdir', '/data/datasets', '/data/datasets'],
+    ['ENOTDIR', 'mkdir', '/data/datasets/udb', '/data/datasets/udb'],
+    ['EEXIST', 'mkdir', '/data/scratch', '/data/scratch'],
+    ['EACCES', 'scandir', '/data/datasets', '/data/datasets'],
+  ])('%s of %s holds soon and names it', (code, syscall, path, folder) => {
+    const error = toAlmanacError(errno(code, syscall, path));
+    expect(error).toMatchObject({ code: 'store.unwritable', class: 'resource', details: { folder, errno: code } });
+    expect(error.message).toContain(`cannot work in ${folder}: ${code}`);
+    expect(error.next).toMatch(new RegExp(`${folder}.*; then: repeat the command$`));
+    expect(decideRetry(failureInfo(error), { ...history, resourceFailures: 1 }, now)).toEqual({ retry: false });
+  });
+
+  test('a link that is refused names the folder it was to be in', () => {
+    expect(toAlmanacError(errno('EPERM', 'link', '/data/scratch/a', '/data/datasets/d/x.json'))).toMatchObject({
+      details: { folder: '/data/datasets/d' },
+    });
+  });
+
+  test.each([errno('EACCES', 'spawn node', '/usr/bin/node'), errno('EACCES', 'connect', '/run/pg'), errno('EISDIR', 'read', '/data/x')])(
+    '%s is another matter',
+    (error) => {
+      expect(toAlmanacError(error).code).toBe('internal');
+    },
+  );
+});
+
 test('Temporal carries the code as type and the whole failure as detail', () => {
   const error = new AlmanacError('chain.gap', 'no state', { next: 'almanac run', details: { needs: '2011-11-01' } });
   const failure = toApplicationFailure(error, { retry: false });

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { toAlmanacError } from '../../../activities/failure';
 import { createLocalStore } from '../../../activities/storage/local-store';
 import type { ObjectStore } from '../../../activities/storage/object-store';
 import { until } from '../../support/until';
@@ -60,6 +61,30 @@ test('what is deleted while it is listed is in no list', async () => {
   const deleting = Promise.all(names.map((name) => store.delete(name)));
   for (let n = 0; n < 5; n++) expect((await store.listAll('a')).filter(({ fault }) => fault !== undefined)).toEqual([]);
   await deleting;
+});
+
+test('a file where a folder must be is store.unwritable, until it is gone', async () => {
+  const taken = path.join(root, 'data');
+  writeFileSync(taken, '');
+  for (const write of [() => store.scratch(), () => store.putIfAbsent('a/b', 'x')]) {
+    const error = toAlmanacError(
+      await write().then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      ),
+    );
+    expect(error).toMatchObject({ code: 'store.unwritable', message: expect.stringContaining(taken) });
+  }
+  rmSync(taken);
+  await expect(store.putIfAbsent('a/b', 'x')).resolves.toBe(true);
+  writeFileSync(path.join(root, 'data', 'datasets'), '');
+  const below = toAlmanacError(
+    await store.putIfAbsent('datasets/d/x', 'x').then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    ),
+  );
+  expect(below).toMatchObject({ code: 'store.unwritable', message: expect.stringContaining('datasets') });
 });
 
 test('deletes once or twice, and takes emptied folders along', async () => {
