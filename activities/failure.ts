@@ -1,4 +1,5 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { databaseFailure } from '../lib/database-failure';
 import { unwritableFailure } from '../lib/file-failure';
 import { AlmanacError, FAILURE_CLASSES, failureInfo, waits, type FailureInfo } from '../pipelines/failures';
 import { formatRun, retryCommand, type RunAddress } from '../pipelines/run-id';
@@ -24,7 +25,7 @@ export function toAlmanacError(error: unknown, place?: FailedStage): AlmanacErro
   if (FULL_ERRNOS.has(code) || code === '53100') {
     return new AlmanacError('store.full', `the disk is full: ${message}`, { next: `free room, then: ${again}`, cause: error });
   }
-  const known = unwritableFailure(error, again);
+  const known = databaseFailure(error) ?? unwritableFailure(error, again);
   if (known !== undefined) return known;
   if (
     UNAVAILABLE_STATES.test(code) ||

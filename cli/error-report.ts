@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { databaseFailure } from '../lib/database-failure';
 import { unwritableFailure } from '../lib/file-failure';
 import { AlmanacError, failureInfo } from '../pipelines/failures';
 import { printable } from './render';
@@ -37,7 +38,7 @@ export function toAlmanacError(error: unknown, logDirectory: string): AlmanacErr
   if (reason !== undefined) {
     return new AlmanacError('stack.unreachable', `a service does not answer: ${reason}`, { next: 'almanac status', cause: error });
   }
-  const known = unwritableFailure(error, 'repeat the command');
+  const known = databaseFailure(error) ?? unwritableFailure(error, 'repeat the command');
   if (known !== undefined) return known;
   const file = writeErrorLog(error, logDirectory);
   const message = error instanceof Error ? error.message : String(error);

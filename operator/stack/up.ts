@@ -3,7 +3,9 @@ import { accessSync, closeSync, constants, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { sweepTemporaryFiles } from '../../lib/atomic-file';
 import type { Config } from '../../lib/config';
+import { databaseFailure } from '../../lib/database-failure';
 import { packageRoot } from '../../lib/package-root';
+import { connect } from '../../lib/postgres';
 import { AlmanacError } from '../../pipelines/failures';
 import { acquireLock, lockHolder } from './lock';
 import { logFile, openLog } from './log-file';
@@ -21,6 +23,8 @@ const POLL_MS = 50;
 const DETACHED_START_MS = 20 * 60_000;
 /** For a stack that is being stopped to be gone. */
 const STOPPING_MS = 60_000;
+/** For an external database to say whether it lets us in. */
+const DATABASE_PROBE_MS = 5000;
 
 export interface UpOptions {
   readonly config: Config;
@@ -206,9 +210,24 @@ async function poll(what: string, deadlineMs: number, condition: () => boolean):
 }
 
 async function defaultProcesses({ config, projectDirectory, tell }: UpOptions): Promise<StackProcesses> {
+  // Here, where someone is watching: a worker that is refused would only start again and again.
+  if (config.databaseUrl !== undefined) await requireDatabase(config.databaseUrl);
   const binary = config.temporal.external ? undefined : await obtainTemporal(process.env, tell);
   const ports = await stackPorts(config.home);
   return stackProcesses({ config, projectDirectory, ports, ...(binary ? { temporalBinary: binary.file } : {}) });
+}
+
+/** Throws `config.invalid` when the database is not there or refuses us; one that does not answer yet is waited for by the workers. */
+async function requireDatabase(databaseUrl: string): Promise<void> {
+  const pool = connect(databaseUrl, { max: 1, connectionTimeoutMillis: DATABASE_PROBE_MS });
+  try {
+    await pool.query('select 1');
+  } catch (error) {
+    const refused = databaseFailure(error, databaseUrl);
+    if (refused !== undefined) throw refused;
+  } finally {
+    await pool.end();
+  }
 }
 
 function renderChange({ name, state, address, identity, lastExit }: ProcessRecord): string {

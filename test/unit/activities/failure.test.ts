@@ -96,6 +96,17 @@ describe('a folder that cannot be written to', () => {
   );
 });
 
+test.each([
+  ['28P01', 'password authentication failed for user "ann"'],
+  ['28000', 'role "ann" does not exist'],
+  ['3D000', 'database "sales" does not exist'],
+])('a database that will never let us in (%s) is a matter of configuration', (code, message) => {
+  const error = toAlmanacError(Object.assign(new Error(message), { code }));
+  expect(error).toMatchObject({ code: 'config.invalid', class: 'user', details: { variable: 'DATABASE_URL', code } });
+  expect(error.message).toContain(message);
+  expect(error.next).toContain('DATABASE_URL');
+});
+
 test('Temporal carries the code as type and the whole failure as detail', () => {
   const error = new AlmanacError('chain.gap', 'no state', { next: 'almanac run', details: { needs: '2011-11-01' } });
   const failure = toApplicationFailure(error, { retry: false });
