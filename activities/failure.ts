@@ -23,7 +23,10 @@ export function toAlmanacError(error: unknown, place?: FailedStage): AlmanacErro
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   const message = error instanceof Error ? error.message : String(error);
   if (FULL_ERRNOS.has(code) || code === '53100') {
-    return new AlmanacError('store.full', `the disk is full: ${message}`, { next: `free room, then: ${again}`, cause: error });
+    return new AlmanacError('store.full', `the disk is full: ${message}`, {
+      next: `free room (almanac dataset gc --older-than 0s deletes at once what no run and no table uses), then: ${again}`,
+      cause: error,
+    });
   }
   const known = databaseFailure(error) ?? unwritableFailure(error, again);
   if (known !== undefined) return known;

@@ -106,7 +106,7 @@ export const CODES = {
   'stage.cancelled': { class: 'refused', when: 'The stage was stopped on an operator’s word.', next: '`almanac retry RUN --stage S --reason …` runs it again.' },
   'stage.timeout': { class: 'timeout', when: 'One attempt of a stage took longer than its declared timeout.', next: 'Raise `timeoutSeconds`, or find out with `almanac logs RUN STAGE` what it waited for; then retry.' },
   'stage.unreachable': { class: 'platform', when: 'No worker could finish the stage in 30 minutes of retries.', next: '`almanac status` shows the workers; mend them, then retry.' },
-  'store.full': { class: 'resource', when: 'The disk of the object store or of the database is full.', next: 'Free room (`almanac dataset gc`), then retry.' },
+  'store.full': { class: 'resource', when: 'The disk of the object store or of the database is full.', next: 'Free room (`almanac dataset gc --older-than 0s` deletes what no run and no table uses), then retry.' },
   'store.path': { class: 'user', when: 'A path leaves the object store.', next: 'Use a plain relative path below the data root.' },
   'store.unwritable': { class: 'resource', when: 'A folder of the object store or of the spill may not be written to, is on a read-only disk, or is no folder.', next: 'Give the workers’ user the folder the message names, `almanac doctor`, then retry.' },
   'test.invalid': { class: 'user', when: 'A case in `pipelines/ID/tests` is not one: its YAML, a stage, a dataset or a column.', next: 'Correct the file at the line the message names.' },

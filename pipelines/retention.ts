@@ -50,6 +50,8 @@ export interface CollectionAges {
   readonly candidates: number;
   /** Milliseconds a file without a manifest stays; longer than the longest stage runs. */
   readonly litter: number;
+  /** The same for scratch files, which tell of no window, so an open run's cannot be told from others. */
+  readonly scratch: number;
 }
 
 export interface CollectableVersion {
@@ -77,7 +79,9 @@ export function collectable(store: StoreState, ages: CollectionAges): Collectabl
   const owned = new Set(store.versions.flatMap(({ files }) => files));
   const litter = store.objects.filter(
     ({ path, window, modifiedAt }) =>
-      !owned.has(path) && !(window !== undefined && openWindows.has(window)) && older(modifiedAt, ages.now, ages.litter),
+      !owned.has(path) &&
+      !(window !== undefined && openWindows.has(window)) &&
+      older(modifiedAt, ages.now, window === undefined ? ages.scratch : ages.litter),
   );
   return { versions, litter: litter.map(({ path }) => path) };
 }

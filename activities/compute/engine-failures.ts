@@ -46,7 +46,7 @@ function statementFailure(error: StatementFailed, { limits, label }: FailureScen
   // The temp directory's limit is reported as an Out of Memory Error, so disk goes first.
   if (DISK_FULL.test(error.message)) {
     return new AlmanacError('engine.disk', `${place}the disk is full: ${firstLine(text)}`, {
-      next: 'Free space on the disk of ALMANAC_HOME (`almanac dataset gc`), then retry the stage.',
+      next: 'Free space on the disk of ALMANAC_HOME (`almanac dataset gc --older-than 0s` deletes at once what no run and no table uses), then retry the stage.',
       details,
     });
   }

@@ -17,6 +17,8 @@ import { ACCEPTED, DATASETS, manifestPath, parseAcceptedPath, parseManifestPath,
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
+/** However little age is asked for: a writer names its file and puts its manifest within this. */
+const YOUNGEST_LITTER = 10 * 60_000;
 
 export interface CollectionServices {
   readonly store: ObjectStore;
@@ -28,7 +30,7 @@ export interface CollectionServices {
 export interface CollectionOptions {
   /** How long an unaccepted version stays. Default 7 days. */
   readonly candidates?: number;
-  /** How long a file without a manifest stays; longer than any stage runs. Default 1 day. */
+  /** How long a file without a manifest stays, but 10 minutes at least. While a run is open, scratch stays a day at least. Default 1 day. */
   readonly litter?: number;
   /** How long something must have been found unused before it is deleted. Default 1 hour. */
   readonly wait?: number;
@@ -91,7 +93,15 @@ async function collect(
   const { database, clock } = services;
   const now = clock.now();
   const { state, bytes } = await readStore(services, states);
-  const found = candidatesOf(collectable(state, { now, candidates, litter }), scope);
+  const found = candidatesOf(
+    collectable(state, {
+      now,
+      candidates,
+      litter: Math.max(litter, YOUNGEST_LITTER),
+      scratch: state.openRuns.length > 0 ? Math.max(litter, DAY) : Math.max(litter, YOUNGEST_LITTER),
+    }),
+    scope,
+  );
   const { rows } = await database.query<{ path: string; marked_at: Date }>('select path, marked_at from almanac.gc_mark');
   const marks = new Map(rows.map(({ path, marked_at }) => [path, marked_at.getTime()]));
   const due = found.filter(({ path }) => {

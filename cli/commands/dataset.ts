@@ -5,6 +5,7 @@ import type { Lineage, LineageVersion } from '../../operator/dataset-lineage';
 import type { DatasetView, VersionView } from '../../operator/datasets';
 import type { CliIo } from '../io';
 import { renderBytes, renderCount, renderTable } from '../render';
+import { duration } from '../duration';
 import { wholeNumber } from '../whole-number';
 
 const DIGITS = 12;
@@ -75,13 +76,16 @@ export function registerDatasetCommands(program: Command, io: CliIo): void {
   dataset
     .command('gc')
     .description('remove state beyond retention, unaccepted versions and litter; a first call marks, a later one deletes')
-    .option('--wait <minutes>', 'how long something must have been marked before it is deleted', '60')
+    .option('--wait <minutes>', 'how long something must have been marked before it is deleted (60; 0 with --older-than)')
+    .option('--older-than <age>', 'frees room now: all that is unused and older than 0s, 30m, 12h or 7d, in one call')
     .option('--dry-run', 'say what would be done, do nothing')
-    .addHelpText('after', '\nExamples:\n  almanac dataset gc --dry-run\n  almanac dataset gc --json')
-    .action(async (options: { wait: string; dryRun?: boolean }) => {
-      const { collectDatasets } = await import('../../operator/dataset-collection.js');
-      const wait = wholeNumber('--wait', options.wait) * MINUTE;
-      const report = await collectDatasets(await io.session(), { wait, dryRun: options.dryRun === true });
+    .addHelpText('after', '\nExamples:\n  almanac dataset gc --dry-run\n  almanac dataset gc --older-than 0s\n  almanac dataset gc --json')
+    .action(async (options: { wait?: string; olderThan?: string; dryRun?: boolean }) => {
+      const { collectDatasets, freeRoom } = await import('../../operator/dataset-collection.js');
+      const wait = options.wait === undefined ? {} : { wait: wholeNumber('--wait', options.wait) * MINUTE };
+      const age = options.olderThan === undefined ? undefined : duration('--older-than', options.olderThan);
+      const how = { ...wait, dryRun: options.dryRun === true };
+      const report = age === undefined ? await collectDatasets(await io.session(), how) : await freeRoom(await io.session(), age, how);
       io.print(report, () => renderCollection(report, options.dryRun === true));
     });
   dataset

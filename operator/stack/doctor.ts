@@ -109,7 +109,7 @@ function checkDisk(home: string): Finding {
     check: 'disk',
     state: free < 0.3 * GB ? 'fail' : 'warn',
     message,
-    next: 'almanac dataset gc, or set ALMANAC_HOME to a larger disk',
+    next: 'almanac dataset gc --older-than 0s, or set ALMANAC_HOME to a larger disk',
   };
 }
 

@@ -6,7 +6,7 @@ import { createIo } from '../../../cli/io';
 import { recordAccepted, recordVersion } from '../../../activities/storage/catalog';
 import { migrate } from '../../../lib/migrate';
 import { sweepLitter } from '../../../activities/storage/collection';
-import { collectDatasets } from '../../../operator/dataset-collection';
+import { collectDatasets, freeRoom } from '../../../operator/dataset-collection';
 import { diffVersions } from '../../../operator/dataset-diff';
 import { lineageOf } from '../../../operator/dataset-lineage';
 import { parseVersionAddress, type DatasetServices } from '../../../operator/dataset-names';
@@ -281,6 +281,28 @@ describe('collection', () => {
     expect(await collectDatasets(services())).toEqual({ deleted: [], marked: [], deletedBytes: 0 });
   });
 
+  test('with an age, what is unused goes in one call; what an open run wrote, pins or may be writing stays', async () => {
+    const insert = `insert into almanac.run (pipeline, window_key, branch, generation, state, claim, plan_hash, pins, verb, who, claimed_at, changed_at)
+      values ('test', '2026-03-12', 'main', 1, 'held', 'c', 'h', '{}', 'run', 'me', now(), now())`;
+    await database.pool.query(`insert into almanac.plan (hash, pipeline, body) values ('h', 'test', '{}')`);
+    await database.pool.query(insert);
+    const unused = await day('2026-03-10', [row('a', 1, '2026-03-10')], { accept: false });
+    const accepted = await day('2026-03-11', [row('a', 1, '2026-03-11')]);
+    const written = await day('2026-03-12', [row('a', 1, '2026-03-12')], { accept: false });
+    bench.put('scratch/stage-1/half.parquet', 'x');
+    later(1);
+    expect((await freeRoom(services(), 2 * HOUR)).deleted).toEqual([]);
+    const what = `events@2026-03-10#${unused.version}`;
+    expect(await freeRoom(services(), 0, { dryRun: true })).toMatchObject({ deleted: [], marked: [{ what }] });
+    const report = await freeRoom(services(), 0);
+    expect(report).toMatchObject({ deleted: [{ what, reason: 'unaccepted' }], marked: [] });
+    expect(report.deletedBytes).toBeGreaterThan(0);
+    for (const kept of [accepted, written]) await expect(bench.datasets.manifest(kept)).resolves.toBeDefined();
+    expect(await bench.store.list('scratch')).toHaveLength(1);
+    await database.pool.query(`update almanac.run set state = 'cancelled'`);
+    expect((await freeRoom(services(), 0)).deleted.map((item) => item.reason).sort()).toEqual(['litter', 'unaccepted']);
+  });
+
   test('what an open run pins or wrote stays, also when the run opened after the mark', async () => {
     const pinned = await day('2026-03-10', [row('a', 1, '2026-03-10')], { accept: false });
     const written = await day('2026-03-12', [row('a', 1, '2026-03-12')], { accept: false });
@@ -373,6 +395,11 @@ describe('commands', () => {
       /read from\n {2}landing\/events for events@2026-03-10/,
     );
     expect(await almanac('dataset', 'gc', '--dry-run')).toContain('would delete 0 items');
+    expect(await almanac('dataset', 'gc', '--older-than', '12h')).toContain('deleted 0 items');
+    await expect(almanac('dataset', 'gc', '--older-than', 'soon')).rejects.toMatchObject({
+      code: 'run.usage',
+      message: expect.stringContaining('soon'),
+    });
     expect(await almanac('dataset', 'reindex')).toContain('2 versions and 2 accepted windows');
     expect(await almanac('quarantine', 'list')).toMatch(
       /2026-03-10 {2}landing\/events → events: 1 of 2 rows malformed\n {4}landing\/events\/dt=2026-03-10\/a.csv:3 {2}segment_id is not a bigint/,

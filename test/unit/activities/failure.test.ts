@@ -56,7 +56,9 @@ test.each([
 test('what stops a stage without a code of its own names the command that goes on with it', () => {
   const place = { run: { pipeline: 'plays', window: '2026-01-02', branch: 'main' }, stage: 'add' };
   const command = 'almanac retry plays/2026-01-02 --stage add --reason …';
-  expect(toAlmanacError(Object.assign(new Error('write'), { code: 'ENOSPC' }), place).next).toBe(`free room, then: ${command}`);
+  expect(toAlmanacError(Object.assign(new Error('write'), { code: 'ENOSPC' }), place).next).toBe(
+    `free room (almanac dataset gc --older-than 0s deletes at once what no run and no table uses), then: ${command}`,
+  );
   expect(toAlmanacError(new Error('boom'), place).next).toBe(
     `almanac logs plays/2026-01-02 add shows what came before; to try again: ${command}`,
   );

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { collectable, keptWindows, type StoreState, type StoredVersion } from '../../../pipelines/retention';
 
-const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 const NOW = new Date('2026-11-21T00:00:00Z');
-const AGES = { now: NOW, candidates: 7 * DAY, litter: DAY };
+const AGES = { now: NOW, candidates: 7 * DAY, litter: DAY, scratch: DAY };
 const EMPTY: StoreState = { versions: [], current: [], named: [], openRuns: [], objects: [], states: new Set(['udb']) };
 const day = (n: number): string => new Date(Date.parse('2026-01-15T00:00:00Z') + n * DAY).toISOString().slice(0, 10);
 const run = (window: string, generation = 1, branch = 'main') => ({ pipeline: 'p', window, branch, generation });
@@ -79,6 +80,12 @@ test('a file without a manifest goes when it is older than any stage runs and no
     'datasets/udb/a/data/litter.parquet',
     'scratch/stage-1/x',
   ]);
+});
+
+test('scratch files have an age of their own', () => {
+  const objects = [{ path: 'scratch/stage-1/x', modifiedAt: new Date(NOW.getTime() - DAY / 2) }];
+  expect(collectable({ ...EMPTY, objects }, { ...AGES, scratch: HOUR }).litter).toHaveLength(1);
+  expect(collectable({ ...EMPTY, objects }, { ...AGES, litter: HOUR }).litter).toEqual([]);
 });
 
 test('whatever the store holds, nothing that is current within retention, named, young or open is collected', () => {
