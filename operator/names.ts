@@ -1,22 +1,84 @@
 /** Names people pass to filters: an unknown one is an error, not an empty answer. */
 import { nearest } from '../lib/nearest';
 import { AlmanacError } from '../pipelines/failures';
+import type { PipelineSpec } from '../pipelines/types';
+import { parseWindow } from '../pipelines/window';
 import type { OperatorSession } from './session';
 
+type NameServices = Pick<OperatorSession, 'database' | 'project'>;
+
+const QUARANTINE_REASONS = ['malformed', 'early', 'late'];
+
 /** Throws `pipeline.unknown` for a pipeline that the project does not declare and that never ran. */
-export async function requirePipeline(
-  { database, project }: Pick<OperatorSession, 'database' | 'project'>,
-  pipeline: string,
-): Promise<void> {
-  const { rows } = await database.query<{ pipeline: string }>('select distinct pipeline from almanac.run order by pipeline');
+export async function requirePipeline({ database, project }: NameServices, pipeline: string): Promise<void> {
+  const { rows } = await database.query<{ pipeline: string }>(
+    'select pipeline from almanac.run union select pipeline from almanac.publication',
+  );
   const known = new Set(rows.map((row) => row.pipeline));
   if (known.has(pipeline)) return;
   for (const declared of (await project()).pipelines.keys()) known.add(declared);
   if (known.has(pipeline)) return;
   const names = [...known].sort();
-  const meant = nearest(pipeline, names);
   throw new AlmanacError('pipeline.unknown', `There is no pipeline ${JSON.stringify(pipeline)}; there are ${names.join(', ') || 'none'}.`, {
-    next: meant === undefined ? 'almanac runs lists what ran; almanac validate what is declared.' : `Did you mean ${meant}?`,
+    next: suggestion(pipeline, names) ?? 'almanac runs lists what ran; almanac validate what is declared.',
     details: { pipeline, known: names },
   });
+}
+
+/** Throws `window.invalid` for what is no window of the pipelines that declare the dataset, or of any. */
+export async function requireWindow({ database, project }: NameServices, window: string, dataset: string | undefined): Promise<void> {
+  const { rows } = await database.query('select from almanac.dataset_version where window_key = $1 limit 1', [window]);
+  if (rows.length > 0) return;
+  const specs = [...(await project()).pipelines.values()].map(({ spec }) => spec);
+  const meant = specs.filter(({ datasets }) => dataset === undefined || Object.hasOwn(datasets, dataset));
+  let first: Error | undefined;
+  for (const { window: kind } of meant) {
+    try {
+      parseWindow(kind, window);
+      return;
+    } catch (error) {
+      if (!(error instanceof AlmanacError)) throw error;
+      first ??= error;
+    }
+  }
+  if (first !== undefined) throw first;
+}
+
+/** Throws `run.usage` for a source that nothing was read from and that no pipeline declares; given with its folder or without. */
+export async function requireSource({ database, project }: NameServices, source: string): Promise<void> {
+  const { rows } = await database.query<{ source: string }>('select distinct source from almanac.version_source');
+  const known = new Set([
+    ...rows.map((row) => row.source),
+    ...[...(await project()).pipelines.values()].flatMap(({ spec }) => sourcesOf(spec)),
+  ]);
+  const names = [...known].filter((name) => !name.startsWith('replays/')).map((name) => name.slice(name.indexOf('/') + 1));
+  if (known.has(source) || names.includes(source)) return;
+  throw new AlmanacError(
+    'run.usage',
+    `There is no source ${JSON.stringify(source)}; there are ${[...new Set(names)].sort().join(', ') || 'none'}.`,
+    {
+      next: suggestion(source, names) ?? 'use one of those',
+      details: { source },
+    },
+  );
+}
+
+/** Throws `run.usage` for what is no reason to put a row aside. */
+export function requireQuarantineReason(reason: string): void {
+  if (QUARANTINE_REASONS.includes(reason)) return;
+  throw new AlmanacError('run.usage', `No row is put aside as ${JSON.stringify(reason)}.`, {
+    next: `use one of: ${QUARANTINE_REASONS.join(', ')}`,
+  });
+}
+
+function sourcesOf({ stages }: PipelineSpec): string[] {
+  return Object.values(stages).flatMap((stage) => {
+    if (stage.kind !== 'ingest') return [];
+    return stage.reference === undefined ? [`landing/${stage.landing ?? ''}`] : [`reference/${stage.reference}`];
+  });
+}
+
+function suggestion(wrong: string, names: readonly string[]): string | undefined {
+  const meant = nearest(wrong, names);
+  return meant === undefined ? undefined : `Did you mean ${meant}?`;
 }

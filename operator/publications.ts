@@ -4,6 +4,7 @@ import { recordEvent, type PublicationState, type TableAudit } from '../activiti
 import { inTransaction, withPublishSession, type PublishSession } from '../activities/publish/publish-session';
 import { AlmanacError } from '../pipelines/failures';
 import type { RunRef, VersionRef } from '../pipelines/types';
+import { requirePipeline } from './names';
 import { requireReason } from './reason';
 import { recordAction } from './runs/actions';
 import type { OperatorSession } from './session';
@@ -58,11 +59,12 @@ interface Row {
   restore_reason: string | null;
 }
 
-/** Publications, newest first. */
+/** Publications, newest first. Throws `pipeline.unknown`. */
 export async function listPublications(
-  { database }: Pick<PublicationServices, 'database'>,
+  { database, project }: Pick<OperatorSession, 'database' | 'project'>,
   filter: PublicationFilter,
 ): Promise<PublicationView[]> {
+  if (filter.pipeline !== undefined) await requirePipeline({ database, project }, filter.pipeline);
   const { rows } = await database.query<Row>(
     `select p.*, e.event as restore_event, e.at as restore_at, e.who as restore_who, e.reason as restore_reason
      from almanac.publication p left join lateral (

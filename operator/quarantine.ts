@@ -1,6 +1,7 @@
 import type { Engine } from '../activities/compute/engine';
 import type { DatasetServices } from './dataset-names';
 import { requireDataset } from './dataset-names';
+import { requireQuarantineReason, requireSource, requireWindow } from './names';
 import type { OperatorSession } from './session';
 import { quoteText } from '../pipelines/quote-sql';
 
@@ -53,9 +54,12 @@ type SampleRow = QuarantinedRow & Record<string, unknown> & { readonly version: 
 
 const MASK = '***';
 
-/** Quarantined rows counted by source, window and reason, with some of each. Throws `dataset.unknown`. */
+/** Quarantined rows counted by source, window and reason, with some of each. Throws `dataset.unknown`, `window.invalid`, `run.usage`. */
 export async function listQuarantine(services: QuarantineServices, filter: QuarantineFilter): Promise<QuarantineView[]> {
+  if (filter.reason !== undefined) requireQuarantineReason(filter.reason);
   if (filter.dataset !== undefined) await requireDataset(services, filter.dataset);
+  if (filter.window !== undefined) await requireWindow(services, filter.window, filter.dataset);
+  if (filter.source !== undefined) await requireSource(services, filter.source);
   const { rows: groups } = await services.database.query<Group>(
     `with counted as (
        select distinct on (v.dataset, v.window_key, v.branch) v.*, a.version is not null as accepted

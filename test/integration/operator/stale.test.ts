@@ -4,7 +4,7 @@ import { forgetVersions, recordAccepted, recordVersion, reindex } from '../../..
 import { renderStale } from '../../../cli/render-stale';
 import { renderRun, renderRuns } from '../../../cli/render-run';
 import { lineageOf } from '../../../operator/dataset-lineage';
-import { runs, showRun, whyRun } from '../../../operator/runs/inspect';
+import { runLogs, runs, showRun, whyRun } from '../../../operator/runs/inspect';
 import { retryRun } from '../../../operator/runs/retry';
 import { startRun, type RunAnswer } from '../../../operator/runs/start';
 import { listStale } from '../../../operator/stale';
@@ -135,7 +135,11 @@ test('what was read is known after it was collected, and after a reindex', async
   expect(await listStale(session)).toHaveLength(2);
 });
 
-test('a pipeline nobody knows is an error, not an empty answer', async () => {
+test('a pipeline or a stage nobody knows is an error, not an empty answer', async () => {
   await expect(listStale(session, 'plas')).rejects.toMatchObject({ code: 'pipeline.unknown', next: 'Did you mean plays?' });
   await expect(runs(session, { pipeline: 'nope', limit: 1 })).rejects.toMatchObject({ code: 'pipeline.unknown' });
+  await expect(runLogs(session, parseRun('plays/2026-01-01'), 'nope')).rejects.toMatchObject({
+    code: 'run.usage',
+    next: 'use one of: read, add, judge, publish',
+  });
 });

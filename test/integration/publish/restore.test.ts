@@ -1,10 +1,15 @@
 import { publishStage } from '../../../activities/publish/publish-stage';
 import { systemClock } from '../../../lib/clock';
 import { migrate } from '../../../lib/migrate';
+import { packageRoot } from '../../../lib/package-root';
+import { loadProject } from '../../../operator/project';
 import { listPublications, restorePublication, type RestoreAnswer } from '../../../operator/publications';
 import { createPublishing, day, PIPELINE, stampedRows, TABLES, type AcceptedRun, type Publishing } from '../../support/publishing';
 import { ownPostgres, type OwnPostgres } from '../../support/own-postgres';
 import type { TestDatabase } from '../../support/postgres';
+
+/** This repository's own. */
+const project = (): ReturnType<typeof loadProject> => loadProject(packageRoot());
 
 /** What is collected depends on the transactions of the whole server. */
 let server: OwnPostgres;
@@ -55,7 +60,7 @@ it('puts an earlier publication back in one flip and withdraws the newer; both s
   await using rig = await published(2);
   expect(await rig.restore(1)).toEqual({ pipeline: PIPELINE, live: 1, replaced: 2, did: 'restored' });
   expect(await rig.stamp()).toBe(1);
-  const [newer, older] = await listPublications({ database: rig.database.pool }, { limit: 10 });
+  const [newer, older] = await listPublications({ database: rig.database.pool, project }, { limit: 10 });
   expect(newer).toMatchObject({ id: 2, state: 'withdrawn', lastRestore: { event: 'withdrawn', who: 'ada', reason: 'wrong prices' } });
   expect(older).toMatchObject({
     id: 1,
@@ -158,8 +163,10 @@ it('survives a race of restores and publishers: each reader sees whole publicati
 it('lists live and restorable publications, and with all those that are gone', async () => {
   await using rig = await published(4);
   const ids = async (all: boolean): Promise<number[]> =>
-    (await listPublications({ database: rig.database.pool }, { all, limit: 10, pipeline: PIPELINE })).map(({ id }) => id);
+    (await listPublications({ database: rig.database.pool, project }, { all, limit: 10, pipeline: PIPELINE })).map(({ id }) => id);
   expect(await ids(false)).toEqual([4, 3, 2]);
   expect(await ids(true)).toEqual([4, 3, 2, 1]);
-  expect(await listPublications({ database: rig.database.pool }, { pipeline: 'other', limit: 10 })).toEqual([]);
+  await expect(listPublications({ database: rig.database.pool, project }, { pipeline: 'other', limit: 10 })).rejects.toMatchObject({
+    code: 'pipeline.unknown',
+  });
 });

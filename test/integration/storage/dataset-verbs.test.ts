@@ -13,6 +13,7 @@ import { parseVersionAddress, type DatasetServices } from '../../../operator/dat
 import { listDatasets, listVersions, reindexDatasets } from '../../../operator/datasets';
 import { listQuarantine } from '../../../operator/quarantine';
 import type { OperatorSession } from '../../../operator/session';
+import { daily, ingest } from '../../../pipelines/define';
 import type { DatasetSpec, VersionRef } from '../../../pipelines/types';
 import { IngestBench, LIMITS } from '../../support/ingest';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
@@ -50,7 +51,7 @@ function session(): OperatorSession {
   const never = (): never => {
     throw new Error('not used by these verbs');
   };
-  const spec = { datasets: { events: DATASET } };
+  const spec = { datasets: { events: DATASET }, window: daily(), stages: { read: ingest({ landing: 'events', writes: 'events' }) } };
   return {
     config: { worker: { ...LIMITS, places: 1 } } as unknown as OperatorSession['config'],
     database: database.pool,
@@ -246,7 +247,20 @@ describe('quarantine list', () => {
       expect(await listQuarantine({ ...session(), engine: bench.engine }, { ...filter, limit: 10, samples: 0 })).toHaveLength(2);
     }
     expect(await listQuarantine({ ...session(), engine: bench.engine }, { reason: 'late', limit: 10, samples: 0 })).toHaveLength(1);
-    expect(await listQuarantine({ ...session(), engine: bench.engine }, { source: 'other', limit: 10, samples: 2 })).toEqual([]);
+    expect(await listQuarantine({ ...session(), engine: bench.engine }, { window: '2026-03-09', limit: 10, samples: 2 })).toEqual([]);
+  });
+
+  test.each([
+    [{ source: 'other' }, 'run.usage'],
+    [{ window: 'bogus' }, 'window.invalid'],
+    [{ window: '2026-W12' }, 'window.invalid'],
+    [{ reason: 'nope' }, 'run.usage'],
+    [{ dataset: 'evnts' }, 'dataset.unknown'],
+  ])('what nobody knows is an error, not an empty answer: %j', async (filter, code) => {
+    await day('2026-03-10', ['a,x,2026-03-10']);
+    await expect(listQuarantine({ ...session(), engine: bench.engine }, { ...filter, limit: 10, samples: 0 })).rejects.toMatchObject({
+      code,
+    });
   });
 
   test('a version that another replaced no longer counts', async () => {
