@@ -52,6 +52,9 @@ export function registerRunCommand(program: Command, io: CliIo): void {
         reason: options.reason,
       });
       const name = formatRun(answer.run);
+      if (answer.unusedParams !== undefined) {
+        io.warn(`${name} has other values of ${answer.unusedParams.join(', ')}; only --again makes a new generation with those given`);
+      }
       const later = renderBuiltOn(answer.builtOn ?? []);
       if (later !== undefined) io.warn(later);
       if (answer.origin && answer.did === 'started') io.warn(`${name} is the origin of its chain`);

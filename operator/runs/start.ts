@@ -42,6 +42,8 @@ export interface RunAnswer {
   readonly origin: boolean;
   /** Accepted windows that were built on what a new generation replaces. */
   readonly builtOn?: readonly RunAddress[];
+  /** Params asked for that the run does not have: only a new generation takes them. */
+  readonly unusedParams?: readonly string[];
 }
 
 /** The idempotent `run`: accepted → says so; open → attaches; held by the platform → retries; else the failure itself. */
@@ -62,7 +64,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   if (lost !== undefined) return lost;
   if (latest !== undefined) {
     const settled = await settle(session, latest, request);
-    if (settled !== undefined) return settled;
+    if (settled !== undefined) return { ...settled, ...(await unusedParams(session, latest, plan, request)) };
   }
   const run: RunRef = {
     pipeline: request.pipeline,
@@ -129,6 +131,14 @@ function acceptedWithoutLedger({ accepted }: KnownGenerations, latest: RunRow | 
   if (accepted === undefined || request.again === true || accepted.run.generation <= (latest?.run.generation ?? 0)) return undefined;
   if (latest !== undefined && RUN_STATES[latest.state].open) return undefined;
   return { run: accepted.run, did: 'accepted', origin: accepted.origin === true, ledgerLost: true };
+}
+
+async function unusedParams(session: OperatorSession, row: RunRow, wanted: Plan, request: RunRequest): Promise<Partial<RunAnswer>> {
+  const asked = Object.keys(request.params ?? {});
+  if (asked.length === 0) return {};
+  const { params } = await planReader(session.database)(row.planHash);
+  const unused = asked.filter((name) => params[name] !== wanted.params[name]);
+  return unused.length === 0 ? {} : { unusedParams: unused };
 }
 
 /** What an earlier generation already answers; undefined when a new one is to be made. */
