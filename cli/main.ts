@@ -8,6 +8,7 @@ import { registerDatasetCommands } from './commands/dataset';
 import { registerDoctorCommands } from './commands/doctor';
 import { registerDownCommands } from './commands/down';
 import { registerInspectCommands } from './commands/inspect';
+import { registerNoticeCommands } from './commands/notices';
 import { registerPublishCommands } from './commands/publish';
 import { registerQuarantineCommands } from './commands/quarantine';
 import { registerRunCommand } from './commands/run';
@@ -34,6 +35,7 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerVerbCommands,
   registerScheduleCommands,
   registerBackfillCommands,
+  registerNoticeCommands,
   registerCheckCommands,
   registerPublishCommands,
   registerDatasetCommands,

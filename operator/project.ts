@@ -7,6 +7,7 @@ import { editDistance, nearest } from '../lib/nearest';
 import { sha256 } from '../lib/sha256';
 import * as define from '../pipelines/define';
 import { AlmanacError } from '../pipelines/failures';
+import type { Hooks } from '../pipelines/notify';
 import { buildPlan } from '../pipelines/plan';
 import type { ParamValue, PipelineSpec, Plan } from '../pipelines/types';
 import { loadFailure } from './project-failure';
@@ -28,6 +29,7 @@ export interface Project {
   /** Absolute. */
   readonly directory: string;
   readonly pipelines: ReadonlyMap<string, ProjectPipeline>;
+  readonly hooks: Hooks;
   /** Throws `pipeline.unknown`, listing the names with the nearest first. */
   pipeline(id: string): ProjectPipeline;
 }
@@ -38,11 +40,12 @@ export interface Project {
  */
 export async function loadProject(directory: string): Promise<Project> {
   const root = path.resolve(directory);
-  const specs = await importConfig(root);
+  const { pipelines: specs, notify } = await importConfig(root);
   const pipelines = new Map(await Promise.all(specs.map(async (spec) => [spec.id, await loadPipeline(root, spec)] as const)));
   return {
     directory: root,
     pipelines,
+    hooks: notify ?? {},
     pipeline(id) {
       const pipeline = pipelines.get(id);
       if (pipeline === undefined) throw unknownPipeline(id, root, [...pipelines.keys()]);
@@ -51,7 +54,7 @@ export async function loadProject(directory: string): Promise<Project> {
   };
 }
 
-async function importConfig(root: string): Promise<readonly PipelineSpec[]> {
+async function importConfig(root: string): Promise<define.ProjectSpec> {
   const file = path.join(root, CONFIG_FILE);
   if (!existsSync(file)) {
     throw new AlmanacError('project.invalid', `There is no ${CONFIG_FILE} in ${root}, so it is no project.`, {
@@ -70,8 +73,9 @@ async function importConfig(root: string): Promise<readonly PipelineSpec[]> {
 }
 
 /** Literals that went around `definePipeline` and `defineProject` are held to the same rules. */
-function checkedProject(project: unknown, root: string, file: string): readonly PipelineSpec[] {
-  const pipelines: unknown = typeof project === 'object' && project !== null && 'pipelines' in project ? project.pipelines : undefined;
+function checkedProject(project: unknown, root: string, file: string): define.ProjectSpec {
+  const given: object = typeof project === 'object' && project !== null ? project : {};
+  const pipelines: unknown = 'pipelines' in given ? given.pipelines : undefined;
   if (!Array.isArray(pipelines)) {
     throw new AlmanacError('project.invalid', `${file} does not export a project by default.`, {
       next: 'End it with `export default defineProject({ pipelines: [...] });`.',
@@ -80,7 +84,11 @@ function checkedProject(project: unknown, root: string, file: string): readonly 
   }
   const specs = pipelines as Parameters<typeof define.definePipeline>[0][];
   try {
-    return define.defineProject({ pipelines: specs.map((spec) => define.definePipeline(spec)) }).pipelines;
+    const notify = 'notify' in given ? (given.notify as Hooks) : undefined;
+    return define.defineProject({
+      pipelines: specs.map((spec) => define.definePipeline(spec)),
+      ...(notify === undefined ? {} : { notify }),
+    });
   } catch (error) {
     throw loadFailure(error, root, file);
   }

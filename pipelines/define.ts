@@ -4,6 +4,7 @@
  */
 import { cronProblem } from './cron-times';
 import { AlmanacError } from './failures';
+import { hookProblems, type Hooks } from './notify';
 import type { Problem } from './rules';
 import { problemsOf } from './rules';
 import type {
@@ -22,6 +23,8 @@ import type {
 } from './types';
 
 export { AlmanacError } from './failures';
+export { command, webhook } from './notify';
+export type { CommandSpec, HookSpec, Hooks, NoticeKind, NoticeMessage, WebhookSpec } from './notify';
 export type {
   Band,
   CheckDeclaration,
@@ -159,9 +162,14 @@ export function definePipeline<D extends Readonly<Record<string, DatasetSpec>>, 
 /** The pipelines of one project, as its almanac.config.ts exports them. */
 export interface ProjectSpec {
   readonly pipelines: readonly PipelineSpec[];
+  /** Who is told of holds, failures and deadlines: hooks by name (docs/operating.md). */
+  readonly notify?: Hooks;
 }
 
-/** Lists the pipelines of a project. Throws `pipeline.invalid` when two share an id, a dataset or a live table. */
+/**
+ * Lists the pipelines of a project and its hooks. Throws `pipeline.invalid` when two pipelines share an id, a dataset or a live table,
+ * and for a hook that cannot work or holds a secret.
+ */
 export function defineProject(spec: ProjectSpec): ProjectSpec {
   const owners = new Map<string, string>();
   const problems: Problem[] = [];
@@ -182,6 +190,12 @@ export function defineProject(spec: ProjectSpec): ProjectSpec {
       if (stage.kind === 'publish') for (const table of Object.keys(stage.tables)) claim(`live table "${table}"`, pipeline.id);
     }
   }
+  problems.push(
+    ...hookProblems(
+      spec.notify ?? {},
+      spec.pipelines.map(({ id }) => id),
+    ),
+  );
   if (problems.length > 0) throw invalid('The project', problems);
   return spec;
 }

@@ -18,6 +18,7 @@ import { queueNames } from '../lib/queues';
 import { StageMetrics } from './metrics';
 import { SdkMetrics, sdkTelemetry } from './metrics-sdk';
 import { serveMetrics, type MetricsServer } from './metrics-server';
+import { sendNotices, type ProjectHooks } from './notifier';
 import { temporalLogger } from './temporal-logger';
 import { reconcileSlots } from './slot-reconciler';
 import { createComputeWorker, createControlWorker } from './worker';
@@ -38,6 +39,7 @@ export async function runWorker(
   signal: AbortSignal,
   ready: (metricsAddress: string | undefined) => void,
   clock?: ClockActivities,
+  project?: () => Promise<ProjectHooks>,
 ): Promise<void> {
   const log = createLogger(config, { role });
   Runtime.install({
@@ -66,6 +68,9 @@ export async function runWorker(
         clock === undefined
           ? undefined
           : reconcileSlots({ clock, client, controlQueue: queueNames(config).control, log }, stopBackground.signal),
+        project === undefined
+          ? undefined
+          : sendNotices({ database, clock: systemClock, log, environment: process.env, project }, stopBackground.signal),
       ]);
     } else {
       ({ worker, close } = await createComputeWorker(resources, metrics));

@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import type { Hooks } from '../../pipelines/notify';
 import type { Role } from '../../workers/main';
 import type { CliIo } from '../io';
 
@@ -25,6 +26,8 @@ export function registerWorkerCommand(program: Command, io: CliIo): void {
         io.warn(`almanac worker ${options.role} is ready${metrics === undefined ? '' : `; metrics on ${metrics}`}`);
       const { createClock } = await import('../../operator/schedules/clock.js');
       const clock = options.role === 'control' ? createClock(await io.session()) : undefined;
-      await runWorker(options.role, config, stackEnvironment(config), stop.signal, ready, clock);
+      const hooks = async (): Promise<{ directory: string; hooks: Hooks }> =>
+        (await import('../../operator/project.js')).loadProject(io.projectDirectory());
+      await runWorker(options.role, config, stackEnvironment(config), stop.signal, ready, clock, hooks);
     });
 }

@@ -1,0 +1,12 @@
+import { listNotices, type ListedNotice } from '../activities/ledger/notices';
+import { noticeMessage, type NoticeMessage } from '../pipelines/notify';
+import type { OperatorSession } from './session';
+
+/** What was told, as it was, and what became of it at each hook; newest first. */
+export async function noticesOf(
+  session: Pick<OperatorSession, 'database'>,
+  filter: { readonly pipeline?: string | undefined; readonly limit: number },
+): Promise<(NoticeMessage & Pick<ListedNotice, 'deliveries'>)[]> {
+  const notices = await listNotices(session.database, filter);
+  return notices.map(({ deliveries, ...notice }) => ({ ...noticeMessage(notice), deliveries }));
+}
