@@ -45,6 +45,7 @@ export async function startOfChain(chain: Chain, window: string, bootstrap: bool
   if (plan.chain !== 'ordered') return { pins: {}, origin: false, pinsTainted: false };
   const predecessor = await datasets.accepted(plan.pipeline, branch, previousKey(plan.window, window));
   if (bootstrap) {
+    await requireNoneLater(chain, window);
     const accepted = await datasets.acceptedWindows(plan.pipeline, branch);
     return { pins: {}, origin: !accepted.some((key) => key < window), pinsTainted: false };
   }
@@ -77,7 +78,25 @@ export async function startOfChain(chain: Chain, window: string, bootstrap: bool
 export async function claimOrigin(chain: Chain, window: string, bootstrap: boolean): Promise<void> {
   const { database, plan, branch } = chain;
   await database.query('select pg_advisory_xact_lock($1, hashtext($2))', [ORIGIN_LOCK, `${plan.pipeline}/${branch}`]);
-  if (!bootstrap) await requireOrigin(chain, window);
+  if (bootstrap) await requireNoneLater(chain, window);
+  else await requireOrigin(chain, window);
+}
+
+/** An origin that is not accepted yet would begin from nothing beside the state that a bootstrap of an earlier window computes. */
+async function requireNoneLater({ database, plan, branch }: Chain, window: string): Promise<void> {
+  const later = (await originClaims(database, plan.pipeline, branch)).find(
+    ({ run, state }) => run.window > window && state !== 'succeeded',
+  );
+  if (later === undefined) return;
+  const name = formatRun(later.run);
+  throw new AlmanacError(
+    'chain.gap',
+    `${plan.pipeline}/${window} cannot be bootstrapped while the run of ${later.run.window}, which is ${later.state}, is the origin of the chain`,
+    {
+      next: `almanac ${later.state === 'held' ? 'abandon' : 'cancel'} ${name} --reason …, then the same command`,
+      details: { origin: later.run.window, state: later.state },
+    },
+  );
 }
 
 /** Two origins would lose the earlier one's state to every later window: whichever was first, claimed or accepted, stays the only one. */
@@ -130,7 +149,7 @@ function originTaken(plan: Plan, window: string, { run, state }: RunRow): Almana
     {
       next: later
         ? `${goOn}; once ${run.window} is accepted the windows after it follow`
-        : `${giveUp} gives that origin up; or almanac run ${plan.pipeline} --window ${window} --bootstrap`,
+        : `${giveUp} gives that origin up; then almanac run ${plan.pipeline} --window ${window}`,
       details: { needs: previousKey(plan.window, window), origin: run.window, state },
     },
   );
