@@ -4,7 +4,10 @@ import type { CliIo } from '../io';
 import { renderChecks, renderHistory } from '../render-check';
 
 export function registerCheckCommands(program: Command, io: CliIo): void {
-  const check = program.command('check').description('what gates measured, how they judged it, and the rows that failed');
+  const check = program
+    .command('check')
+    .description('what gates measured, how they judged it, and the rows that failed')
+    .addHelpText('after', '\nExamples:\n  almanac check show audience-index/2011-11-01\n  almanac check history udb rows');
   check
     .command('show <run>')
     .description('the verdicts of a run, the worst first, with sampled failing rows')

@@ -12,7 +12,13 @@ const DIGITS = 12;
 const MINUTE = 60_000;
 
 export function registerDatasetCommands(program: Command, io: CliIo): void {
-  const dataset = program.command('dataset').description('versions of datasets: what there is, where it came from, how two differ');
+  const dataset = program
+    .command('dataset')
+    .description('versions of datasets: what there is, where it came from, how two differ')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac dataset list\n  almanac dataset versions udb\n  almanac dataset diff udb@2011-11-01 udb@2011-11-02',
+    );
   dataset
     .command('list')
     .description('datasets that have a version, with the newest accepted one')

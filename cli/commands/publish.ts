@@ -6,7 +6,10 @@ import { renderTable } from '../render';
 import { wholeNumber } from '../whole-number';
 
 export function registerPublishCommands(program: Command, io: CliIo): void {
-  const publish = program.command('publish').description('what is live, from which accepted set, and putting an earlier publication back');
+  const publish = program
+    .command('publish')
+    .description('what is live, from which accepted set, and putting an earlier publication back')
+    .addHelpText('after', '\nExamples:\n  almanac publish list\n  almanac publish restore 17 --reason "wrong prices in 18"');
   publish
     .command('list')
     .description('publications, newest first')

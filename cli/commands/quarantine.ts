@@ -6,7 +6,10 @@ import { printable } from '../render';
 import { wholeNumber } from '../whole-number';
 
 export function registerQuarantineCommands(program: Command, io: CliIo): void {
-  const quarantine = program.command('quarantine').description('rows that ingest put aside instead of losing them');
+  const quarantine = program
+    .command('quarantine')
+    .description('rows that ingest put aside instead of losing them')
+    .addHelpText('after', '\nExamples:\n  almanac quarantine list\n  almanac quarantine list --reason late --samples 10');
   quarantine
     .command('list')
     .description('quarantined rows by source, window and reason, with some of each; newest window first')

@@ -13,7 +13,10 @@ import { wholeNumber } from '../whole-number';
 const SHOWN = 10;
 
 export function registerScheduleCommands(program: Command, io: CliIo): void {
-  const schedule = program.command('schedule').description('when pipelines run: what is installed, what is due, what became of each slot');
+  const schedule = program
+    .command('schedule')
+    .description('when pipelines run: what is installed, what is due, what became of each slot')
+    .addHelpText('after', '\nExamples:\n  almanac schedule apply\n  almanac schedule list');
   schedule
     .command('apply')
     .description('install the schedules the project declares, with its code of now; new ones start paused')

@@ -23,6 +23,11 @@ function leaves(command: Command, path: readonly string[] = []): [string, Comman
   return command.commands.flatMap((child) => leaves(child, [...path, child.name()]));
 }
 
+function groups(command: Command, path: readonly string[] = []): string[] {
+  const inner = command.commands.filter((child) => child.commands.length > 0);
+  return inner.flatMap((child) => [[...path, child.name()].join(' '), ...groups(child, [...path, child.name()])]);
+}
+
 const streams = { stdout: { write: () => undefined }, stderr: { write: () => undefined } };
 const io = createIo({ streams, json: () => false, projectDirectory: () => '.', openSession: () => Promise.reject(new Error('unused')) });
 
@@ -36,6 +41,16 @@ test.each(leaves(createProgram(io, streams)))(
     expect(out).toMatch(/Examples?:\n {2}(\w+=\S+ )*almanac /);
   },
 );
+
+test.each(groups(createProgram(io, streams)))('almanac %s --help shows an example', async (name) => {
+  const { code, out } = await run(...name.split(' '), '--help');
+  expect(code).toBe(0);
+  expect(out).toMatch(new RegExp(`Examples?:\\n  almanac ${name} `));
+});
+
+test.each(['--version', '-V'])('almanac %s is the version of the package', async (option) => {
+  expect(await run(option)).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+});
 
 test.each(['show', 'why', 'logs'])('almanac %s --help says how a run is named', async (verb) => {
   expect((await run(verb, '--help')).out).toContain('PIPELINE/WINDOW#N');
