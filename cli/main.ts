@@ -9,6 +9,7 @@ import { registerDatasetCommands } from './commands/dataset';
 import { registerDoctorCommands } from './commands/doctor';
 import { registerDownCommands } from './commands/down';
 import { registerInspectCommands } from './commands/inspect';
+import { registerNoticeCommands } from './commands/notices';
 import { registerPublishCommands } from './commands/publish';
 import { registerQuarantineCommands } from './commands/quarantine';
 import { registerRunCommand } from './commands/run';
@@ -35,6 +36,7 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerVerbCommands,
   registerScheduleCommands,
   registerBackfillCommands,
+  registerNoticeCommands,
   registerCheckCommands,
   registerPublishCommands,
   registerDatasetCommands,
@@ -62,10 +64,7 @@ export function createProgram(io: CliIo, streams: CliStreams): Command {
       '\nExamples:\n  almanac up --detach\n  almanac demo\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac status --json',
     )
     .exitOverride()
-    .configureOutput({
-      writeOut: (text) => streams.stdout.write(text),
-      writeErr: () => undefined,
-    });
+    .configureOutput({ writeOut: (text) => streams.stdout.write(text), writeErr: () => undefined });
   for (const register of COMMANDS) register(program, io);
   return program;
 }
@@ -136,13 +135,7 @@ function endWithSupervisor(): void {
 function usageReport(error: CommanderError, argv: readonly string[], program: Command): ErrorReport {
   // Without a verb commander asks for its help and says so by this code only.
   const message = error.code === 'commander.help' ? 'a verb is missing' : error.message.replace(/^error: /, '');
-  return {
-    code: 'usage',
-    class: 'user',
-    message,
-    next: `${helpCommand(argv, program)} --help`,
-    details: {},
-  };
+  return { code: 'usage', class: 'user', message, next: `${helpCommand(argv, program)} --help`, details: {} };
 }
 
 /** The longest prefix of the line that names a command. */
