@@ -18,7 +18,7 @@ export function renderSettledRun(row: RunRow): string {
 }
 
 export function renderRuns(rows: readonly RunListing[]): string {
-  if (rows.length === 0) return 'no runs; start one with almanac run PIPELINE --window KEY';
+  if (rows.length === 0) return 'no run is listed; almanac run PIPELINE --window KEY starts one';
   return renderTable(rows, [
     { title: 'RUN', value: ({ run }) => formatRun(run) },
     { title: 'GEN', value: ({ run }) => run.generation, align: 'right' },

@@ -69,7 +69,7 @@ function whyOf(run: WhyRun, stages: readonly StageOutline[], attempts: readonly 
     case 'succeeded': {
       const publication = [...newest.values()].find((attempt) => attempt.publication !== undefined)?.publication;
       return {
-        waitsFor: `nothing: it succeeded${publication === undefined ? '' : ` and is publication ${publication}`}`,
+        waitsFor: `nothing: it succeeded${publication === undefined ? '' : `; its publication was ${publication}`}`,
         since: run.endedAt ?? run.changedAt,
         next: null,
       };
@@ -91,15 +91,22 @@ function whyHeld(run: WhyRun): Why {
   const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
   return {
     waitsFor:
-      failure === undefined ? 'an operator' : `an operator: stage ${stage}${others} failed with ${failure.code}: ${failure.message}`,
+      failure === undefined
+        ? 'an operator'
+        : `an operator: stage ${stage}${others} failed with ${failure.code}: ${unended(failure.message)}`,
     since: run.changedAt,
     next: `almanac retry ${run.name}${stage === '' ? '' : ` --stage ${stage}`} --reason …`,
   };
 }
 
+/** A sentence that another clause follows. */
+function unended(message: string): string {
+  return message.replace(/\.$/, '');
+}
+
 /** What one stage waits for and until when; the failure says what is missing and where. */
 function waitText({ stage, failure, waitsUntil, polls }: WhyAttempt): string {
-  const missing = failure === null ? '' : `, ${failure.code}: ${failure.message}`;
+  const missing = failure === null ? '' : `, ${failure.code}: ${unended(failure.message)}`;
   return `the data of stage ${stage} until ${waitsUntil ?? 'its patience is over'} (looked ${polls === 1 ? 'once' : `${polls} times`}${missing})`;
 }
 

@@ -48,7 +48,7 @@ const waiting: WhyAttempt = {
 test('a stage that waits for its data says for what, since when, until when, how often it looked, and what to do', () => {
   expect(why(run, outline, [waiting])).toEqual({
     waitsFor:
-      'the data of stage read until 2026-01-03T06:00:01.000Z (looked 3 times, landing.missing: The landing folder landing/plays/dt=2026-01-02/ is missing or empty.)',
+      'the data of stage read until 2026-01-03T06:00:01.000Z (looked 3 times, landing.missing: The landing folder landing/plays/dt=2026-01-02/ is missing or empty)',
     since: '2026-01-03T00:00:02.000Z',
     next: 'nothing once that is mended, it goes on by itself; almanac cancel plays/2026-01-02 --reason … ends the wait',
   });
