@@ -59,6 +59,7 @@ export function renderRun(view: RunView): string {
       value: ({ last }) =>
         waitText(last) ??
         last?.failure?.code ??
+        quarantineText(last) ??
         last?.output?.gate?.status ??
         (last?.output?.publication === undefined ? undefined : `publication ${last.output.publication}`),
     },
@@ -87,6 +88,12 @@ const VERB_STATES = {
   done: '',
   refused: ': the run did not take it',
 } as const satisfies Record<RunView['actions'][number]['state'], string>;
+
+/** What an ingest put aside; it did not fail, and nobody should overlook it. */
+function quarantineText(attempt: AttemptRow | undefined): string | undefined {
+  const rows = Object.values(attempt?.output?.quarantined ?? {}).reduce((sum, count) => sum + count, 0);
+  return rows === 0 ? undefined : `${rows} of ${attempt?.output?.rowsIn ?? 0} rows in quarantine`;
+}
 
 function waitText(attempt: AttemptRow | undefined): string | undefined {
   if (attempt?.state !== 'waiting') return undefined;
