@@ -18,6 +18,8 @@ import { registerStatusCommands } from './commands/status';
 import { registerTestCommands } from './commands/test';
 import { registerUpCommands } from './commands/up';
 import { registerValidateCommands } from './commands/validate';
+import { registerMendCommands } from './commands/mend';
+import { registerReconcileCommand } from './commands/reconcile';
 import { registerVerbCommands } from './commands/verbs';
 import { registerWorkerCommand } from './commands/worker';
 import { renderError, reportOf, toAlmanacError, type ErrorReport } from './error-report';
@@ -34,6 +36,8 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerRunCommand,
   registerInspectCommands,
   registerVerbCommands,
+  registerMendCommands,
+  registerReconcileCommand,
   registerScheduleCommands,
   registerBackfillCommands,
   registerNoticeCommands,

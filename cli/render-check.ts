@@ -5,7 +5,7 @@ import { printable, renderCount, renderTable } from './render';
 /** A table of all checks; below it, for each that is not well, why and which rows. */
 export function renderChecks(checks: readonly ShownCheck[]): string {
   const table = renderTable(checks, [
-    { title: 'STATUS', value: ({ status }) => status },
+    { title: 'STATUS', value: ({ status, overridden }) => (overridden === null ? status : `${status}, overridden`) },
     { title: 'CHECK', value: ({ check }) => check },
     { title: 'DATASET', value: ({ dataset }) => dataset },
     { title: 'OBSERVED', value: ({ observed }) => numberText(observed), align: 'right' },
@@ -21,8 +21,10 @@ export function renderChecks(checks: readonly ShownCheck[]): string {
   return [table, ...checks.filter(({ status }) => status !== 'PASS').map(explanation)].join('\n\n');
 }
 
-function explanation({ status, message, sample, failedRows, owner }: ShownCheck): string {
+function explanation({ status, message, sample, failedRows, owner, overridden }: ShownCheck): string {
   const lines = [`${status} ${printable(message)}${owner === null ? '' : ` Owner: ${printable(owner)}.`}`];
+  if (overridden !== null)
+    lines.push(`  overridden by ${printable(overridden.who)} until ${overridden.until}: ${printable(overridden.reason)}`);
   const [first] = sample;
   if (first !== undefined) {
     lines.push(`  ${sample.length} of ${renderCount(failedRows ?? sample.length, 'row')}:`);

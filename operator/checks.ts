@@ -4,6 +4,7 @@ import { AlmanacError } from '../pipelines/failures';
 import { formatRun } from '../pipelines/run-id';
 import type { SampleRow } from '../pipelines/suite-sql';
 import type { CheckStatus, RunRef } from '../pipelines/types';
+import type { Overruled } from '../pipelines/verdict';
 
 /** One judged check of a run. */
 export interface ShownCheck {
@@ -25,6 +26,8 @@ export interface ShownCheck {
   readonly failedRows: number | null;
   readonly sample: readonly SampleRow[];
   readonly message: string;
+  /** Who let it pass although it fails, until when and why. */
+  readonly overridden: Overruled | null;
   readonly judgedAt: string;
 }
 
@@ -32,7 +35,8 @@ export interface ShownCheck {
 export async function showChecks(database: Queryable, run: RunRef): Promise<ShownCheck[]> {
   const { rows } = await database.query<ShownCheck & { judgedAt: Date }>(
     `select stage, generation, attempt, check_id as "check", dataset, owner, status, observed, low, high, method, n, score,
-       failed_rows as "failedRows", sample, message, judged_at as "judgedAt"
+       failed_rows as "failedRows", sample, message, case when overridden_by is not null then jsonb_build_object('who', overridden_by,
+         'until', to_char(overridden_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'reason', override_reason) end as overridden, judged_at as "judgedAt"
      from (select r.*, rank() over (partition by stage order by generation desc, attempt desc) as newest from almanac.check_result r
            where pipeline = $1 and window_key = $2 and branch = $3 and generation <= $4) r
      where newest = 1

@@ -248,4 +248,6 @@ export interface GateSummary {
   readonly checks: number;
   readonly warned: readonly string[];
   readonly failed: readonly string[];
+  /** Checks that fail, and may for a while: what follows is tainted. Absent when there is none. */
+  readonly overridden?: readonly string[];
 }

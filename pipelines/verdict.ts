@@ -33,6 +33,16 @@ export interface Verdict {
   readonly n: number | null;
   readonly score: number | null;
   readonly message: string;
+  /** Somebody let the run go on all the same. */
+  readonly overridden?: Overruled;
+}
+
+/** Who lets a failing check pass, until when and why. */
+export interface Overruled {
+  readonly who: string;
+  /** ISO instant; at it the override is over. */
+  readonly until: string;
+  readonly reason: string;
 }
 
 /** The worst of some statuses; PASS when there are none. */
@@ -45,12 +55,32 @@ export function blocks(status: CheckStatus): boolean {
   return status === 'FAIL' || status === 'ERROR';
 }
 
-export function summarize(verdicts: readonly { readonly check: string; readonly status: CheckStatus }[]): GateSummary {
+/**
+ * The verdict under the overrides of its check: one that blocks says who lets it pass, and keeps its status. Of several overrides
+ * the one that lasts longest counts; one that is over at `now` counts no more, and nothing is overridden that does not block.
+ */
+export function overrule(verdict: Verdict, overrides: readonly Overruled[], now: Date): Verdict {
+  if (!blocks(verdict.status)) return verdict;
+  const [longest] = overrides
+    .filter(({ until }) => Date.parse(until) > now.getTime())
+    .sort((a, b) => Date.parse(b.until) - Date.parse(a.until));
+  return longest === undefined ? verdict : { ...verdict, overridden: longest };
+}
+
+/** Whether a verdict holds the run: it blocks, and nobody overrode it. */
+export function holds({ status, overridden }: { readonly status: CheckStatus; readonly overridden?: Overruled | null }): boolean {
+  return blocks(status) && (overridden ?? null) === null;
+}
+
+/** What a gate says as a whole. A check that is overridden is as bad as a warning: the run goes on and somebody should look. */
+export function summarize(verdicts: readonly (Pick<Verdict, 'status' | 'overridden'> & { readonly check: string })[]): GateSummary {
+  const overridden = verdicts.filter((verdict) => verdict.overridden !== undefined).map(({ check }) => check);
   return {
-    status: worst(verdicts.map(({ status }) => status)),
+    status: worst(verdicts.map((verdict) => (verdict.overridden === undefined ? verdict.status : 'WARN'))),
     checks: verdicts.length,
     warned: verdicts.filter(({ status }) => status === 'WARN').map(({ check }) => check),
-    failed: verdicts.filter(({ status }) => blocks(status)).map(({ check }) => check),
+    failed: verdicts.filter(holds).map(({ check }) => check),
+    ...(overridden.length === 0 ? {} : { overridden }),
   };
 }
 

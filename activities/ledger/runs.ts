@@ -167,6 +167,20 @@ export async function readRun(database: Queryable, run: RunRef): Promise<RunRow 
   return rows[0] === undefined ? undefined : fromRaw(rows[0]);
 }
 
+/** Every generation that is not over, oldest claim first. */
+export async function listOpenRuns(database: Queryable): Promise<RunRow[]> {
+  const { rows } = await database.query<RawRun>('select * from almanac.run where ended_at is null order by claimed_at');
+  return rows.map(fromRaw);
+}
+
+/** Notes what the last retry of an open run took from before and what anew; what else is on record of its start stays. */
+export async function recordMatrix(database: Queryable, run: RunRef, matrix: object): Promise<void> {
+  await database.query(
+    'update almanac.run set matrix = matrix || $5 where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4',
+    [...runKey(run), JSON.stringify(matrix)],
+  );
+}
+
 /** The newest generation of each window of a chain that claims to be its origin and was not given up, earliest window first. */
 export async function originClaims(database: Queryable, pipeline: string, branch: string): Promise<RunRow[]> {
   const { rows } = await database.query<RawRun>(
@@ -236,9 +250,9 @@ export async function endRun(
   database: Queryable,
   run: RunRef,
   claim: string,
-  outcome: Outcome,
+  outcome: Outcome | 'lost',
   proof: unknown,
-  temporalRunId: string,
+  temporalRunId: string | null,
   now: Date,
 ): Promise<void> {
   await database.query({

@@ -2,7 +2,7 @@ import { transaction } from '../../lib/postgres';
 import { AlmanacError } from '../../pipelines/failures';
 import { metricOf, suiteMetrics, versionView, type Measurement, type SuiteMetric, type SuiteScope } from '../../pipelines/suite-sql';
 import type { CheckDeclaration, Metric, StageOutput, SuiteSpec } from '../../pipelines/types';
-import { judge, summarize, type Baseline, type Unmeasured } from '../../pipelines/verdict';
+import { blocks, judge, overrule, summarize, type Baseline, type Unmeasured } from '../../pipelines/verdict';
 import type { SessionUsage } from '../compute/engine';
 import type { StageBody, StageContext } from '../stage';
 import type { Manifest } from '../storage/manifest';
@@ -10,6 +10,7 @@ import { gateFailure } from './gate-failure';
 import { readBaseline, storeMetrics, type MeasuredMetric } from './history';
 import { measure, type Measurements } from './measure';
 import { quarantineRatio, sampleQuarantine } from './quarantine';
+import { readOverrides } from './overrides';
 import { storeResults, type CheckResult } from './results';
 
 /** Versions this run has of the datasets its suite names. */
@@ -25,13 +26,13 @@ export const checkStage: StageBody = async (context) => {
   const versions = await resolveVersions(context, suite);
   const { measurements, usage } = await measureSuite(context, suite, versions);
   await context.point('check:measured');
-  const results: CheckResult[] = [];
+  const judged: CheckResult[] = [];
   const metrics: MeasuredMetric[] = [];
   for (const check of suite.checks) {
     const manifest = versions.get(check.dataset);
     const measured = manifest === undefined ? unwritten(check.dataset) : await measuredFor(context, check, manifest, measurements);
     const result = resultOf(check, measured, await baselineFor(context, check));
-    results.push(manifest === undefined || result.verdict.status === 'PASS' ? result : await sampleQuarantine(context, result, manifest));
+    judged.push(manifest === undefined || result.verdict.status === 'PASS' ? result : await sampleQuarantine(context, result, manifest));
     if (manifest !== undefined && 'value' in measured) {
       metrics.push({
         dataset: check.dataset,
@@ -43,13 +44,18 @@ export const checkStage: StageBody = async (context) => {
     }
   }
   const now = context.clock.now();
+  const results = await overruled(context, judged, now);
   await transaction(context.database, async (client) => {
     await storeMetrics(client, context.run, context.stage.id, metrics, now);
     await storeResults(client, context.run, context.stage.id, context.attempt, results, now);
   });
   await context.point('check:stored');
-  const gate = summarize(results.map(({ check, verdict }) => ({ check: check.id, status: verdict.status })));
-  for (const { verdict } of results) if (verdict.status !== 'PASS') context.log(`${verdict.status} ${verdict.message}`);
+  const gate = summarize(results.map(({ check, verdict }) => ({ ...verdict, check: check.id })));
+  for (const { verdict } of results) {
+    const { status, message, overridden } = verdict;
+    const by = overridden === undefined ? '' : `, overridden by ${overridden.who} until ${overridden.until}`;
+    if (status !== 'PASS') context.log(`${status}${by} ${message}`);
+  }
   context.log(`${gate.status}: ${gate.checks} checks, ${gate.warned.length} warned, ${gate.failed.length} failed`);
   if (gate.failed.length > 0) throw gateFailure(context.run, context.stage.id, gate, results);
   const read = [...versions.values()];
@@ -146,6 +152,13 @@ function resultOf(check: CheckDeclaration, measured: Measured, baseline: Baselin
   if (!('value' in measured)) return { check, verdict: judge(check, measured, 0, baseline), failedRows: null, sample: [] };
   const { value, rows, sample } = measured;
   return { check, verdict: judge(check, value, rows, baseline), failedRows: failedRows(check.measure, value, rows), sample };
+}
+
+/** The results under what operators let pass; asked only when something would hold the run. */
+async function overruled(context: StageContext, results: readonly CheckResult[], now: Date): Promise<readonly CheckResult[]> {
+  if (!results.some(({ verdict }) => blocks(verdict.status))) return results;
+  const overrides = await readOverrides(context.database, context.run, now);
+  return results.map((result) => ({ ...result, verdict: overrule(result.verdict, overrides.get(result.check.id) ?? [], now) }));
 }
 
 /** How many rows a metric counts as failing; the size of a dataset says nothing of any one row. */

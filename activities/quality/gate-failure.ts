@@ -2,7 +2,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import { formatRun } from '../../pipelines/run-id';
 import type { SampleRow } from '../../pipelines/suite-sql';
 import type { GateSummary, RunRef } from '../../pipelines/types';
-import { blocks } from '../../pipelines/verdict';
+import { holds } from '../../pipelines/verdict';
 import type { CheckResult } from './results';
 
 /** The message stays readable and far below what a payload may hold; `almanac check show` has the rest. */
@@ -13,7 +13,7 @@ const SHOWN_CHECK_CHARACTERS = 600;
 
 /** The failure of a gate: which checks, which numbers, some of the rows, and how to go on. */
 export function gateFailure(run: RunRef, stage: string, summary: GateSummary, results: readonly CheckResult[]): AlmanacError {
-  const failing = results.filter(({ verdict }) => blocks(verdict.status));
+  const failing = results.filter(({ verdict }) => holds(verdict));
   const shown = failing.slice(0, SHOWN_CHECKS).map(describe);
   const more = failing.length - shown.length;
   if (more > 0) shown.push(`and ${more} more`);

@@ -26,14 +26,17 @@ export async function storeResults(
   await database.query(
     `insert into almanac.check_result
        (pipeline, window_key, branch, generation, stage, attempt, judged_at,
-        check_id, dataset, owner, status, observed, low, high, method, n, score, failed_rows, sample, message)
+        check_id, dataset, owner, status, observed, low, high, method, n, score, failed_rows, sample, message,
+        overridden_by, overridden_until, override_reason)
      select $1, $2, $3, $4, $5, $6, $7, r.* from
        unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::float8[], $13::float8[], $14::float8[], $15::text[],
-              $16::int[], $17::float8[], $18::bigint[], $19::jsonb[], $20::text[]) r
+              $16::int[], $17::float8[], $18::bigint[], $19::jsonb[], $20::text[],
+              $21::text[], $22::timestamptz[], $23::text[]) r
      on conflict (pipeline, window_key, branch, generation, stage, attempt, check_id) do update set
        judged_at = excluded.judged_at, dataset = excluded.dataset, owner = excluded.owner, status = excluded.status, observed = excluded.observed,
        low = excluded.low, high = excluded.high, method = excluded.method, n = excluded.n, score = excluded.score,
-       failed_rows = excluded.failed_rows, sample = excluded.sample, message = excluded.message`,
+       failed_rows = excluded.failed_rows, sample = excluded.sample, message = excluded.message,
+       overridden_by = excluded.overridden_by, overridden_until = excluded.overridden_until, override_reason = excluded.override_reason`,
     [
       ...[run.pipeline, run.window, run.branch, run.generation, stage, attempt, now],
       column(({ check }) => check.id),
@@ -49,6 +52,9 @@ export async function storeResults(
       column(({ failedRows }) => failedRows),
       column(({ sample }) => JSON.stringify(sample)),
       column(({ verdict }) => verdict.message),
+      column(({ verdict }) => verdict.overridden?.who ?? null),
+      column(({ verdict }) => verdict.overridden?.until ?? null),
+      column(({ verdict }) => verdict.overridden?.reason ?? null),
     ],
   );
 }

@@ -1,7 +1,7 @@
 import { standingOutputs } from '../../activities/accept-window';
 import { listAttempts, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
-import { latestRun, storePlan, storeTexts, type RunRow } from '../../activities/ledger/runs';
+import { latestRun, recordMatrix, storePlan, storeTexts, type RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
 import { failed, type FrontierState, type StageStatus } from '../../pipelines/frontier';
 import { outline } from '../../pipelines/plan';
@@ -14,6 +14,7 @@ import { requireReason } from '../reason';
 import { builtOn } from '../stale';
 import type { OperatorSession } from '../session';
 import { previousReads, startOfChain } from './chain';
+import { latestCode, matrixOf, sameCode, type Matrix, type Params } from './code';
 import { queryState } from './execution';
 import { startGeneration } from './generation';
 import { compareInputs, type InputChange } from './input-changes';
@@ -29,8 +30,16 @@ export interface RetryVerb {
   /** Default: `latest` after a failure of class `user`, else `same`. */
   readonly code?: 'same' | 'latest' | undefined;
   readonly downstream?: 'incomplete' | 'all' | undefined;
+  /** Params in the place of the run's own. */
+  readonly params?: Params | undefined;
+  /** Of a closed run: every stage, but the ingest stages when inputs are pinned. */
+  readonly everything?: boolean | undefined;
+  /** Says what would be done. */
+  readonly dryRun?: boolean | undefined;
   /** Refuses unless the one stage named is at this epoch; default: as seen by this call. */
   readonly expectedEpoch?: number | undefined;
+  /** The verb on record, with more to tell. Default `retry`. */
+  readonly recordedAs?: { readonly verb: string; readonly detail: Readonly<Record<string, unknown>> } | undefined;
 }
 
 export interface RetryAnswer {
@@ -40,6 +49,8 @@ export interface RetryAnswer {
   readonly plan: RetryPlan;
   readonly inputs: 'latest' | 'pinned';
   readonly code: 'same' | 'latest';
+  /** What is taken from the run before and what anew, stored with the run. */
+  readonly matrix: Matrix;
   readonly changes: readonly InputChange[];
   /** Ingest stages of which nothing was read that the files could be compared with. */
   readonly unread: readonly string[];
@@ -62,14 +73,16 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const state = open ? await queryState(await session.temporal(), row) : undefined;
   const named = [...new Set(verb.stages ?? [])];
   requireStages(frozen, name, named, verb.expectedEpoch);
-  const stages = named.length > 0 ? named : failedStages(row, attempts, state);
+  const inputs = verb.inputs ?? 'latest';
+  const stages = verb.everything === true ? allStages(frozen, inputs) : named.length > 0 ? named : failedStages(row, attempts, state);
   const classOf = (stage: string): string | undefined => attempts.filter((attempt) => attempt.stage === stage).at(-1)?.failure?.class;
   const code = verb.code ?? (stages.some((stage) => classOf(stage) === 'user') ? 'latest' : 'same');
-  const inputs = verb.inputs ?? 'latest';
   // Asked for the run's own code, an operator must not depend on the state of the declarations.
   const project = verb.code === 'same' ? undefined : (await session.project()).pipeline(row.run.pipeline);
-  const latestPlan = project?.plan(frozen.params) ?? frozen;
-  const plan = code === 'latest' ? latestPlan : frozen;
+  const params = verb.params ?? {};
+  const latestPlan = project === undefined ? frozen : latestCode(project, frozen, params);
+  const plan = code === 'latest' ? latestPlan : await sameCode(database, frozen, params);
+  const matrix = matrixOf(frozen, plan, code, inputs);
   const kept = await presentOutputs(session, attempts);
   const standing = Object.fromEntries(
     Object.entries(kept).map(([id, { attempt }]) => [id, attempts.find((a) => a.stage === id && a.attempt === attempt)?.stageHash ?? '']),
@@ -95,11 +108,12 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     plan: retry,
     inputs,
     code,
+    matrix,
     changes,
     unread: unread.filter((id) => retry.reset.includes(id)),
     codeDiffers:
       code === 'same'
-        ? frozen.stages.filter(({ id, hash }) => latestPlan.stages.find((l) => l.id === id)?.hash !== hash).map(({ id }) => id)
+        ? plan.stages.filter(({ id, hash }) => latestPlan.stages.find((l) => l.id === id)?.hash !== hash).map(({ id }) => id)
         : [],
     builtOn: later,
   });
@@ -108,13 +122,14 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
       next: `name a stage with --stage, or almanac run ${row.run.pipeline} --window ${row.run.window} --again`,
     });
   }
+  const next: RunRef = { ...row.run, generation: row.run.generation + 1 };
+  if (verb.dryRun === true) return answer(state === undefined ? next : row.run);
   if (project !== undefined) await storeTexts(database, project.texts);
   await storePlan(database, plan);
   if (state !== undefined) {
     await retryOpen(session, row, state, plan, answer(row.run), { ...verb, reason });
     return answer(row.run);
   }
-  const next: RunRef = { ...row.run, generation: row.run.generation + 1 };
   await startGeneration(session, {
     run: next,
     plan,
@@ -126,11 +141,11 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
       const output = kept[id];
       return output === undefined ? [] : [{ stage: id, state: 'carried' as const, output: output.output, tainted: output.tainted }];
     }),
-    matrix: { code, inputs, params: plan.params },
-    verb: 'retry',
+    matrix: { ...matrix },
+    verb: verb.recordedAs?.verb ?? 'retry',
     stage: recorded(stages),
     reason,
-    detail: { ...answer(next) },
+    detail: { ...answer(next), ...verb.recordedAs?.detail },
   });
   return answer(next);
 }
@@ -164,6 +179,10 @@ function failedStages(row: RunRow, attempts: readonly AttemptRow[], state: Front
   return names;
 }
 
+function allStages(plan: Plan, inputs: 'latest' | 'pinned'): string[] {
+  return plan.stages.filter(({ kind }) => inputs === 'latest' || kind !== 'ingest').map(({ id }) => id);
+}
+
 function progressOf(state: FrontierState): Record<string, StageStatus> {
   return Object.fromEntries(Object.entries(state.stages).map(([id, { status }]) => [id, status]));
 }
@@ -176,7 +195,7 @@ function recorded(stages: readonly string[]): string | undefined {
 type Outputs = ReturnType<typeof standingOutputs>;
 
 /** Outputs that stand and whose versions are still stored; a collected one has to be computed again. */
-async function presentOutputs(session: OperatorSession, attempts: readonly AttemptRow[]): Promise<Outputs> {
+export async function presentOutputs(session: Pick<OperatorSession, 'datasets'>, attempts: readonly AttemptRow[]): Promise<Outputs> {
   const present: Outputs = {};
   for (const [id, standing] of Object.entries(standingOutputs(attempts))) {
     try {
@@ -218,10 +237,10 @@ async function retryOpen(
   // Stages that merely wait for others are started by the frontier when their time comes.
   const reset = [...retry.reset, ...retry.waits].filter((id) => ['done', 'failed'].includes(state.stages[id]?.status ?? ''));
   const asked = await intendVerb(session, row, {
-    verb: 'retry',
+    verb: verb.recordedAs?.verb ?? 'retry',
     stage: recorded(stages),
     reason: verb.reason,
-    detail: { ...answer, planHash: plan.hash },
+    detail: { ...answer, ...verb.recordedAs?.detail, planHash: plan.hash },
   });
   const request: RetryRequest = {
     ...asked,
@@ -232,4 +251,5 @@ async function retryOpen(
     ...(plan.hash === row.planHash ? {} : { plan: { hash: plan.hash, outline: outline(plan) } }),
   };
   await sendIntended(session, row, 'retry', request, request.plan?.hash);
+  await recordMatrix(session.database, row.run, answer.matrix);
 }

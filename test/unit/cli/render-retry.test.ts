@@ -7,6 +7,7 @@ const answer: RetryAnswer = {
   plan: { reset: ['pixels'], waits: ['report'], held: ['adds'], kept: [], reasons: { pixels: 'asked', report: 'below' } },
   inputs: 'latest',
   code: 'same',
+  matrix: { code: 'same', inputs: 'latest', params: 'same', values: {} },
   changes: [],
   unread: ['pixels'],
   codeDiffers: [],

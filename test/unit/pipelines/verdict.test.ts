@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { CheckDeclaration, CheckStatus } from '../../../pipelines/types';
-import { blocks, judge, summarize, worst, type Baseline } from '../../../pipelines/verdict';
+import { blocks, holds, judge, overrule, summarize, worst, type Baseline } from '../../../pipelines/verdict';
 
 const STATUSES: readonly CheckStatus[] = ['PASS', 'NO_HISTORY', 'WARN', 'FAIL', 'ERROR'];
 const NO_BASELINE: Baseline = { window: '2026-11-20', accepted: [] };
@@ -30,6 +30,44 @@ describe('statuses', () => {
   test('are summed up with the checks behind them', () => {
     const verdicts = STATUSES.map((status) => ({ check: status.toLowerCase(), status }));
     expect(summarize(verdicts)).toEqual({ status: 'ERROR', checks: 5, warned: ['warn'], failed: ['fail', 'error'] });
+  });
+});
+
+describe('overrides', () => {
+  const now = new Date('2026-11-20T12:00:00Z');
+  const verdictOf = (status: CheckStatus) => ({ ...judge(check({}), 0, 1, NO_BASELINE), status });
+  const override = (until: string, who = 'ann') => ({ who, until, reason: 'known' });
+
+  test('let FAIL and ERROR pass until their time, and touch nothing else', () => {
+    const overruled = STATUSES.map((status) => overrule(verdictOf(status), [override('2026-11-20T12:00:01Z')], now));
+    expect(overruled.map(({ status }) => status)).toEqual(STATUSES);
+    expect(overruled.filter(({ overridden }) => overridden !== undefined).map(({ status }) => status)).toEqual(['FAIL', 'ERROR']);
+    expect(overruled.filter(holds)).toEqual([]);
+  });
+
+  test('are over at their time', () => {
+    expect(holds(overrule(verdictOf('FAIL'), [override('2026-11-20T12:00:00Z'), override('2026-11-20T11:00:00Z')], now))).toBe(true);
+  });
+
+  test('that last longest count', () => {
+    const several = [override('2026-11-20T13:00:00Z'), override('2026-11-21T00:00:00Z', 'bob'), override('2026-11-20T14:00:00Z')];
+    expect(overrule(verdictOf('FAIL'), several, now).overridden).toMatchObject({ who: 'bob' });
+  });
+
+  test('are summed up as warnings, with their names', () => {
+    const overridden = override('2026-11-21T00:00:00Z');
+    expect(
+      summarize([
+        { check: 'a', status: 'FAIL', overridden },
+        { check: 'b', status: 'PASS' },
+      ]),
+    ).toEqual({
+      status: 'WARN',
+      checks: 2,
+      warned: [],
+      failed: [],
+      overridden: ['a'],
+    });
   });
 });
 

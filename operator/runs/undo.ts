@@ -1,0 +1,119 @@
+import { standingOutputs } from '../../activities/accept-window';
+import { listAttempts } from '../../activities/ledger/attempts';
+import { latestRun, type RunRow } from '../../activities/ledger/runs';
+import { withdrawOverride } from '../../activities/quality/overrides';
+import { AlmanacError } from '../../pipelines/failures';
+import { formatRun, retryCommand, type RunAddress } from '../../pipelines/run-id';
+import { RUN_STATES } from '../../pipelines/status';
+import { audit, type AuditedAction } from '../audit';
+import { requireReason } from '../reason';
+import type { OperatorSession } from '../session';
+import { recordAction } from './actions';
+import { queryState } from './execution';
+import { retryRun, type RetryAnswer, type RetryVerb } from './retry';
+
+export interface UndoVerb {
+  readonly address: RunAddress;
+  readonly reason: string;
+}
+
+export interface UndoAnswer {
+  readonly undone: AuditedAction;
+  /** What runs again for it; null when only what is still to come changes. */
+  readonly retry: RetryAnswer | null;
+  /** What undoing could not change, and the command that does. */
+  readonly left: string | null;
+}
+
+/** Verbs of a run that look for nothing to take back. */
+const PASSED_OVER = ['undo', 'quarantine replay'];
+const LOOKED_BACK = 100;
+
+/**
+ * Takes back the last skip, mark-done, override or abandon of a run, when nothing was done after it: the stage runs for itself, the
+ * check counts again, the run goes on. Throws `undo.impossible`, saying why.
+ */
+export async function undoVerb(session: OperatorSession, verb: UndoVerb): Promise<UndoAnswer> {
+  const { database, clock, config } = session;
+  const reason = requireReason(verb.reason, 'undo');
+  const name = formatRun(verb.address);
+  const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
+  if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
+  const { pipeline, window, branch } = row.run;
+  const done = await audit(session, { run: { pipeline, window, branch }, limit: LOOKED_BACK });
+  const last = done.find(({ verb: what, state }) => state === 'done' && !PASSED_OVER.includes(what));
+  if (last === undefined) throw impossible(`nothing was done to ${name} that could be taken back`, `almanac audit ${name}`);
+  const again = (more: Pick<RetryVerb, 'stages' | 'inputs'>): Promise<RetryAnswer> =>
+    retryRun(session, {
+      address: verb.address,
+      reason,
+      code: 'same',
+      recordedAs: { verb: 'undo', detail: { undoes: last.id, verb: last.verb } },
+      ...more,
+    });
+  const marked = async (answer: Omit<UndoAnswer, 'undone'>): Promise<UndoAnswer> => {
+    await database.query('update almanac.action set undone_at = $2 where id = $1', [last.id, clock.now()]);
+    return { undone: { ...last, state: 'undone' }, ...answer };
+  };
+  switch (last.verb) {
+    case 'skip':
+    case 'mark-done': {
+      const stage = last.stage ?? '';
+      await requireQuiet(session, row, last);
+      return marked({ retry: await again({ stages: [stage], inputs: 'latest' }), left: left(row, name) });
+    }
+    case 'override': {
+      const stage = last.stage ?? '';
+      await requireQuiet(session, row, last);
+      await withdrawOverride(database, Number(last.detail.override), clock.now());
+      const judged = standingOutputs(await listAttempts(database, row.run))[stage]?.output.gate?.overridden ?? [];
+      if (row.state !== 'succeeded' && judged.length > 0)
+        return marked({ retry: await again({ stages: [stage], inputs: 'pinned' }), left: null });
+      const detail = { undoes: last.id, verb: last.verb };
+      await recordAction(database, { run: row.run, verb: 'undo', who: config.actor, stage, reason, detail, now: clock.now() });
+      return marked({
+        retry: null,
+        left:
+          row.state === 'succeeded'
+            ? `${name} was accepted under it and stays so, tainted; ${retryCommand(row.run, stage)} judges it anew`
+            : null,
+      });
+    }
+    case 'abandon':
+      return marked({ retry: await again({ inputs: 'pinned' }), left: null });
+    default:
+      throw impossible(
+        `the last thing done to ${name} is ${last.verb}, by ${last.who} at ${last.at}: ${whyNot(last)}`,
+        nextFor(last, name),
+      );
+  }
+}
+
+/** A stage that reads the stand-in right now would finish as if it had read the real thing. */
+async function requireQuiet(session: OperatorSession, row: RunRow, last: AuditedAction): Promise<void> {
+  if (!RUN_STATES[row.state].open || (await queryState(await session.temporal(), row)).held) return;
+  const name = formatRun(row.run);
+  throw impossible(
+    `${name} is running on what ${last.verb} let it; stages that run cannot be called back one by one`,
+    `almanac undo ${name} --reason … once it holds or is done, or almanac cancel ${name} --reason …`,
+  );
+}
+
+function left(row: RunRow, name: string): string | null {
+  return row.state === 'succeeded'
+    ? `what ${name} accepted stays current, and what it published live, until the new generation is done`
+    : null;
+}
+
+function whyNot({ verb }: AuditedAction): string {
+  if (verb === 'cancel') return 'what a cancel stopped is fenced for good';
+  return 'what it started runs, or ran, and its versions are immutable';
+}
+
+function nextFor({ verb }: AuditedAction, name: string): string {
+  return verb === 'cancel' ? `almanac retry ${name} --reason … goes on from what stands` : `almanac why ${name}`;
+}
+
+function impossible(message: string, next: string): AlmanacError {
+  return new AlmanacError('undo.impossible', message, { next });
+}

@@ -1,0 +1,156 @@
+import type { AuditedAction } from '../../operator/audit';
+import type { ShownCheck } from '../../operator/checks';
+import type { VersionView } from '../../operator/datasets';
+import type { ReplayAnswer } from '../../operator/replay';
+import type { RunListing, RunView } from '../../operator/runs/inspect';
+import type { OverrideAnswer } from '../../operator/runs/override';
+import type { UndoAnswer } from '../../operator/runs/undo';
+import { EmbeddedStack } from '../support/embedded-stack';
+import { ForeignProject, PLAYS } from '../support/foreign-project';
+
+jest.setTimeout(240_000);
+
+let project: ForeignProject;
+let stack: EmbeddedStack;
+
+beforeAll(async () => {
+  const pipeline = PLAYS['pipelines/plays/pipeline.ts'].replace("predicate: 'plays < 1'", "predicate: 'plays > 2'");
+  project = new ForeignProject({ ...PLAYS, 'pipelines/plays/pipeline.ts': pipeline });
+  stack = await EmbeddedStack.start({ project: project.directory });
+});
+afterAll(async () => {
+  await stack?.[Symbol.asyncDispose]();
+  project?.[Symbol.dispose]();
+});
+
+function land(day: string, ...rows: string[]): void {
+  stack.land('plays', `2026-01-0${day}`, 'a.csv', ['user_id,ts', ...rows, ''].join('\n'));
+}
+
+const at = (user: string, day: string): string => `${user},2026-01-0${day}T10:00:00`;
+const run = (day: string, ...args: string[]): Promise<{ code: number | null }> =>
+  stack.run('run', 'plays', '--window', `2026-01-0${day}`, '--wait', ...args);
+const show = (day: string): Promise<RunView> => stack.json('show', `plays/2026-01-0${day}`);
+
+async function tainted(): Promise<string[]> {
+  const runs = await stack.json<RunListing[]>('runs');
+  return runs.flatMap((row) => (row.tainted ? [row.run.window] : [])).sort();
+}
+
+test('an override lets a failing check pass for a while: the run goes on, tainted, and the verdict says who and until when', async () => {
+  land('1', at('ann', '1'));
+  expect((await run('1')).code).toBe(0);
+  land('2', at('ann', '2'), at('ann', '2'));
+  expect((await run('2')).code).toBe(10);
+  const verb = ['override', 'plays/2026-01-02', '--check', 'few', '--reason', 'known', '--until'];
+  expect(await stack.failure(...verb, '2020-01-01')).toMatchObject({ code: 'run.usage', message: expect.stringContaining('has passed') });
+  expect(await stack.failure('override', 'plays/2026-01-02', '--check', 'fewer', '--reason', 'known', '--until', '1h')).toMatchObject({
+    code: 'check.unknown',
+    message: expect.stringContaining('it has few'),
+  });
+  expect(await stack.failure('skip', 'plays/2026-01-02', '--stage', 'judge', '--reason', 'no')).toMatchObject({
+    next: expect.stringContaining('almanac override plays/2026-01-02 --check C'),
+  });
+  const answer = await stack.json<OverrideAnswer>(...verb, '24h');
+  expect(answer).toMatchObject({ check: 'few', stage: 'judge', retry: { plan: { reset: ['judge', 'publish'], kept: ['read', 'add'] } } });
+  expect((await run('2')).code).toBe(0);
+  const [check] = await stack.json<ShownCheck[]>('check', 'show', 'plays/2026-01-02');
+  expect(check).toMatchObject({ check: 'few', status: 'FAIL', overridden: { reason: 'known' } });
+  expect(await stack.ok('check', 'show', 'plays/2026-01-02')).toContain('FAIL, overridden');
+  expect(await tainted()).toEqual(['2026-01-02']);
+  expect(await stack.failure(...verb, '24h')).toMatchObject({ code: 'run.usage' });
+});
+
+test('it counts for later runs until it is over, and then no more', async () => {
+  land('3', at('bob', '3'));
+  expect((await run('3')).code).toBe(0);
+  expect(await tainted()).toEqual(['2026-01-02', '2026-01-03']);
+  await (await stack.database()).query("update almanac.check_override set until = now() - interval '1 second'");
+  land('4', at('bob', '4'));
+  expect((await run('4')).code).toBe(10);
+});
+
+test('an undone override judges the run again without it', async () => {
+  await stack.ok('override', 'plays/2026-01-04', '--check', 'few', '--until', '1h', '--reason', 'known');
+  expect((await run('4')).code).toBe(0);
+  const answer = await stack.json<UndoAnswer>('undo', 'plays/2026-01-04', '--reason', 'was not known');
+  expect(answer).toMatchObject({
+    undone: { verb: 'override', state: 'undone' },
+    retry: null,
+    left: expect.stringContaining('stays so, tainted'),
+  });
+  await stack.run('retry', 'plays/2026-01-04', '--stage', 'judge', '--reason', 'judge anew', '--wait');
+  expect(await show('4')).toMatchObject({ row: { state: 'held', failure: { judge: { code: 'gate.failed' } } } });
+});
+
+test('an abandoned run goes on when that is undone; a cancelled one says why it cannot', async () => {
+  await stack.ok('abandon', 'plays/2026-01-04', '--reason', 'enough');
+  const { undone, retry } = await stack.json<UndoAnswer>('undo', 'plays/2026-01-04', '--reason', 'not enough');
+  expect(undone).toMatchObject({ verb: 'abandon' });
+  expect(retry?.plan.kept).toEqual(['read', 'add']);
+  expect((await run('4')).code).toBe(10);
+  await stack.ok('cancel', 'plays/2026-01-04', '--reason', 'stop');
+  expect(await stack.failure('undo', 'plays/2026-01-04', '--reason', 'go on')).toMatchObject({
+    code: 'undo.impossible',
+    exitCode: 5,
+    message: expect.stringContaining('what a cancel stopped is fenced for good'),
+    next: 'almanac retry plays/2026-01-04 --reason … goes on from what stands',
+  });
+});
+
+test('a version marked as the output of a stage taints what follows; undone, the stage runs for itself', async () => {
+  project.write(PLAYS);
+  expect((await run('4', '--again', '--reason', 'the gate is mended')).code).toBe(0);
+  stack.land('plays', '2026-01-05', 'a.csv', 'wrong,header\n1,2\n');
+  expect((await run('5')).code).toBe(10);
+  const [version] = await stack.json<VersionView[]>('dataset', 'versions', 'plays', '--window', '2026-01-01');
+  const verb = ['mark-done', 'plays/2026-01-05', '--reason', 'as before', '--stage'];
+  expect(await stack.failure(...verb, 'judge', '--version', 'plays@2026-01-01#00')).toMatchObject({ code: 'run.usage' });
+  expect(await stack.failure(...verb, 'read', '--version', 'totals@2026-01-01')).toMatchObject({
+    next: expect.stringContaining('--version plays@WINDOW#VERSION'),
+  });
+  await stack.ok(...verb, 'read', '--version', `plays@2026-01-01#${version?.version.slice(0, 6)}`);
+  expect((await run('5')).code).toBe(0);
+  expect(await tainted()).toContain('2026-01-05');
+  const undo = await stack.json<UndoAnswer>('undo', 'plays/2026-01-05', '--reason', 'wrong');
+  expect(undo).toMatchObject({ undone: { verb: 'mark-done', stage: 'read' }, left: expect.stringContaining('stays current') });
+  expect((await run('5')).code).toBe(10);
+  land('5', at('cid', '5'));
+  await stack.ok('retry', 'plays/2026-01-05', '--reason', 'file replaced', '--wait');
+  expect((await show('5')).tainted).toBe((await show('4')).tainted);
+});
+
+test('audit lists who did what to which run, when, why, and what became of it', async () => {
+  const all = await stack.json<AuditedAction[]>('audit', 'plays/2026-01-05');
+  expect(all.map(({ verb, state }) => [verb, state])).toEqual([
+    ['retry', 'done'],
+    ['undo', 'done'],
+    ['mark-done', 'undone'],
+    ['run', 'done'],
+  ]);
+  const [first] = all;
+  expect(first).toMatchObject({ reason: 'file replaced', run: { window: '2026-01-05', generation: 2 } });
+  expect(await stack.json('audit', '--who', first?.who ?? '', '--since', '1h', '--limit', '2')).toHaveLength(2);
+  expect(await stack.json('audit', '--who', 'nobody')).toEqual([]);
+  expect(await stack.failure('audit', 'plays/1999-01-01')).toMatchObject({ code: 'run.unknown' });
+  expect(await stack.failure('audit', '--since', 'yesterday')).toMatchObject({ code: 'run.usage', next: expect.stringContaining('24h') });
+});
+
+test('a late row is replayed into its own window; the windows after it are stale until they run again in order', async () => {
+  land('6', at('dan', '6'), at('late', '5'));
+  expect((await run('6')).code).toBe(0);
+  const replay = ['quarantine', 'replay', 'plays', '--window', '2026-01-06', '--to', 'own-window', '--reason', 'delivered late'];
+  expect(await stack.json<ReplayAnswer>(...replay)).toMatchObject({ windows: [{ window: '2026-01-05', rows: 1, state: 'accepted' }] });
+  expect(await stack.json<ReplayAnswer>(...replay)).toMatchObject({ windows: [], before: 1 });
+  const stale = async (): Promise<string[]> =>
+    (await stack.json<RunListing[]>('runs')).flatMap((row) => (row.stale ? [row.run.window] : []));
+  expect((await stale()).sort()).toEqual(['2026-01-05', '2026-01-06']);
+  expect(await stack.ok('why', 'plays/2026-01-05')).toContain('rows of plays were replayed into it since');
+  for (const day of ['5', '6']) expect((await run(day, '--again', '--reason', 'replayed')).code).toBe(0);
+  expect(await stale()).toEqual([]);
+  const { rows } = await (
+    await stack.database()
+  ).query<{ plays: number }>("select plays::int as plays from play_totals where user_id = 'late'");
+  expect(rows).toEqual([{ plays: 1 }]);
+  expect(await stack.ok('quarantine', 'list', '--source', 'plays')).toContain('1 of them replayed to 2026-01-05');
+});
