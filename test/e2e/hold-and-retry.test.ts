@@ -1,6 +1,7 @@
 import type { RetryAnswer } from '../../operator/runs/retry';
 import type { PublicationView } from '../../operator/publications';
 import type { RunView } from '../../operator/runs/inspect';
+import type { StaleWindow } from '../../pipelines/stale';
 import { EmbeddedStack } from '../support/embedded-stack';
 import { ForeignProject, PLAYS } from '../support/foreign-project';
 
@@ -167,6 +168,31 @@ test('--again makes a new generation of an accepted window', async () => {
   expect((await stack.json<RunView>('show', 'plays/2026-01-06')).row.run.generation).toBe(2);
 });
 
+test('an older window with other rows leaves those after it stale, and the commands it names mend them', async () => {
+  stack.land('plays', '2026-01-01', 'late.csv', plays('2026-01-01', 'eve'));
+  const again = await stack.run('run', 'plays', '--window', '2026-01-01', '--again', '--reason', 'a file came late', '--wait');
+  expect(again).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/^built on what this replaces: plays\/2026-01-02, plays\/2026-01-03/),
+  });
+  expect(again.stdout).toContain('almanac run plays --window 2026-01-02 --again --reason …');
+  const stale = await stack.json<StaleWindow[]>('backfill', 'stale', 'plays');
+  expect(stale[0]).toMatchObject({ window: '2026-01-02', versions: [{ replaced: [{ dataset: 'totals', window: '2026-01-01' }] }] });
+  expect(await stack.ok('why', 'plays/2026-01-02')).toContain('but it is stale');
+  // The input of 2026-01-06 never came: it was skipped above.
+  const mended = stale.map(({ window }) => window).filter((window) => window < '2026-01-06');
+  for (const window of mended) await stack.ok('run', 'plays', '--window', window, '--again', '--reason', 'stale', '--wait');
+  const left = await stack.json<StaleWindow[]>('backfill', 'stale', 'plays');
+  expect(left.map(({ window }) => window)).toEqual(stale.map(({ window }) => window).slice(mended.length));
+});
+
+test.each(['cancel', 'abandon'])('%s of a run that ended so is no error', async (verb) => {
+  const day = verb === 'cancel' ? '2026-01-08' : '2026-01-09';
+  expect((await stack.run('run', 'plays', '--window', day, '--bootstrap', '--wait')).code).not.toBe(0);
+  await stack.ok(verb, `plays/${day}`, '--reason', 'not wanted');
+  await stack.ok(verb, `plays/${day}`, '--reason', 'not wanted');
+});
+
 test.each([
   [['run', 'plays', '--window', '2999-01-01'], 'window.open'],
   [['run', 'plays', '--window', 'yesterday'], 'window.invalid'],
@@ -177,6 +203,14 @@ test.each([
   [['retry', 'plays/2026-01-01', '--reason', 'x'], 'run.usage'],
   [['cancel', 'plays/2026-01-01', '--reason', 'x'], 'run.stale'],
   [['dataset', 'versions', 'nope'], 'dataset.unknown'],
+  [['run', 'plays', '--window', '0000-01-01'], 'window.invalid'],
+  [['run', 'plays', '--window', '2026-01-01', '--param', 'zz=1'], 'param.invalid'],
+  [['retry', 'plays/2026-01-01', '--reason', ' '], 'reason.missing'],
+  [['logs', 'plays/2026-01-01', 'nope'], 'run.usage'],
+  [['runs', '--pipeline', 'nope'], 'pipeline.unknown'],
+  [['publish', 'list', '--pipeline', 'nope'], 'pipeline.unknown'],
+  [['quarantine', 'list', '--window', 'bogus'], 'window.invalid'],
+  [['quarantine', 'list', '--reason', 'nope'], 'run.usage'],
 ] as const)('almanac %s is refused with a code and a next step', async (args, code) => {
   const failure = await stack.failure(...args);
   expect(failure).toMatchObject({ code });
