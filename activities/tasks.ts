@@ -74,3 +74,20 @@ export interface ClockActivities {
   /** Writes down the slots that came due, decides about them and starts their runs; may run twice, and be cut off anywhere. */
   lookAtSlots(): Promise<Look>;
 }
+
+/** What one step of a backfill's controller came to. */
+export interface BackfillStep {
+  /** There is nothing to do until an operator says something, or ever. */
+  readonly idle: boolean;
+  /** It started or stopped something. */
+  readonly changed: boolean;
+}
+
+/** What the workflow of a backfill calls, on the control queue. */
+export interface BackfillActivities {
+  /** Looks at the runs of a backfill, starts and stops what is to be; may run twice, and be cut off anywhere. */
+  stepBackfill(hash: string): Promise<BackfillStep>;
+}
+
+/** Activities that a control worker is given: they do what operators do. */
+export type OperatorActivities = ClockActivities & BackfillActivities;

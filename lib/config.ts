@@ -20,6 +20,8 @@ export interface TemporalConfig {
 export interface WorkerConfig {
   /** Stages a compute worker computes at a time: its DuckDB children. */
   readonly places: number;
+  /** The same for stages of backfills, beside those: live stages keep theirs. */
+  readonly backfillPlaces: number;
   /** Memory limit of one DuckDB session in bytes. */
   readonly memoryBytes: number;
   /** Threads of one DuckDB session. */
@@ -78,6 +80,7 @@ const VARIABLES = {
   ALMANAC_DATA: z.string(),
   ALMANAC_QUEUE: z.string().regex(/^[0-9A-Za-z-]{1,100}$/, 'expected letters, digits and dashes'),
   ALMANAC_PLACES: wholeNumber(256),
+  ALMANAC_BACKFILL_PLACES: wholeNumber(256),
   ALMANAC_MEMORY: bytes,
   ALMANAC_THREADS: wholeNumber(256),
   ALMANAC_METRICS: listenAddress,
@@ -111,6 +114,7 @@ export function readConfig(environment: Environment, base: string): Config {
   const given = parsed.data;
   const home = path.resolve(base, given.ALMANAC_HOME ?? '.almanac');
   const places = given.ALMANAC_PLACES ?? Math.max(2, os.availableParallelism());
+  const backfillPlaces = given.ALMANAC_BACKFILL_PLACES ?? 1;
   return {
     home,
     data: given.ALMANAC_DATA ? path.resolve(base, given.ALMANAC_DATA) : path.join(home, 'data'),
@@ -119,7 +123,8 @@ export function readConfig(environment: Environment, base: string): Config {
     queue: given.ALMANAC_QUEUE ?? 'almanac',
     worker: {
       places,
-      memoryBytes: given.ALMANAC_MEMORY ?? Math.max(256e6, Math.floor((usableMemory() * 0.6) / places)),
+      backfillPlaces,
+      memoryBytes: given.ALMANAC_MEMORY ?? Math.max(256e6, Math.floor((usableMemory() * 0.6) / (places + backfillPlaces))),
       threads: given.ALMANAC_THREADS ?? os.availableParallelism(),
     },
     ...optional('metrics', given.ALMANAC_METRICS),

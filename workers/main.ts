@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { Client } from '@temporalio/client';
-import { Runtime, type NativeConnection } from '@temporalio/worker';
+import type pg from 'pg';
+import { Runtime, type NativeConnection, type Worker } from '@temporalio/worker';
 import { createLocalStore } from '../activities/storage/local-store';
-import type { ClockActivities } from '../activities/tasks';
+import type { OperatorActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
 import { createLogger, type Logger } from '../lib/log';
@@ -10,6 +11,7 @@ import { migrate } from '../lib/migrate';
 import { connect } from '../lib/postgres';
 import { dataConverter } from '../lib/payload-converter';
 import { connectWorker } from '../lib/temporal';
+import { reconcileBackfills } from './backfill-reconciler';
 import { workflowBundle } from './bundle';
 import { exportHistories } from './history-exporter';
 import { LedgerGauges } from './ledger-gauges';
@@ -38,7 +40,7 @@ export async function runWorker(
   addresses: WorkerAddresses,
   signal: AbortSignal,
   ready: (metricsAddress: string | undefined) => void,
-  clock?: ClockActivities,
+  operator?: OperatorActivities,
   project?: () => Promise<ProjectHooks>,
 ): Promise<void> {
   const log = createLogger(config, { role });
@@ -59,33 +61,32 @@ export async function runWorker(
     let background: Promise<unknown> = Promise.resolve();
     let close = (): Promise<void> => Promise.resolve();
     const resources = { config, connection, database };
-    let worker;
+    let workers: readonly Worker[];
     if (role === 'control') {
-      worker = await createControlWorker(resources, await workflowBundle(), clock);
+      workers = [await createControlWorker(resources, await workflowBundle(), operator)];
       const client = new Client({ connection, namespace: config.temporal.namespace, dataConverter });
       background = Promise.all([
         exportHistories(client, database, createLocalStore(config.data), log, stopBackground.signal),
-        clock === undefined
-          ? undefined
-          : reconcileSlots({ clock, client, controlQueue: queueNames(config).control, log }, stopBackground.signal),
-        project === undefined
-          ? undefined
-          : sendNotices({ database, clock: systemClock, log, environment: process.env, project }, stopBackground.signal),
+        ...(operator === undefined ? [] : reconcilers({ operator, client, database, config, log }, stopBackground.signal)),
+        ...(project === undefined
+          ? []
+          : [sendNotices({ database, clock: systemClock, log, environment: process.env, project }, stopBackground.signal)]),
       ]);
     } else {
-      ({ worker, close } = await createComputeWorker(resources, metrics));
+      ({ workers, close } = await createComputeWorker(resources, metrics));
       background = sweepStore({ store: createLocalStore(config.data), database, clock: systemClock }, log, stopBackground.signal);
     }
-    const running = worker;
+    const running = workers;
     const stop = (): void => {
-      if (running.getState() === 'RUNNING') running.shutdown();
+      for (const worker of running) if (worker.getState() === 'RUNNING') worker.shutdown();
     };
     signal.addEventListener('abort', stop);
-    const done = running.run();
+    // One that fails takes the others with it: half a process would look alive.
+    const done = Promise.allSettled(running.map((worker) => worker.run().finally(stop)));
     ready(server?.address);
     if (signal.aborted) stop();
     try {
-      await done;
+      for (const end of await done) if (end.status === 'rejected') throw end.reason;
     } finally {
       stopBackground.abort();
       await background;
@@ -96,6 +97,25 @@ export async function runWorker(
     await database.end();
     await connection.close();
   }
+}
+
+/** What doubles the durable workflows of a stack, whatever became of them. */
+function reconcilers(
+  resources: {
+    readonly operator: OperatorActivities;
+    readonly client: Client;
+    readonly database: pg.Pool;
+    readonly config: Config;
+    readonly log: Logger;
+  },
+  signal: AbortSignal,
+): Promise<void>[] {
+  const { operator, client, database, config, log } = resources;
+  const controlQueue = queueNames(config).control;
+  return [
+    reconcileSlots({ clock: operator, client, controlQueue, log }, signal),
+    reconcileBackfills({ database, client, controlQueue, log }, signal),
+  ];
 }
 
 function ledgerGauges(databaseUrl: string, log: Logger): LedgerGauges {

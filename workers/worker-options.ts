@@ -35,12 +35,16 @@ export function controlOptions(config: Pick<Config, 'temporal'>, connection: Nat
   return { ...common(config, connection), maxCachedWorkflows: 500, stickyQueueScheduleToStartTimeout: STICKY_WAIT };
 }
 
-/** For stages. */
-export function stageOptions(config: Pick<Config, 'temporal' | 'worker'>, connection: NativeConnection): Options {
-  return { ...common(config, connection), maxConcurrentActivityTaskExecutions: stageSlots(config), shutdownGraceTime: '2 seconds' };
+/** For stages of one queue. */
+export function stageOptions(config: Pick<Config, 'temporal'>, connection: NativeConnection, places: number): Options {
+  return {
+    ...common(config, connection),
+    maxConcurrentActivityTaskExecutions: places * STAGES_PER_PLACE,
+    shutdownGraceTime: '2 seconds',
+  };
 }
 
-/** How many stages a compute worker has begun and not ended, at most. */
-export function stageSlots(config: Pick<Config, 'worker'>): number {
-  return config.worker.places * STAGES_PER_PLACE;
+/** How many stages a compute worker has begun and not ended, at most, of all queues. */
+export function stageSlots({ worker }: Pick<Config, 'worker'>): number {
+  return (worker.places + worker.backfillPlaces) * STAGES_PER_PLACE;
 }

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { Worker, type NativeConnection } from '@temporalio/worker';
 import { computeStage } from '../activities/compute/compute-stage';
 import { createDuckDbEngine } from '../activities/compute/duckdb-engine';
+import type { Engine } from '../activities/compute/engine';
 import { ingestStage } from '../activities/compute/ingest-stage';
 import { createControlActivities } from '../activities/control';
 import { planReader, textReader } from '../activities/ledger/plans';
@@ -12,7 +13,7 @@ import { runStage, type StageShell } from '../activities/run-stage';
 import { createDatasetStore } from '../activities/storage/datasets';
 import { createLocalStore } from '../activities/storage/local-store';
 import { heartbeating } from '../activities/heartbeat';
-import type { ClockActivities, StageActivities } from '../activities/tasks';
+import type { OperatorActivities, StageActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
 import { queueNames } from '../lib/queues';
@@ -26,8 +27,12 @@ export interface WorkerResources {
   readonly database: pg.Pool;
 }
 
-/** Workflows and short activities; those of the clock when there is one. */
-export async function createControlWorker(resources: WorkerResources, bundle: { code: string }, clock?: ClockActivities): Promise<Worker> {
+/** Workflows and short activities; those that do what operators do when they are given. */
+export async function createControlWorker(
+  resources: WorkerResources,
+  bundle: { code: string },
+  operator?: OperatorActivities,
+): Promise<Worker> {
   const { config, connection, database } = resources;
   const store = createLocalStore(config.data);
   const datasets = createDatasetStore(store, systemClock);
@@ -37,32 +42,35 @@ export async function createControlWorker(resources: WorkerResources, bundle: { 
     workflowBundle: bundle,
     activities: {
       ...createControlActivities({ database, datasets, clock: systemClock }, faultPoints(process.env)),
-      ...(clock === undefined ? {} : { lookAtSlots: () => heartbeating(() => clock.lookAtSlots()) }),
+      ...(operator === undefined
+        ? {}
+        : {
+            lookAtSlots: () => heartbeating(() => operator.lookAtSlots()),
+            stepBackfill: (hash: string) => heartbeating(() => operator.stepBackfill(hash)),
+          }),
     },
   });
 }
 
 export interface ComputeWorker {
-  readonly worker: Worker;
-  /** Ends the children; call it after the worker stopped. */
+  /** One a queue. */
+  readonly workers: readonly Worker[];
+  /** Ends the children; call it after the workers stopped. */
   close(): Promise<void>;
 }
 
-/** Stages: ingest, compute, check, publish. */
+/** Stages: ingest, compute, check, publish. Live ones and those of backfills have queues, places and children of their own. */
 export async function createComputeWorker(resources: WorkerResources, metrics: StageMetrics): Promise<ComputeWorker> {
   const { config, connection, database } = resources;
   const store = createLocalStore(config.data);
-  const engine = createDuckDbEngine({ scratch: path.join(config.home, 'spill'), maxChildren: config.worker.places });
   const services = {
     store,
     datasets: createDatasetStore(store, systemClock),
-    engine,
     database,
     clock: systemClock,
     text: textReader(database),
   };
-  const shell: StageShell = {
-    services,
+  const shell: Omit<StageShell, 'services'> = {
     bodies: {
       ingest: ingestStage,
       compute: computeStage,
@@ -78,13 +86,27 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
     plan: planReader(database),
     point: faultPoints(process.env),
   };
-  const activities: StageActivities = {
-    runStage: (task) => runStage(shell, task),
+  const engines: Engine[] = [];
+  const workers: Worker[] = [];
+  for (const [queue, places] of [
+    ['live', config.worker.places],
+    ['backfill', config.worker.backfillPlaces],
+  ] as const) {
+    const engine = createDuckDbEngine({ scratch: path.join(config.home, 'spill'), maxChildren: places });
+    engines.push(engine);
+    const activities: StageActivities = { runStage: (task) => runStage({ ...shell, services: { ...services, engine } }, task) };
+    workers.push(
+      await Worker.create({
+        ...stageOptions(config, connection, places),
+        taskQueue: queueNames(config, queue).stages,
+        activities: { ...activities },
+      }),
+    );
+  }
+  return {
+    workers,
+    async close() {
+      await Promise.all(engines.map((engine) => engine.close()));
+    },
   };
-  const worker = await Worker.create({
-    ...stageOptions(config, connection),
-    taskQueue: queueNames(config).stages,
-    activities: { ...activities },
-  });
-  return { worker, close: () => engine.close() };
 }

@@ -1,2 +1,3 @@
 export { runPipeline } from './run-pipeline';
 export { clock } from './clock';
+export { backfill } from './backfill';

@@ -64,5 +64,5 @@ export type StateAnswer = FrontierState & { readonly claim: string };
 
 export const stateQuery = defineQuery<StateAnswer>('state');
 
-/** Something changed that the clock should look at now: a schedule, a pause, a trigger. */
+/** Something changed that the clock, or the controller of a backfill, should look at now. */
 export const lookSignal = defineSignal('look');

@@ -25,9 +25,11 @@ export function registerWorkerCommand(program: Command, io: CliIo): void {
       const ready = (metrics: string | undefined): void =>
         io.warn(`almanac worker ${options.role} is ready${metrics === undefined ? '' : `; metrics on ${metrics}`}`);
       const { createClock } = await import('../../operator/schedules/clock.js');
-      const clock = options.role === 'control' ? createClock(await io.session()) : undefined;
+      const { createBackfills } = await import('../../operator/backfills/step.js');
+      const session = options.role === 'control' ? await io.session() : undefined;
+      const operator = session === undefined ? undefined : { ...createClock(session), ...createBackfills(session) };
       const hooks = async (): Promise<{ directory: string; hooks: Hooks }> =>
         (await import('../../operator/project.js')).loadProject(io.projectDirectory());
-      await runWorker(options.role, config, stackEnvironment(config), stop.signal, ready, clock, hooks);
+      await runWorker(options.role, config, stackEnvironment(config), stop.signal, ready, operator, hooks);
     });
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { recordStanding } from '../../activities/ledger/attempts';
 import { claimRun, type RunRow } from '../../activities/ledger/runs';
 import { transaction } from '../../lib/postgres';
-import { queueNames } from '../../lib/queues';
+import { queueNames, type StageQueue } from '../../lib/queues';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun } from '../../pipelines/run-id';
 import type { Plan, RunRef, StageOutput, VersionRef } from '../../pipelines/types';
@@ -34,6 +34,10 @@ export interface Generation {
   readonly stage: string | undefined;
   readonly reason: string;
   readonly detail: Readonly<Record<string, unknown>>;
+  /** Default: the person at the terminal. */
+  readonly who?: string | undefined;
+  /** Where its stages run. Default: `live`. */
+  readonly queue?: StageQueue | undefined;
 }
 
 /** Claims the next generation of a closed run and starts it; of racing claimers one wins, the others get `run.stale`. */
@@ -55,9 +59,9 @@ export async function startGeneration(session: OperatorSession, generation: Gene
       bootstrap: from.bootstrap,
       origin: generation.origin,
       pinsTainted: generation.pinsTainted,
-      matrix: { ...generation.matrix, carried: stages },
+      matrix: { ...generation.matrix, carried: stages, ...(generation.queue === undefined ? {} : { queue: generation.queue }) },
       verb: generation.verb,
-      who: config.actor,
+      who: generation.who ?? config.actor,
       reason: generation.reason,
       now,
     });
@@ -80,7 +84,7 @@ export async function startGeneration(session: OperatorSession, generation: Gene
     await recordAction(client, {
       run,
       verb: generation.verb,
-      who: config.actor,
+      who: generation.who ?? config.actor,
       stage: generation.stage,
       reason: generation.reason,
       detail: generation.detail,
@@ -93,5 +97,12 @@ export async function startGeneration(session: OperatorSession, generation: Gene
       next: `almanac show ${formatRun(run)}`,
     });
   }
-  await startExecution(await session.temporal(), queueNames(config), { run, claim, planHash: plan.hash }, plan, stages, 0);
+  await startExecution(
+    await session.temporal(),
+    queueNames(config, generation.queue),
+    { run, claim, planHash: plan.hash },
+    plan,
+    stages,
+    0,
+  );
 }

@@ -8,7 +8,7 @@ import { RUN_STATES } from '../../pipelines/status';
 import type { ParamValue, Plan, RunRef } from '../../pipelines/types';
 import { isOver, parseWindow } from '../../pipelines/window';
 import { transaction } from '../../lib/postgres';
-import { queueNames } from '../../lib/queues';
+import { queueNames, type StageQueue } from '../../lib/queues';
 import { requireReason } from '../reason';
 import { builtOn } from '../stale';
 import type { OperatorSession } from '../session';
@@ -31,6 +31,8 @@ export interface RunRequest {
   readonly plan?: Plan | undefined;
   /** Default: the person at the terminal. */
   readonly who?: string | undefined;
+  /** Where its stages run. Default: `live`. */
+  readonly queue?: StageQueue | undefined;
 }
 
 export interface RunAnswer {
@@ -90,7 +92,13 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     bootstrap,
     origin,
     pinsTainted,
-    matrix: { code: 'latest', inputs: 'latest', params: request.params ?? {}, patienceSeconds: request.patienceSeconds ?? 0 },
+    matrix: {
+      code: 'latest',
+      inputs: 'latest',
+      params: request.params ?? {},
+      patienceSeconds: request.patienceSeconds ?? 0,
+      ...(request.queue === undefined ? {} : { queue: request.queue }),
+    },
     verb,
     who: request.who ?? config.actor,
     reason,
@@ -110,7 +118,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   }
   await startExecution(
     await session.temporal(),
-    queueNames(config),
+    queueNames(config, request.queue),
     { run, claim, planHash: plan.hash },
     plan,
     [],
@@ -164,7 +172,8 @@ async function attach(session: OperatorSession, row: RunRow, plan: Plan, request
     // The claimer may have died between the claim and the start; starting twice is the same as once.
     const carried = Array.isArray(row.matrix.carried) ? (row.matrix.carried as string[]) : [];
     const patience = Number(row.matrix.patienceSeconds ?? request.patienceSeconds ?? 0);
-    await startExecution(await session.temporal(), queueNames(session.config), row, plan, carried, patience);
+    const queues = queueNames(session.config, row.matrix.queue === 'backfill' ? 'backfill' : 'live');
+    await startExecution(await session.temporal(), queues, row, plan, carried, patience);
   }
   if (row.state !== 'held') return { run: row.run, did: 'attached', origin: row.origin };
   const [stage, failure] = Object.entries(row.failure ?? {})[0] ?? ['', undefined];

@@ -114,8 +114,9 @@ function checkDisk(home: string): Finding {
 }
 
 function checkMemory({ worker }: Config): Finding {
-  const wanted = worker.places * worker.memoryBytes;
-  const message = `${worker.places} places of ${(worker.memoryBytes / GB).toFixed(1)} GB on a machine of ${(os.totalmem() / GB).toFixed(1)} GB`;
+  const places = worker.places + worker.backfillPlaces;
+  const wanted = places * worker.memoryBytes;
+  const message = `${places} places (${worker.backfillPlaces} of backfills) of ${(worker.memoryBytes / GB).toFixed(1)} GB on a machine of ${(os.totalmem() / GB).toFixed(1)} GB`;
   if (wanted <= os.totalmem() * 0.9) return ok('memory', message);
   return { check: 'memory', state: 'warn', message, next: 'lower ALMANAC_PLACES or ALMANAC_MEMORY' };
 }

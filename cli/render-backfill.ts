@@ -1,0 +1,110 @@
+import type { BackfillRow } from '../activities/ledger/backfills';
+import type { BackfillProof } from '../operator/backfills/step';
+import type { PlannedBackfill } from '../operator/backfills/plan';
+import type { BackfillListing, BackfillView } from '../operator/backfills/verbs';
+import type { BackfillEstimate } from '../pipelines/backfill-estimate';
+import { renderCount, renderTable } from './render';
+
+/** Windows a person is shown; `--json` has all. */
+const SHOWN = 40;
+
+export function renderPlan({ hash, plan, concurrency, estimate }: PlannedBackfill): string {
+  const { pipeline, from, to } = plan.request;
+  const lines = [`${pipeline} ${from} to ${to}: ${renderCount(plan.windows.length, 'window')} to build, ${plan.left.length} left alone`];
+  if (plan.windows.length > 0) {
+    lines.push(
+      '',
+      renderTable(plan.windows.slice(0, SHOWN), [
+        { title: 'WINDOW', value: ({ window }) => window },
+        { title: 'RUNS', value: ({ stages }) => byReason(stages) || '(only the acceptance)' },
+        { title: 'CARRIES', value: ({ carried }) => carried.map(({ stage }) => stage).join(', ') },
+      ]),
+    );
+    if (plan.windows.length > SHOWN) lines.push(`… and ${plan.windows.length - SHOWN} more; --json lists all`);
+    if (plan.pins.length > 0) lines.push('', `goes on from ${plan.pins.join(', ')}`);
+  }
+  if (plan.left.length > 0) lines.push('', 'left alone:', ...leftAlone(plan.left));
+  lines.push('', `takes ${renderEstimate(estimate)}${concurrency === 1 ? '' : `, ${concurrency} windows at a time`}`);
+  lines.push(`hash ${hash}`, `next: almanac backfill start ${hash} --reason …`);
+  return lines.join('\n');
+}
+
+/** Stages under the reason they share. */
+function byReason(stages: PlannedBackfill['plan']['windows'][number]['stages']): string {
+  const groups = new Map<string, string[]>();
+  for (const { stage, reason } of stages) groups.set(reason, [...(groups.get(reason) ?? []), stage]);
+  return [...groups].map(([reason, names]) => `${names.join(', ')} (${reason})`).join('; ');
+}
+
+function leftAlone(left: PlannedBackfill['plan']['left']): string[] {
+  const groups = new Map<string, string[]>();
+  for (const { window, why } of left) groups.set(why, [...(groups.get(why) ?? []), window]);
+  return [...groups].map(([why, windows]) =>
+    windows.length === 1 ? `  ${windows[0]}: ${why}` : `  ${windows[0]} to ${windows.at(-1)}, ${windows.length} windows: ${why}`,
+  );
+}
+
+function renderEstimate({ minutes, bytes, noHistory }: BackfillEstimate): string {
+  if (minutes === null || bytes === null) return 'nobody knows how long: its stages have no history';
+  const without = noHistory.length === 0 ? '' : `, without ${noHistory.join(', ')}: no history`;
+  return `about ${minutes < 1 ? `${Math.ceil(minutes * 60)} s` : `${Math.round(minutes)} min`} and ${(bytes / 1e6).toFixed(1)} MB by the history of its stages${without}`;
+}
+
+export function renderChange({ hash, state, concurrency, reason }: BackfillRow): string {
+  return `backfill ${hash} is ${state}${reason === null ? '' : ` (${reason})`}, ${renderCount(concurrency, 'window')} at a time; almanac backfill show ${hash}`;
+}
+
+export function renderProof(row: BackfillRow): string {
+  const { runs, neverBegun } = (row.proof ?? { runs: [], neverBegun: [] }) as BackfillProof;
+  const stopped = runs.filter(({ state }) => state !== 'succeeded');
+  const lines = stopped.flatMap(({ run, state, attempts }) => [
+    `  ${run.pipeline}/${run.window}#${run.generation}: ${state}`,
+    ...attempts.map(({ stage, attempt, ended }) => `    ${stage} attempt ${attempt}: ${ended}`),
+  ]);
+  return [
+    `backfill ${row.hash} is ${row.state}: ${runs.length - stopped.length} of its runs were done, ${stopped.length} were stopped, ${renderCount(neverBegun.length, 'window')} never begun`,
+    ...lines,
+  ].join('\n');
+}
+
+export function renderBackfills(rows: readonly BackfillListing[]): string {
+  if (rows.length === 0) return 'no backfill';
+  return renderTable(rows, [
+    { title: 'HASH', value: (row) => row.hash },
+    { title: 'PIPELINE', value: (row) => row.pipeline },
+    { title: 'FROM', value: (row) => row.from },
+    { title: 'TO', value: (row) => row.to },
+    { title: 'STATE', value: (row) => row.state },
+    { title: 'DONE', value: (row) => `${row.done}/${row.windows}`, align: 'right' },
+    { title: 'CHANGED', value: (row) => `${row.changedAt.slice(0, 19)}Z` },
+    { title: 'WHY', value: (row) => row.reason ?? undefined },
+  ]);
+}
+
+export function renderBackfill(view: BackfillView): string {
+  const { from, to } = view.plan.request;
+  const counts = Object.entries(view.counts).filter(([, count]) => count > 0);
+  const lines = [
+    `backfill ${view.hash}: ${view.pipeline} ${from} to ${to}, ${view.state}${view.reason === null ? '' : ` (${view.reason})`}`,
+    `windows: ${counts.map(([phase, count]) => `${count} ${phase}`).join(', ') || 'none'}; ${view.concurrency} at a time`,
+  ];
+  if (view.failure !== null) lines.push(`${view.failure.code}: ${view.failure.message}`, `next: ${view.failure.next}`);
+  if (view.endedAt === null)
+    lines.push(`left: ${renderEstimate(view.remaining)}${view.eta === null ? '' : `; done about ${view.eta.slice(0, 16)}Z`}`);
+  const open = view.windows.filter(({ phase }) => phase !== 'pending' && phase !== 'done').slice(0, SHOWN);
+  if (open.length > 0) {
+    lines.push(
+      '',
+      renderTable(open, [
+        { title: 'RUN', value: ({ window, run }) => `${view.pipeline}/${window}${run === null ? '' : `#${run.generation}`}` },
+        { title: 'STATE', value: ({ phase, run }) => (phase === 'ended' ? run?.state : phase) },
+        { title: 'WHY', value: ({ run }) => Object.values(run?.failure ?? {})[0]?.message },
+      ]),
+    );
+  }
+  lines.push(
+    '',
+    ...view.events.map(({ at, who, verb, reason }) => `${at.slice(0, 19)}Z ${verb} by ${who}${reason === null ? '' : `: ${reason}`}`),
+  );
+  return lines.join('\n');
+}

@@ -1,0 +1,131 @@
+import {
+  backfillWindows,
+  beginWindow,
+  changeBackfill,
+  readBackfill,
+  type BackfillRow,
+  type BackfillWindowRow,
+} from '../../activities/ledger/backfills';
+import { readRun } from '../../activities/ledger/runs';
+import type { AttemptProof } from '../../activities/control';
+import type { BackfillActivities, BackfillStep } from '../../activities/tasks';
+import { BACKFILL_STATES, decideBackfill } from '../../pipelines/backfill-steps';
+import { AlmanacError, failureInfo, type FailureInfo } from '../../pipelines/failures';
+import { MAIN_BRANCH } from '../../pipelines/run-id';
+import type { RunState } from '../../pipelines/status';
+import type { RunRef } from '../../pipelines/types';
+import { stopRun } from '../runs/stop';
+import type { OperatorSession } from '../session';
+import { startWindow } from './start-window';
+
+/** That nothing of a cancelled backfill goes on. */
+export interface BackfillProof {
+  /** Every run that it began, how each ended, and how each attempt of a stopped one is known to do no more harm. */
+  readonly runs: readonly {
+    readonly run: RunRef;
+    readonly state: RunState;
+    readonly endedAt: string | null;
+    readonly attempts: readonly AttemptProof[];
+  }[];
+  readonly neverBegun: readonly string[];
+}
+
+/** Spells "back": one step of a backfill at a time, be there two workers that think it is theirs. */
+const STEP_LOCK = 0x6261636b;
+const CONTROLLER = 'controller';
+
+/** The activity of the controller's workflow. */
+export function createBackfills(session: OperatorSession): BackfillActivities {
+  return { stepBackfill: (hash) => stepBackfill(session, hash) };
+}
+
+/** One step: reads the ledger, decides, acts. May be cut off anywhere and run again; a second one beside it does nothing. */
+export async function stepBackfill(session: OperatorSession, hash: string): Promise<BackfillStep> {
+  const holder = await session.database.connect();
+  try {
+    const { rows } = await holder.query<{ mine: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as mine', [STEP_LOCK, hash]);
+    if (rows[0]?.mine !== true) return { idle: false, changed: false };
+    try {
+      return await step(session, hash);
+    } finally {
+      await holder.query('select pg_advisory_unlock($1, hashtext($2))', [STEP_LOCK, hash]);
+    }
+  } finally {
+    holder.release();
+  }
+}
+
+async function step(session: OperatorSession, hash: string): Promise<BackfillStep> {
+  const { database, clock } = session;
+  const row = await readBackfill(database, hash);
+  if (row === undefined || !BACKFILL_STATES[row.state].driven) return { idle: true, changed: false };
+  const windows = await backfillWindows(database, hash);
+  const progress = windows.map(({ window, begunAt, run }) => ({ window, begun: begunAt !== null, run: run?.state }));
+  const decision = decideBackfill({ state: row.state, ordered: row.plan.chain === 'ordered', concurrency: row.concurrency }, progress);
+  for (const window of windows.filter((one) => decision.start.includes(one.window))) {
+    const refusal = await start(session, row, window);
+    if (refusal === undefined) continue;
+    const halt = {
+      hash,
+      who: CONTROLLER,
+      verb: 'halted',
+      reason: `${window.window} could not be started: ${refusal.message}`,
+      failure: refusal,
+    };
+    const halted = await changeBackfill(database, { ...halt, from: ['running'], to: 'halted' }, clock.now());
+    return { idle: halted, changed: true };
+  }
+  await Promise.all(decision.stop.map((window) => stop(session, row, window)));
+  if (decision.state !== row.state) {
+    await changeBackfill(
+      database,
+      {
+        hash,
+        from: [row.state],
+        to: decision.state,
+        who: CONTROLLER,
+        verb: decision.state,
+        reason: decision.why ?? row.reason,
+        ...(decision.state === 'quiesced' ? { proof: await proofOf(session, row, windows) } : {}),
+      },
+      clock.now(),
+    );
+  }
+  // An operator may have changed the state meanwhile: the next step sees it.
+  const now = decision.state === row.state ? row.state : ((await readBackfill(database, hash))?.state ?? decision.state);
+  return { idle: !BACKFILL_STATES[now].driven, changed: decision.state !== row.state || decision.start.length + decision.stop.length > 0 };
+}
+
+/** Undefined once the run is on its way; what refuses it halts the backfill, what fails for now fails the step, which is made again. */
+async function start(session: OperatorSession, row: BackfillRow, window: BackfillWindowRow): Promise<FailureInfo | undefined> {
+  if (!(await beginWindow(session.database, row.hash, window.window, session.clock.now()))) return undefined;
+  try {
+    await startWindow(session, row, window);
+    return undefined;
+  } catch (error) {
+    if (error instanceof AlmanacError && error.class !== 'platform') return failureInfo(error);
+    throw error;
+  }
+}
+
+async function stop(session: OperatorSession, { hash, pipeline, reason }: BackfillRow, window: string): Promise<void> {
+  try {
+    const address = { pipeline, window, branch: MAIN_BRANCH };
+    await stopRun(session, { address, verb: 'cancel', reason: `backfill ${hash} was cancelled: ${reason ?? ''}` });
+  } catch (error) {
+    // It ended by itself meanwhile, or is about to begin: the next step looks again.
+    if (!(error instanceof AlmanacError) || error.code !== 'run.stale') throw error;
+  }
+}
+
+/** How every run that the backfill began is known to do no more harm. */
+async function proofOf(session: OperatorSession, row: BackfillRow, windows: readonly BackfillWindowRow[]): Promise<BackfillProof> {
+  const runs: BackfillProof['runs'][number][] = [];
+  for (const { window, begunAt, run } of windows) {
+    if (begunAt === null || run === null) continue;
+    const ref = { pipeline: row.pipeline, window, branch: MAIN_BRANCH, generation: run.generation };
+    const ended = await readRun(session.database, ref);
+    runs.push({ run: ref, state: run.state, endedAt: run.endedAt, attempts: (ended?.proof as AttemptProof[] | null | undefined) ?? [] });
+  }
+  return { runs, neverBegun: windows.filter(({ run }) => run === null).map(({ window }) => window) };
+}

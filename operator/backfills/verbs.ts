@@ -1,0 +1,210 @@
+import {
+  backfillEvents,
+  backfillWindows,
+  changeBackfill,
+  listBackfills,
+  rewindWindows,
+  setConcurrency,
+  type BackfillEvent,
+  type BackfillRow,
+  type BackfillWindowRow,
+} from '../../activities/ledger/backfills';
+import { backfillWorkflowId, queueNames } from '../../lib/queues';
+import { driftOf } from '../../pipelines/backfill-drift';
+import type { BackfillEstimate } from '../../pipelines/backfill-estimate';
+import { BACKFILL_STATES, phaseOf, type BackfillState, type WindowPhase } from '../../pipelines/backfill-steps';
+import { AlmanacError } from '../../pipelines/failures';
+import { requireReason } from '../reason';
+import { unavailable } from '../runs/execution';
+import type { OperatorSession } from '../session';
+import { estimate, findBackfill, planNow, requireOne } from './plan';
+
+/** A stop of many runs: each takes a minute at most, and they are stopped together. */
+const SETTLE_DEADLINE_MS = 150_000;
+const POLL_MS = 100;
+
+export interface BackfillView extends Omit<BackfillRow, 'plan'> {
+  readonly plan: BackfillRow['plan'];
+  readonly windows: readonly (BackfillWindowRow & { readonly phase: WindowPhase })[];
+  readonly counts: Readonly<Record<WindowPhase, number>>;
+  /** What is left to do. */
+  readonly remaining: BackfillEstimate;
+  /** When it will be done by the history of its stages; null unless it runs and there is one. */
+  readonly eta: string | null;
+  readonly events: readonly BackfillEvent[];
+}
+
+/** Progress, ETA, windows and verbs. Throws `backfill.unknown`. */
+export async function showBackfill(session: OperatorSession, hash: string): Promise<BackfillView> {
+  const row = await findBackfill(session, hash);
+  const windows = (await backfillWindows(session.database, hash)).map((window) => ({ ...window, phase: phaseOfRow(window) }));
+  const counts: Record<WindowPhase, number> = { pending: 0, starting: 0, claimed: 0, running: 0, held: 0, done: 0, ended: 0 };
+  for (const { phase } of windows) counts[phase] += 1;
+  const done = new Set(windows.filter(({ phase }) => phase === 'done').map(({ window }) => window));
+  const left = row.plan.windows.filter(({ window }) => !done.has(window));
+  const remaining = await estimate(session, row.plan, left, row.concurrency);
+  const eta =
+    row.state === 'running' && remaining.minutes !== null
+      ? new Date(session.clock.now().getTime() + remaining.minutes * 60_000).toISOString()
+      : null;
+  return { ...row, windows, counts, remaining, eta, events: await backfillEvents(session.database, hash) };
+}
+
+export interface BackfillListing extends Omit<BackfillRow, 'plan' | 'proof'> {
+  readonly windows: number;
+  readonly done: number;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Newest change first. */
+export async function backfills(session: OperatorSession, pipeline: string | undefined, limit: number): Promise<BackfillListing[]> {
+  const rows = await listBackfills(session.database, pipeline, limit);
+  return Promise.all(
+    rows.map(async ({ plan, proof: _proof, ...row }) => {
+      const windows = await backfillWindows(session.database, row.hash);
+      const done = windows.filter((window) => phaseOfRow(window) === 'done').length;
+      return { ...row, windows: windows.length, done, from: plan.request.from, to: plan.request.to };
+    }),
+  );
+}
+
+function phaseOfRow({ window, begunAt, run }: BackfillWindowRow): WindowPhase {
+  return phaseOf({ window, begun: begunAt !== null, run: run?.state });
+}
+
+/** Starts exactly what was planned. Throws `backfill.drift`, naming what is no longer so, and `backfill.state`. */
+export async function startBackfill(session: OperatorSession, hash: string, reason: string | undefined): Promise<BackfillRow> {
+  const row = await findBackfill(session, hash);
+  const said = reason === undefined ? null : requireReason(reason, 'backfill start');
+  if (row.state !== 'planned') throw wrongState(row, 'start');
+  const drift = driftOf(row.plan, await planNow(session, row.plan.request));
+  if (drift.length > 0) throw drifted(row, drift);
+  return move(session, row, { from: ['planned'], to: 'running', verb: 'start', reason: said });
+}
+
+/** Lets open runs end and starts no more; answers once none is open, or after a while as `pausing`. */
+export async function pauseBackfill(session: OperatorSession, hash: string, reason: string): Promise<BackfillRow> {
+  const row = await findBackfill(session, hash);
+  const said = requireReason(reason, 'backfill pause');
+  return move(session, row, { from: ['running'], to: 'pausing', verb: 'pause', reason: said });
+}
+
+/** Goes on after a pause, or after what halted it was mended; windows whose run ended unaccepted run once more. Throws `backfill.state` while one is held. */
+export async function resumeBackfill(session: OperatorSession, hash: string, reason: string): Promise<BackfillRow> {
+  const row = await findBackfill(session, hash);
+  const said = requireReason(reason, 'backfill resume');
+  if (!['pausing', 'paused', 'halted'].includes(row.state)) throw wrongState(row, 'resume');
+  const windows = await backfillWindows(session.database, hash);
+  const held = windows.filter((window) => phaseOfRow(window) === 'held');
+  const [first] = held;
+  if (first !== undefined) {
+    const run = `${row.pipeline}/${first.window}`;
+    const more = held.length === 1 ? '' : `, and ${held.length - 1} more`;
+    throw new AlmanacError('backfill.state', `${run} is held${more}; the backfill cannot go on before it is mended`, {
+      next: `almanac why ${run} says what to mend; almanac retry ${run} --reason …, then almanac backfill resume ${hash} --reason …`,
+    });
+  }
+  await rewindWindows(session.database, hash, windows);
+  return move(session, row, { from: ['pausing', 'paused', 'halted'], to: 'running', verb: 'resume', reason: said });
+}
+
+/** Stops its open runs and answers with the proof that nothing of it goes on. Throws `backfill.state` once it is done. */
+export async function cancelBackfill(session: OperatorSession, hash: string, reason: string): Promise<BackfillRow> {
+  const row = await findBackfill(session, hash);
+  const said = requireReason(reason, 'backfill cancel');
+  if (row.state === 'quiesced') return row;
+  if (row.state !== 'cancelling') {
+    await move(session, row, {
+      from: ['planned', 'running', 'pausing', 'paused', 'halted'],
+      to: 'cancelling',
+      verb: 'cancel',
+      reason: said,
+    });
+  }
+  const deadline = Date.now() + SETTLE_DEADLINE_MS;
+  for (;;) {
+    const now = await findBackfill(session, hash);
+    if (now.state === 'quiesced') return now;
+    if (Date.now() > deadline) {
+      throw new AlmanacError(
+        'service.unavailable',
+        `backfill ${hash} was told to stop and has not proved it within ${SETTLE_DEADLINE_MS / 1000} s`,
+        {
+          next: `almanac status, then almanac backfill show ${hash}`,
+        },
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** How many windows of an independent range run at a time, from now on. */
+export async function widenBackfill(
+  session: OperatorSession,
+  hash: string,
+  concurrency: number,
+  reason: string | undefined,
+): Promise<BackfillRow> {
+  const { database, config, clock } = session;
+  const row = await findBackfill(session, hash);
+  if (row.plan.chain === 'ordered') requireOne(row.pipeline, concurrency);
+  const said = reason === undefined ? null : requireReason(reason, 'backfill set');
+  if (!(await setConcurrency(database, hash, concurrency, { who: config.actor, reason: said, now: clock.now() })))
+    throw wrongState(row, 'set');
+  if (BACKFILL_STATES[row.state].driven) await wakeBackfill(session, hash);
+  return findBackfill(session, hash);
+}
+
+async function move(
+  session: OperatorSession,
+  row: BackfillRow,
+  change: { readonly from: readonly BackfillState[]; readonly to: BackfillState; readonly verb: string; readonly reason: string | null },
+): Promise<BackfillRow> {
+  const { database, config, clock } = session;
+  if (!(await changeBackfill(database, { ...change, hash: row.hash, who: config.actor }, clock.now())))
+    throw wrongState(await findBackfill(session, row.hash), change.verb);
+  await wakeBackfill(session, row.hash);
+  return findBackfill(session, row.hash);
+}
+
+/** Has the controller look now; starts it where it does not run. */
+async function wakeBackfill(session: OperatorSession, hash: string): Promise<void> {
+  try {
+    await (
+      await session.temporal()
+    ).workflow.signalWithStart('backfill', {
+      workflowId: backfillWorkflowId(hash),
+      taskQueue: queueNames(session.config).control,
+      args: [hash],
+      signal: 'look',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    });
+  } catch (error) {
+    throw unavailable(error);
+  }
+}
+
+function wrongState(row: BackfillRow, verb: string): AlmanacError {
+  return new AlmanacError('backfill.state', `backfill ${row.hash} is ${row.state}; there is nothing to ${verb}`, {
+    next: BACKFILL_STATES[row.state].over
+      ? `almanac backfill plan ${row.pipeline} --from ${row.plan.request.from} --to ${row.plan.request.to} plans what is left`
+      : `almanac backfill show ${row.hash}`,
+  });
+}
+
+/** The message names so many differences; the details all. */
+const NAMED = 5;
+
+function drifted(row: BackfillRow, drift: readonly string[]): AlmanacError {
+  const more = drift.length > NAMED ? `; and ${drift.length - NAMED} more` : '';
+  const { pipeline, from, to, reprocess } = row.plan.request;
+  return new AlmanacError(
+    'backfill.drift',
+    `the plan ${row.hash} is not what would be done now: ${drift.slice(0, NAMED).join('; ')}${more}`,
+    {
+      next: `almanac backfill plan ${pipeline} --from ${from} --to ${to} --reprocess ${reprocess}, look at it, then start its hash`,
+      details: { drift },
+    },
+  );
+}
