@@ -68,7 +68,7 @@ export function registerInspectCommands(program: Command, io: CliIo): void {
     });
 }
 
-function runState(text: string | undefined): RunState | undefined {
+export function runState(text: string | undefined): RunState | undefined {
   if (text === undefined || text in RUN_STATES) return text as RunState | undefined;
   throw new AlmanacError('run.usage', `no run is ever ${JSON.stringify(text)}`, {
     next: `use one of: ${Object.keys(RUN_STATES).join(', ')}`,

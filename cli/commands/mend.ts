@@ -6,7 +6,7 @@ import type { CliIo } from '../io';
 import { renderTable } from '../render';
 import { timeOption } from '../time-option';
 import { wholeNumber } from '../whole-number';
-import { renderRetry } from './verbs';
+import { renderRetry } from '../render-retry';
 
 /** Verbs that let a run go on by somebody's word, take that back, and list who said what. */
 export function registerMendCommands(program: Command, io: CliIo): void {

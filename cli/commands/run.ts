@@ -1,9 +1,10 @@
 import { Option, type Command } from 'commander';
 import type { RunRow } from '../../activities/ledger/runs';
 import { AlmanacError, FAILURE_CLASSES } from '../../pipelines/failures';
-import { formatRun, type RunAddress } from '../../pipelines/run-id';
+import { formatRun, MAIN_BRANCH, type RunAddress } from '../../pipelines/run-id';
 import type { ParamValue } from '../../pipelines/types';
 import type { CliIo } from '../io';
+import { renderRetry } from '../render-retry';
 import { renderSettledRun } from '../render-run';
 import { renderBuiltOn, renderStale } from '../render-stale';
 import { wholeNumber } from '../whole-number';
@@ -19,6 +20,9 @@ interface RunOptions {
   readonly patience?: string;
   readonly param: readonly string[];
   readonly reason?: string;
+  readonly code?: 'same' | 'latest';
+  readonly inputs?: 'pinned' | 'latest';
+  readonly dryRun?: boolean;
 }
 
 export function registerRunCommand(program: Command, io: CliIo): void {
@@ -32,11 +36,18 @@ export function registerRunCommand(program: Command, io: CliIo): void {
     .option('--patience <seconds>', 'wait this long for landing data that are not there yet')
     .addOption(new Option('--param <k=v>', 'override a parameter').argParser(collect).default([] as string[]))
     .option('--reason <text>', 'recorded with the run')
+    .addOption(new Option('--code <which>', 'with --again: the code of today, or that of the run before').choices(['same', 'latest']))
+    .addOption(new Option('--inputs <which>', 'with --again: list landing again, or keep what was read').choices(['pinned', 'latest']))
+    .option('--dry-run', 'with --again: say what would run, do nothing')
     .addHelpText(
       'after',
-      '\nExamples:\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac run audience-index --window 2011-10-31 --bootstrap --wait',
+      '\nExamples:\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac run audience-index --window 2011-10-31 --bootstrap --wait\n  almanac run audience-index --window 2011-11-01 --again --code same --inputs pinned --dry-run',
     )
     .action(async (pipeline: string, options: RunOptions) => {
+      if (options.code !== undefined || options.inputs !== undefined || options.dryRun === true) {
+        await runAgainAs(io, pipeline, options);
+        return;
+      }
       const { startRun } = await import('../../operator/runs/start.js');
       const { waitForRun } = await import('../../operator/runs/wait.js');
       const patienceSeconds =
@@ -70,6 +81,28 @@ export function registerRunCommand(program: Command, io: CliIo): void {
     });
 }
 
+/** `--again` with a choice of code and inputs, or only said. */
+async function runAgainAs(io: CliIo, pipeline: string, options: RunOptions): Promise<void> {
+  if (options.again !== true || options.bootstrap === true) {
+    throw new AlmanacError('run.usage', '--code, --inputs and --dry-run say how a run is run --again, and not from all landing data', {
+      next: `almanac run ${pipeline} --window ${options.window} --again --dry-run`,
+    });
+  }
+  const { runAgain } = await import('../../operator/runs/again.js');
+  const session = await io.session();
+  const address = { pipeline, window: options.window, branch: MAIN_BRANCH };
+  const { code, inputs, dryRun } = options;
+  const params = Object.fromEntries(options.param.map(parseParam));
+  const answer = await runAgain(session, { address, code, inputs, params, dryRun, reason: options.reason ?? 'run again' });
+  if (options.wait !== true || dryRun === true) {
+    io.print(answer, () => renderRetry(answer, 'run again'));
+    return;
+  }
+  if (!io.json) io.warn(renderRetry(answer, 'run again'));
+  const { waitForRun } = await import('../../operator/runs/wait.js');
+  await printSettled(io, answer, await waitForRun(session.database, answer.run));
+}
+
 /** What became of a run, and which of the windows built on what it replaced are stale now. */
 export async function printSettled(io: CliIo, answer: { readonly builtOn?: readonly RunAddress[] }, row: RunRow): Promise<void> {
   const { findStale, staleOf } = await import('../../operator/stale.js');
@@ -96,7 +129,7 @@ export function collect(value: string, previous: readonly string[]): string[] {
   return [...previous, value];
 }
 
-function parseParam(text: string): [string, ParamValue] {
+export function parseParam(text: string): [string, ParamValue] {
   const [, name, value] = /^([a-z][a-z0-9_]*)=(.*)$/s.exec(text) ?? [];
   if (name === undefined || value === undefined) {
     throw new AlmanacError('run.usage', `--param ${JSON.stringify(text)} is not NAME=VALUE`, {

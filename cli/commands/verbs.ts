@@ -1,10 +1,13 @@
 import { Option, type Command } from 'commander';
-import type { RetryAnswer } from '../../operator/runs/retry';
-import { formatRun, parseRun, retryCommand } from '../../pipelines/run-id';
+import type { BulkAnswer } from '../../operator/runs/bulk';
+import type { RetryVerb } from '../../operator/runs/retry';
+import { formatRun, parseRun } from '../../pipelines/run-id';
+import { AlmanacError } from '../../pipelines/failures';
 import type { CliIo } from '../io';
-import { renderBuiltOn } from '../render-stale';
+import { renderRetry } from '../render-retry';
 import { wholeNumber } from '../whole-number';
-import { collect, printSettled } from './run';
+import { runState } from './inspect';
+import { collect, parseParam, printSettled } from './run';
 
 interface RetryOptions {
   readonly stage: readonly string[];
@@ -14,11 +17,22 @@ interface RetryOptions {
   readonly downstream?: 'incomplete' | 'all';
   readonly expect?: string;
   readonly wait?: boolean;
+  readonly param: readonly string[];
+  readonly dryRun?: boolean;
+}
+
+/** A verb for many runs at once. */
+interface BulkOptions {
+  readonly reason: string;
+  readonly pipeline?: string;
+  readonly state?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly yes?: boolean;
 }
 
 export function registerVerbCommands(program: Command, io: CliIo): void {
-  program
-    .command('retry <run>')
+  bulkOptions(program.command('retry'), 'retry')
     .description('run the failed, changed or named stages again, and all that follows from them')
     .addOption(
       new Option('--stage <id>', 'a stage; may be given again for more. Default: all that failed')
@@ -29,13 +43,21 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
     .addOption(new Option('--inputs <which>', 'list landing again, or keep what was read').choices(['latest', 'pinned']))
     .addOption(new Option('--code <which>', 'default: latest after a failure of class user, else same').choices(['same', 'latest']))
     .addOption(new Option('--downstream <which>', 'also run finished stages below').choices(['incomplete', 'all']))
+    .addOption(new Option('--param <k=v>', 'another value of a parameter').argParser(collect).default([] as string[]))
+    .option('--dry-run', 'say what would run, do nothing')
     .option('--expect <epoch>', 'refuse unless the stage is at this order')
     .option('--wait', 'return at the end or at a hold')
     .addHelpText(
       'after',
-      '\nExamples:\n  almanac retry audience-index/2011-11-03 --reason "files replaced" --wait\n  almanac retry audience-index/2011-11-03 --stage judge --reason "gate corrected"',
+      '\nExamples:\n  almanac retry audience-index/2011-11-03 --reason "files replaced" --wait\n  almanac retry audience-index/2011-11-03 --stage judge --reason "gate corrected"\n  almanac retry --pipeline audience-index --state held --from 2011-11-01 --to 2011-11-30 --reason "disk freed" --yes',
     )
-    .action(async (run: string, options: RetryOptions) => {
+    .action(async (run: string | undefined, options: RetryOptions & BulkOptions) => {
+      const params = Object.fromEntries(options.param.map(parseParam));
+      if (run === undefined) {
+        const { inputs, code, downstream } = options;
+        await runBulk(io, 'retry', options, { inputs, code, downstream, params });
+        return;
+      }
       const { retryRun } = await import('../../operator/runs/retry.js');
       const expectedEpoch = options.expect === undefined ? undefined : wholeNumber('--expect', options.expect);
       const session = await io.session();
@@ -47,8 +69,10 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
         code: options.code,
         downstream: options.downstream,
         expectedEpoch,
+        params,
+        dryRun: options.dryRun,
       });
-      if (options.wait !== true) {
+      if (options.wait !== true || options.dryRun === true) {
         io.print(answer, () => renderRetry(answer));
         return;
       }
@@ -75,12 +99,15 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
       );
     });
   for (const verb of ['cancel', 'abandon'] as const) {
-    program
-      .command(`${verb} <run>`)
+    bulkOptions(program.command(verb), verb)
       .description(verb === 'cancel' ? 'stop a run and prove it stopped' : 'give a held run up; a running one is stopped by cancel')
       .requiredOption('--reason <text>', 'recorded with the verb')
       .addHelpText('after', `\nExample:\n  almanac ${verb} audience-index/2011-11-03 --reason "wrong day"`)
-      .action(async (run: string, options: { reason: string }) => {
+      .action(async (run: string | undefined, options: BulkOptions) => {
+        if (run === undefined) {
+          await runBulk(io, verb, options);
+          return;
+        }
         const { stopRun } = await import('../../operator/runs/stop.js');
         const answer = await stopRun(await io.session(), { address: parseRun(run), verb, reason: options.reason });
         io.print(answer, () =>
@@ -96,37 +123,44 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
   }
 }
 
+/** The options that name many runs instead of one. */
+function bulkOptions(command: Command, verb: string): Command {
+  return command
+    .argument('[run]', `PIPELINE/WINDOW; without it --pipeline, --state and a range name those to ${verb}`)
+    .option('--pipeline <id>', 'all runs of this pipeline …')
+    .option('--state <state>', '… in this state')
+    .option('--from <window>', '… from this window on')
+    .option('--to <window>', '… up to this one')
+    .option('--yes', 'do it; else the runs are only listed');
+}
+
+async function runBulk(io: CliIo, verb: BulkAnswer['verb'], options: BulkOptions, retry?: Pick<RetryVerb, BulkRetry>): Promise<void> {
+  const { pipeline, state: stateText, from, to, reason, yes = false } = options;
+  const state = runState(stateText);
+  if (pipeline === undefined || state === undefined) {
+    throw new AlmanacError('run.usage', `${verb} needs a run, or --pipeline and --state`, {
+      next: `almanac ${verb} PIPELINE/WINDOW --reason …, or almanac ${verb} --pipeline P --state held --reason …`,
+    });
+  }
+  const { bulk } = await import('../../operator/runs/bulk.js');
+  const answer = await bulk(await io.session(), { verb, pipeline, state, from, to, reason, yes, options: retry });
+  io.print(answer, () => renderBulk(answer));
+  io.exitWith(answer.exitCode);
+}
+
+type BulkRetry = 'inputs' | 'code' | 'downstream' | 'params';
+
+function renderBulk({ verb, preview, results }: BulkAnswer): string {
+  if (results.length === 0) return `there is no such run to ${verb}`;
+  const lines = results.map(({ run, was, failure }) => {
+    const what = preview ? `would ${verb}` : failure === null ? `${verb}: done` : `${verb}: ${failure.code}: ${failure.message}`;
+    return `${formatRun(run)} generation ${run.generation}, ${was}: ${what}`;
+  });
+  return [...lines, ...(preview ? [`${results.length} in all; with --yes it is done`] : [])].join('\n');
+}
+
 const PROOFS = {
   'reported': 'ended by its own report',
   'child-dead': 'its process is dead',
   'fenced': 'fenced, not seen to stop',
 } as const;
-
-function indented(line: string | undefined): string[] {
-  return line === undefined ? [] : [`  ${line}`];
-}
-
-/** What a retry runs, keeps and leaves held, and why. */
-export function renderRetry(answer: RetryAnswer): string {
-  const { plan, changes, unread } = answer;
-  return [
-    `${formatRun(answer.run)} generation ${answer.run.generation}: retry with ${answer.code} code and ${answer.inputs} inputs`,
-    ...changes.flatMap(({ stage, added, removed, changed }) => [
-      ...added.map((path) => `  ${stage}: ${path} is new`),
-      ...removed.map((path) => `  ${stage}: ${path} is gone`),
-      ...changed.map((path) => `  ${stage}: ${path} changed`),
-    ]),
-    ...unread.map((id) => `  ${id}: its files were not read yet, so there is nothing to compare them with`),
-    ...(changes.length === 0 && answer.inputs === 'latest'
-      ? [unread.length === 0 ? '  inputs: unchanged' : '  other inputs: unchanged']
-      : []),
-    ...plan.reset.map((id) => `  runs ${id}: ${plan.reasons[id] ?? ''}`),
-    ...plan.held.map((id) => `  still held: ${id}; next: ${retryCommand(answer.run, id)}`),
-    ...(plan.waits.length === 0 ? [] : [`  waits for what is held: ${plan.waits.join(', ')}`]),
-    ...(plan.kept.length === 0 ? [] : [`  keeps ${plan.kept.join(', ')}`]),
-    ...indented(renderBuiltOn(answer.builtOn)),
-    ...(answer.codeDiffers.length === 0
-      ? []
-      : [`  the declaration changed since (${answer.codeDiffers.join(', ')}); --code latest would use it`]),
-  ].join('\n');
-}

@@ -1,4 +1,4 @@
-import { renderRetry } from '../../../cli/commands/verbs';
+import { renderRetry } from '../../../cli/render-retry';
 import type { RetryAnswer } from '../../../operator/runs/retry';
 
 const answer: RetryAnswer = {
