@@ -6,6 +6,7 @@ import { registerBackfillCommands } from './commands/backfill';
 import { registerCheckCommands } from './commands/check';
 import { registerDemoCommand } from './commands/demo';
 import { registerDatasetCommands } from './commands/dataset';
+import { registerDeployCheckCommand } from './commands/deploy-check';
 import { registerDoctorCommands } from './commands/doctor';
 import { registerDownCommands } from './commands/down';
 import { registerInspectCommands } from './commands/inspect';
@@ -48,6 +49,7 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerValidateCommands,
   registerTestCommands,
   registerWorkerCommand,
+  registerDeployCheckCommand,
 ];
 
 /** Handles of a service may outlive its session by a moment; a command must not. */

@@ -54,6 +54,7 @@ export const CODES = {
   'dataset.version-missing': { class: 'missing', when: 'A version of a dataset is not in the store: it never was, or retention collected it.', next: '`almanac dataset versions DATASET` lists those there are; a rebuilt window brings its version back.' },
   'demo.data-taken': { class: 'refused', when: 'The demo found other data where its landing files or references belong.', next: 'Run the demo with an empty `ALMANAC_HOME`.' },
   'demo.interrupted': { class: 'refused', when: 'The demo was stopped by a signal; what it had accepted stays.', next: '`almanac demo` goes on where it stopped.' },
+  'deploy.incompatible': { class: 'refused', when: 'The workflow code of a build cannot go on with the history of an open, held or recent run.', next: 'Keep the old workers until those runs are closed, or guard the change with `patched()`; then `almanac deploy-check`.' },
   'engine.disk': { class: 'resource', when: 'The disk or the spill directory of a computation is full.', next: 'Free space on the disk of ALMANAC_HOME, then retry the stage.' },
   'engine.forbidden': { class: 'user', when: 'The SQL of a stage or check reached for a file, an extension or a setting that is not its own.', next: 'Land the data, ingest them into a dataset and read that; then retry the stage.' },
   'engine.lost': { class: 'platform', when: 'The process of a computation ended before it answered, or its files failed.', next: 'Retry the stage; nothing was written.' },

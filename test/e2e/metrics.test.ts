@@ -1,3 +1,4 @@
+import { panelExpressions } from '../support/dashboards';
 import { EmbeddedStack } from '../support/embedded-stack';
 import { parseExposition, sampleOf, samplesOf, type Family, type Sample } from '../support/exposition';
 import { ForeignProject, PLAYS } from '../support/foreign-project';
@@ -242,13 +243,27 @@ if (MISSING_TOOLS.length > 0 && process.env.CI !== 'true') {
       }
     });
 
+    test('no panel of the dashboards is without data', async () => {
+      const empty = async (): Promise<string[]> => {
+        const answers = panelExpressions('plays').map(async ({ dashboard, title, expression }) =>
+          (await prometheus.query(expression)).some(({ value }) => !Number.isNaN(value)) ? [] : [`${dashboard}: ${title}`],
+        );
+        return (await Promise.all(answers)).flat();
+      };
+      // Rates take two scrapes, with something between them.
+      await stack.ok('run', 'plays', '--window', '2026-01-01', '--again', '--wait');
+      await until('all have data', async () => (await empty()).length === 0, 30_000, 500).catch(() => undefined);
+      expect(await empty()).toEqual([]);
+    });
+
     test('it sees the hold end once the data came and the run was retried', async () => {
       stack.land('plays', '2026-01-02', 'a.csv', 'user_id,ts\nann,2026-01-02T10:00:00\n');
       await stack.ok('retry', 'plays/2026-01-02', '--reason', 'the data came', '--wait');
       const held = async (): Promise<number | undefined> => (await prometheus.query('max (almanac_runs{state="held"})'))[0]?.value;
-      await until('nothing is held any more', async () => (await held()) === 0, 30_000, 200);
-      const [newest] = await prometheus.query('max (almanac_table_window_end_timestamp_seconds)');
-      expect(newest?.value).toBe(Date.UTC(2026, 0, 3) / 1000);
+      const newest = async (): Promise<number | undefined> =>
+        (await prometheus.query('max (almanac_table_window_end_timestamp_seconds)'))[0]?.value;
+      await until('the day is live', async () => (await newest()) === Date.UTC(2026, 0, 3) / 1000, 30_000, 200);
+      expect(await held()).toBe(0);
       expect((await prometheus.query('max (almanac_oldest_hold_age_seconds)'))[0]?.value).toBe(0);
     });
   });
