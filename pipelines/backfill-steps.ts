@@ -53,8 +53,16 @@ export function phaseOf({ begun, run }: WindowProgress): WindowPhase {
   return 'ended';
 }
 
+export interface BackfillControl {
+  readonly state: BackfillState;
+  readonly ordered: boolean;
+  readonly concurrency: number;
+  /** Windows outside the backfill whose runs are under way: of an ordered chain only one window runs at a time, whoever runs it. */
+  readonly elsewhere?: readonly string[];
+}
+
 export function decideBackfill(
-  { state, ordered, concurrency }: { readonly state: BackfillState; readonly ordered: boolean; readonly concurrency: number },
+  { state, ordered, concurrency, elsewhere = [] }: BackfillControl,
   windows: readonly WindowProgress[],
 ): BackfillDecision {
   const inPhase = (...phases: readonly WindowPhase[]): string[] =>
@@ -74,7 +82,8 @@ export function decideBackfill(
   const halt = (): BackfillDecision => ({ state: 'halted', start: [], stop: [], why: whyHalted(windows) });
   if (ordered && failed.length > 0 && busy.length === 0) return halt();
   const free = Math.max(0, (ordered ? 1 : concurrency) - busy.length);
-  const next = ordered && failed.length > 0 ? [] : [...starting, ...inPhase('pending')].slice(0, free);
+  const waits = ordered && (failed.length > 0 || elsewhere.length > 0);
+  const next = waits ? [] : [...starting, ...inPhase('pending')].slice(0, free);
   const start = [...cutOff, ...next];
   if (start.length > 0 || busy.length > 0) return { state, start, stop: [] };
   if (starting.length > 0 || inPhase('pending').length > 0) return nothing;

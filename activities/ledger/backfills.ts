@@ -214,6 +214,16 @@ export async function backfillWindows(database: Queryable, hash: string): Promis
   }));
 }
 
+/** Windows of a pipeline, but those of the backfill, whose runs are under way; a held one is not. */
+export async function openElsewhere(database: Queryable, { hash, pipeline }: Pick<BackfillRow, 'hash' | 'pipeline'>): Promise<string[]> {
+  const { rows } = await database.query<{ window_key: string }>(
+    `select window_key from almanac.run r where pipeline = $2 and branch = 'main' and ended_at is null and state <> 'held'
+       and not exists (select from almanac.backfill_window w where w.hash = $1 and w.window_key = r.window_key)`,
+    [hash, pipeline],
+  );
+  return rows.map((row) => row.window_key);
+}
+
 /** Notes that the run of a window is being started; false when the backfill is no longer to start anything. */
 export async function beginWindow(database: Queryable, hash: string, window: string, now: Date): Promise<boolean> {
   const { rowCount } = await database.query(

@@ -2,6 +2,7 @@ import {
   backfillWindows,
   beginWindow,
   changeBackfill,
+  openElsewhere,
   readBackfill,
   type BackfillRow,
   type BackfillWindowRow,
@@ -61,7 +62,9 @@ async function step(session: OperatorSession, hash: string): Promise<BackfillSte
   if (row === undefined || !BACKFILL_STATES[row.state].driven) return { idle: true, changed: false };
   const windows = await backfillWindows(database, hash);
   const progress = windows.map(({ window, begunAt, run }) => ({ window, begun: begunAt !== null, run: run?.state }));
-  const decision = decideBackfill({ state: row.state, ordered: row.plan.chain === 'ordered', concurrency: row.concurrency }, progress);
+  const ordered = row.plan.chain === 'ordered';
+  const elsewhere = ordered ? await openElsewhere(database, row) : [];
+  const decision = decideBackfill({ state: row.state, ordered, concurrency: row.concurrency, elsewhere }, progress);
   for (const window of windows.filter((one) => decision.start.includes(one.window))) {
     const refusal = await start(session, row, window);
     if (refusal === undefined) continue;

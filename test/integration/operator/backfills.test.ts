@@ -154,6 +154,16 @@ describe('a step', () => {
     expect(await claimed('chain')).toEqual(['2026-01-01#1']);
   });
 
+  it('waits while another window of an ordered chain runs, whoever runs it', async () => {
+    const { hash } = await makeBackfill(session, request('chain', { to: '2026-01-02' }), 1);
+    const other = await makeBackfill(session, request('chain', { from: '2026-01-03' }), 1);
+    await startBackfill(session, hash, 'go');
+    await startBackfill(session, other.hash, 'go');
+    await stepBackfill(session, hash);
+    expect(await stepBackfill(session, other.hash)).toEqual({ idle: false, changed: false });
+    expect(await claimed('chain')).toEqual(['2026-01-01#1']);
+  });
+
   it('halts an ordered chain at a held run, until it is mended', async () => {
     const hash = await started('chain');
     await stepBackfill(session, hash);

@@ -35,6 +35,11 @@ test('what somebody else runs counts as busy, and is not stopped', () => {
   expect(decideBackfill({ ...ordered, state: 'cancelling' }, [foreign])).toMatchObject({ state: 'quiesced', stop: [] });
 });
 
+test('an ordered chain waits for a window that runs outside the range; a wide one does not', () => {
+  expect(decideBackfill({ ...ordered, elsewhere: ['z'] }, [window('a')])).toEqual({ state: 'running', start: [], stop: [] });
+  expect(decideBackfill({ ...wide, elsewhere: ['z'] }, [window('a')]).start).toEqual(['a']);
+});
+
 test('pausing lets open runs end; cancelling stops them', () => {
   const windows = [window('a', 'running'), window('b')];
   expect(decideBackfill({ ...ordered, state: 'pausing' }, windows)).toMatchObject({ state: 'pausing', start: [] });
