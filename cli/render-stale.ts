@@ -11,7 +11,15 @@ export function renderStale(stale: readonly StaleWindow[]): string {
     ...stale.map((window) => `${formatRun(window)}  ${staleText(window)}`),
     'next, in this order:',
     ...stale.map((window) => `  ${rebuildCommand(window)}`),
+    'or a pipeline at once, as planned:',
+    ...[...new Set(stale.map(({ pipeline }) => pipeline))].map((pipeline) => `  ${repairCommand(stale, pipeline)}`),
   ].join('\n');
+}
+
+/** Plans the rebuild of all that is stale of a pipeline, which has some. */
+function repairCommand(stale: readonly StaleWindow[], pipeline: string): string {
+  const windows = stale.filter((one) => one.pipeline === pipeline).map(({ window }) => window);
+  return `almanac backfill plan ${pipeline} --from ${windows[0] ?? ''} --to ${windows.at(-1) ?? ''} --reprocess stale`;
 }
 
 /** What a replacement may leave behind; undefined when nothing was built on it. */

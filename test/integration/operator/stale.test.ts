@@ -98,6 +98,8 @@ test('other rows make all that follow stale, until they are run again in order',
     'next, in this order:',
     '  almanac run plays --window 2026-01-02 --again --reason …',
     '  almanac run plays --window 2026-01-03 --again --reason …',
+    'or a pipeline at once, as planned:',
+    '  almanac backfill plan plays --from 2026-01-02 --to 2026-01-03 --reprocess stale',
   ]);
   await done(await run(2, true), 'other rows 2');
   expect((await listStale(session)).map(({ window }) => window)).toEqual([windowOf(3)]);
