@@ -126,7 +126,7 @@ export function noticeMessage(notice: Notice): NoticeMessage {
       return {
         ...notice,
         text: `the backfill ${said('hash').slice(0, 12)} of ${pipeline} is ${said('state')}`,
-        next: `almanac backfill show ${said('hash').slice(0, 12)}`,
+        next: `almanac backfill show ${said('hash')}`,
       };
   }
 }

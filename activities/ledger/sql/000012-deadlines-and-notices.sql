@@ -134,3 +134,12 @@ create trigger deadline_noted after update on almanac.deadline for each row
   when (new.state in ('at-risk', 'missed') and old.state <> new.state) execute function almanac.note_deadline();
 create trigger deadline_noted_at_once after insert on almanac.deadline for each row
   when (new.state in ('at-risk', 'missed')) execute function almanac.note_deadline();
+
+create function almanac.note_backfill() returns trigger language plpgsql as $$
+begin
+  perform almanac.note('backfill ' || new.hash || ' ' || new.state || ' ' || new.changed_at, 'backfill-done', new.changed_at, new.pipeline, null, null, null,
+    jsonb_build_object('hash', new.hash, 'state', new.state, 'reason', new.reason));
+  return null;
+end $$;
+create trigger backfill_noted after update on almanac.backfill for each row
+  when (new.state in ('done', 'halted', 'quiesced') and old.state <> new.state) execute function almanac.note_backfill();

@@ -119,6 +119,21 @@ test('holds, recoveries and failures are told, each once; a run that went throug
   expect(kinds()).toEqual(['hold w1', 'recovery w1', 'failure w3', 'hold w4', 'hold w4', 'recovery w3']);
 });
 
+test('the end of a backfill is told, and each halt of it', async () => {
+  await worker({ ops: webhook({ url }) });
+  await database.pool.query(
+    `insert into almanac.backfill (hash, pipeline, plan_hash, body, state, concurrency, who, planned_at, changed_at)
+     values ('abcdef0123456789', 'plays', 'h', '{}', 'planned', 1, 'x', $1, $1)`,
+    [new Date(now)],
+  );
+  for (const state of ['running', 'halted', 'running', 'halted', 'running', 'done']) {
+    now += 1000;
+    await database.pool.query('update almanac.backfill set state = $1, changed_at = $2', [state, new Date(now)]);
+  }
+  await until('all were told', () => Promise.resolve(received.length >= 3));
+  expect(received.map(({ message }) => message.text.split(' is ')[1])).toEqual(['halted', 'halted', 'done']);
+});
+
 test('a change that is rolled back is told to nobody', async () => {
   await claim('w1');
   const client = await database.pool.connect();
