@@ -21,6 +21,7 @@ import { registerUpCommands } from './commands/up';
 import { registerValidateCommands } from './commands/validate';
 import { registerMendCommands } from './commands/mend';
 import { registerReconcileCommand } from './commands/reconcile';
+import { registerReproduceCommand } from './commands/reproduce';
 import { registerVerbCommands } from './commands/verbs';
 import { registerWorkerCommand } from './commands/worker';
 import { renderError, reportOf, toAlmanacError, type ErrorReport } from './error-report';
@@ -39,6 +40,7 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerVerbCommands,
   registerMendCommands,
   registerReconcileCommand,
+  registerReproduceCommand,
   registerScheduleCommands,
   registerBackfillCommands,
   registerNoticeCommands,
@@ -58,10 +60,9 @@ const LINGER_MS = 2000;
 /** For a worker without a supervisor to end in order. */
 const ORPHAN_GRACE_MS = 5000;
 
-export function createProgram(io: CliIo, streams: CliStreams): Command {
+export function createProgram(io: CliIo, streams: CliStreams, argv: readonly string[] = []): Command {
   const program = new Command('almanac')
     .description('Dated, stateful data pipelines: run them, see them, mend them.')
-    .version(packageVersion(), '-V, --version', 'print the version')
     .option('--json', 'print the result as JSON on stdout')
     .option('--project <dir>', 'the project: a directory with an almanac.config.ts (default: the one you stand in)')
     .configureHelp({ showGlobalOptions: true })
@@ -72,7 +73,14 @@ export function createProgram(io: CliIo, streams: CliStreams): Command {
     .exitOverride()
     .configureOutput({ writeOut: (text) => streams.stdout.write(text), writeErr: () => undefined });
   for (const register of COMMANDS) register(program, io);
+  // The program's options are taken anywhere on the line, also what a verb means by the same name.
+  if (!hasOwnVersion(program, argv)) program.version(packageVersion(), '-V, --version', 'print the version');
   return program;
+}
+
+/** Whether the line names a verb with a \`--version\` of its own. */
+function hasOwnVersion(program: Command, argv: readonly string[]): boolean {
+  return program.commands.some((command) => argv.includes(command.name()) && command.options.some(({ long }) => long === '--version'));
 }
 
 function packageVersion(): string {
@@ -94,7 +102,7 @@ export async function runCli(argv: readonly string[], streams: CliStreams): Prom
     projectDirectory,
     openSession: async (directory) => (await import('../operator/session.js')).openSession(directory),
   });
-  const program = createProgram(io, streams);
+  const program = createProgram(io, streams, argv);
   const report = (problem: ErrorReport): void => {
     if (json) streams.stdout.write(`${JSON.stringify({ error: problem }, undefined, 2)}\n`);
     else streams.stderr.write(renderError(problem));

@@ -4,6 +4,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import { quoteName } from '../../pipelines/quote-sql';
 import type { ComputeSpec, DatasetSpec, VersionRef } from '../../pipelines/types';
 import type { StageContext } from '../stage';
+import type { DatasetStore } from '../storage/dataset-store';
 import type { Manifest } from '../storage/manifest';
 
 export type Buckets = NonNullable<DatasetSpec['buckets']>;
@@ -22,8 +23,11 @@ export interface PassViews {
   readonly sql: string;
 }
 
+/** What resolving needs of a stage's context; a reproduction has no more. */
+type InputContext = Pick<StageContext, 'plan' | 'stage' | 'inputs'> & { readonly datasets: Pick<DatasetStore, 'manifest'> };
+
 /** Resolves what the stage reads to pinned versions. `withoutPrevious`: the text computes from landing data alone. */
-export async function resolveInputs(context: StageContext, spec: ComputeSpec, withoutPrevious: boolean): Promise<Input[]> {
+export async function resolveInputs(context: InputContext, spec: ComputeSpec, withoutPrevious: boolean): Promise<Input[]> {
   return Promise.all(
     Object.entries(spec.reads ?? {}).map(async ([alias, read]) => {
       const dataset = typeof read === 'string' ? read : read.previous;
@@ -39,7 +43,7 @@ export async function resolveInputs(context: StageContext, spec: ComputeSpec, wi
   );
 }
 
-function broken(context: StageContext, what: string): AlmanacError {
+function broken(context: InputContext, what: string): AlmanacError {
   return new AlmanacError('internal', `The stage ${context.stage.id} ${what}.`, {
     next: '`almanac show RUN` names the stages that are not done; retry the one that writes it.',
   });

@@ -51,36 +51,50 @@ export async function undoVerb(session: OperatorSession, verb: UndoVerb): Promis
       recordedAs: { verb: 'undo', detail: { undoes: last.id, verb: last.verb } },
       ...more,
     });
-  const marked = async (answer: Omit<UndoAnswer, 'undone'>): Promise<UndoAnswer> => {
-    await database.query('update almanac.action set undone_at = $2 where id = $1', [last.id, clock.now()]);
-    return { undone: { ...last, state: 'undone' }, ...answer };
+  // Of several who take back the same, one does; it is on record before anything runs again.
+  const taking = async (work: () => Promise<Omit<UndoAnswer, 'undone'>>): Promise<UndoAnswer> => {
+    const faster = new AlmanacError('run.stale', `${last.verb} of ${name} is being taken back by somebody faster`, {
+      next: `almanac show ${name}`,
+    });
+    if (last.run.generation !== row.run.generation) throw faster;
+    const { rowCount } = await database.query('update almanac.action set undone_at = $2 where id = $1 and undone_at is null', [
+      last.id,
+      clock.now(),
+    ]);
+    if (rowCount !== 1) throw faster;
+    try {
+      return { undone: { ...last, state: 'undone' }, ...(await work()) };
+    } catch (error) {
+      // Without an answer it may still be taken; what was refused stands as it was.
+      if (error instanceof AlmanacError && error.class !== 'platform')
+        await database.query('update almanac.action set undone_at = null where id = $1', [last.id]);
+      throw error;
+    }
   };
   switch (last.verb) {
     case 'skip':
     case 'mark-done': {
       const stage = last.stage ?? '';
       await requireQuiet(session, row, last);
-      return marked({ retry: await again({ stages: [stage], inputs: 'latest' }), left: left(row, name) });
+      return taking(async () => ({ retry: await again({ stages: [stage], inputs: 'latest' }), left: left(row, name) }));
     }
     case 'override': {
       const stage = last.stage ?? '';
       await requireQuiet(session, row, last);
-      await withdrawOverride(database, Number(last.detail.override), clock.now());
-      const judged = standingOutputs(await listAttempts(database, row.run))[stage]?.output.gate?.overridden ?? [];
-      if (row.state !== 'succeeded' && judged.length > 0)
-        return marked({ retry: await again({ stages: [stage], inputs: 'pinned' }), left: null });
-      const detail = { undoes: last.id, verb: last.verb };
-      await recordAction(database, { run: row.run, verb: 'undo', who: config.actor, stage, reason, detail, now: clock.now() });
-      return marked({
-        retry: null,
-        left:
-          row.state === 'succeeded'
-            ? `${name} was accepted under it and stays so, tainted; ${retryCommand(row.run, stage)} judges it anew`
-            : null,
+      return taking(async () => {
+        await withdrawOverride(database, Number(last.detail.override), clock.now());
+        const judged = standingOutputs(await listAttempts(database, row.run))[stage]?.output.gate?.overridden ?? [];
+        if (row.state !== 'succeeded' && judged.length > 0) {
+          return { retry: await again({ stages: [stage], inputs: 'pinned' }), left: null };
+        }
+        const detail = { undoes: last.id, verb: last.verb };
+        await recordAction(database, { run: row.run, verb: 'undo', who: config.actor, stage, reason, detail, now: clock.now() });
+        const stays = `${name} was accepted under it and stays so, tainted; ${retryCommand(row.run, stage)} judges it anew`;
+        return { retry: null, left: row.state === 'succeeded' ? stays : null };
       });
     }
     case 'abandon':
-      return marked({ retry: await again({ inputs: 'pinned' }), left: null });
+      return taking(async () => ({ retry: await again({ inputs: 'pinned' }), left: null }));
     default:
       throw impossible(
         `the last thing done to ${name} is ${last.verb}, by ${last.who} at ${last.at}: ${whyNot(last)}`,

@@ -3,6 +3,8 @@ import type { ShownCheck } from '../../operator/checks';
 import type { VersionView } from '../../operator/datasets';
 import type { ReplayAnswer } from '../../operator/replay';
 import type { RunListing, RunView } from '../../operator/runs/inspect';
+import type { Reproduction } from '../../operator/runs/reproduce';
+import { createScratchEngine } from '../../operator/scratch-engine';
 import type { OverrideAnswer } from '../../operator/runs/override';
 import type { UndoAnswer } from '../../operator/runs/undo';
 import { EmbeddedStack } from '../support/embedded-stack';
@@ -134,6 +136,30 @@ test('audit lists who did what to which run, when, why, and what became of it', 
   expect(await stack.json('audit', '--who', 'nobody')).toEqual([]);
   expect(await stack.failure('audit', 'plays/1999-01-01')).toMatchObject({ code: 'run.unknown' });
   expect(await stack.failure('audit', '--since', 'yesterday')).toMatchObject({ code: 'run.usage', next: expect.stringContaining('24h') });
+});
+
+test('the script of a stage computes, over its pinned inputs, exactly what its run wrote', async () => {
+  const args = ['reproduce', 'plays/2026-01-05', '--stage', 'add'];
+  const { script, digest } = await stack.json<Reproduction>(...args, '--print');
+  expect(await stack.ok(...args, '--print')).toBe(script);
+  const [version] = await stack.json<VersionView[]>('dataset', 'versions', 'totals', '--window', '2026-01-05');
+  expect([version?.state, version?.digest]).toEqual(['current', digest]);
+  await using scratch = createScratchEngine();
+  const rows = await scratch.engine.session({ memoryBytes: 500e6, threads: 1 }, new AbortController().signal, async (session) => {
+    await session.exec(script);
+    return session.rows('select user_id, plays::int as plays from result order by all');
+  });
+  expect(rows).toEqual([
+    { user_id: 'ann', plays: 3 },
+    { user_id: 'bob', plays: 2 },
+    { user_id: 'cid', plays: 1 },
+  ]);
+  expect(await stack.json(...args)).toMatchObject({ equal: true, found: { rows: 3, digest } });
+  expect(await stack.ok(...args)).toContain('the same as the run wrote');
+  expect(await stack.failure('reproduce', 'plays/2026-01-05', '--stage', 'judge')).toMatchObject({
+    code: 'run.usage',
+    next: 'use one of: add',
+  });
 });
 
 test('a late row is replayed into its own window; the windows after it are stale until they run again in order', async () => {
