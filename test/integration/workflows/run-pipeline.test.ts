@@ -133,6 +133,8 @@ test('holds are numbered, and a verb and every order after it tell how many are 
   await until('the first hold is recorded', () => run.holds.length === 1);
   expect(await again(1)).toMatchObject({ held: false, woken: 1 });
   await until('the second hold is recorded', () => run.holds.length === 2);
+  // Until the server has its end, the hold is an order that may not have been carried out, and what it told is told again.
+  await until('its order is settled', async () => (await run.handle.describe()).raw.pendingActivities?.length === 0);
   judge.mended = true;
   expect(await again(2)).toMatchObject({ held: false, woken: 2 });
   await run.handle.result();
@@ -161,6 +163,8 @@ test('verbs and plans taken are told by the next order, and again until one was 
   await until('the first hold is recorded', () => run.holds.length === 1);
   expect(await again(1, 7)).toMatchObject({ plans: 1 });
   await until('the second hold is recorded', () => run.holds.length === 2);
+  // Until the server has its end, the hold is an order that may not have been carried out, and what it told is told again.
+  await until('its order is settled', async () => (await run.handle.describe()).raw.pendingActivities?.length === 0);
   judge.mended = true;
   expect(await again(2, 8)).toMatchObject({ plans: 2 });
   await run.handle.result();
