@@ -173,6 +173,14 @@ test('a plan whose window somebody ran, or whose code changed, is refused with w
     { stage: 'add', state: 'succeeded' },
     { stage: 'read', state: 'carried' },
   ]);
+  // Other rows of a day leave the days after it stale, which the same mode repairs.
+  stack.land('plays', day(DAYS - 1), 'b.csv', `user_id,ts\neve,${day(DAYS - 1)}T11:00:00\n`);
+  await stack.ok('run', 'broken', '--window', day(DAYS - 1), '--again', '--wait');
+  const repair = await plan('broken', DAYS - 1, DAYS, '--reprocess', 'stale');
+  expect(repair.plan.windows).toMatchObject([{ window: day(DAYS), stages: [{ stage: 'add', reason: 'input changed' }] }]);
+  await stack.ok('backfill', 'start', repair.hash);
+  await reaches(repair.hash, 'done');
+  expect(await stack.json('backfill', 'stale', 'broken')).toEqual([]);
   expect(await stack.failure('backfill', 'plan', 'broken', '--from', day(5), '--to', day(6), '--reprocess', 'all')).toMatchObject({
     code: 'backfill.branch',
     next: expect.stringContaining(`--to ${day(DAYS)}`) as string,
