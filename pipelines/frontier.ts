@@ -121,8 +121,11 @@ function apply(outline: readonly StageOutline[], state: FrontierState, event: Fr
       let next: FrontierState = { ...state };
       for (const stage of event.reset) {
         const current = next.stages[stage];
-        // A running stage keeps running: its order is not older than the operator's word.
-        if (current !== undefined && current.status !== 'running')
+        if (current === undefined) continue;
+        // A running stage keeps running, its order is not older than the operator's word; unless what it reads is made anew: then it is
+        // ordered again after that, and the answer to the order of before changes nothing any more.
+        const reads = outline.find(({ id }) => id === stage)?.needs ?? [];
+        if (current.status !== 'running' || reads.some((need) => event.reset.includes(need) && state.stages[need]?.status !== 'running'))
           next = withStage(next, stage, { status: 'waiting', epoch: current.epoch });
       }
       const judged = event.reset.some((stage) => outline.find(({ id }) => id === stage)?.kind !== 'publish');

@@ -94,6 +94,19 @@ test('a retry orders the failed stage again under the next epoch and a late resu
   expect(state.held).toBe(false);
 });
 
+test('a running stage whose input is made anew is ordered again after it, and what it did on the old input counts for nothing', () => {
+  const begun = [{ type: 'begin' } as const, done('load'), { type: 'retry', reset: ['load', 'count', 'judge', 'publish'] } as const];
+  const { state, commands } = play(chain, [...begun, done('count', 1), done('load', 2), done('count', 2)]);
+  expect(commands).toEqual([
+    { type: 'start', stage: 'load', epoch: 1 },
+    { type: 'start', stage: 'count', epoch: 1 },
+    { type: 'start', stage: 'load', epoch: 2 },
+    { type: 'start', stage: 'count', epoch: 2 },
+    { type: 'start', stage: 'judge', epoch: 1 },
+  ]);
+  expect(state.stages.count).toMatchObject({ status: 'done', epoch: 2 });
+});
+
 test('a retry of stages above an acceptance accepts again', () => {
   const { commands } = play(chain, [
     { type: 'begin' },
