@@ -30,6 +30,8 @@ async function main(): Promise<void> {
     options: {
       rows: { type: 'string', default: '10000000' },
       repeats: { type: 'string', default: '5' },
+      /** Where the generated rows are kept between runs. */
+      home: { type: 'string', default: path.join(os.tmpdir(), `almanac-bench-udb-${os.userInfo().username}`) },
       json: { type: 'boolean', default: false },
       /** Exit 1 when the ratio misses the goal. */
       check: { type: 'boolean', default: false },
@@ -38,7 +40,7 @@ async function main(): Promise<void> {
   });
   const rows = wholeNumber('--rows', values.rows);
   const repeats = wholeNumber('--repeats', values.repeats);
-  const home = path.join(os.tmpdir(), `almanac-bench-udb-${os.userInfo().username}`);
+  const { home } = values;
   const say = (line: string): void => (values.json ? console.error(line) : console.log(line));
   if (!existsSync(home)) say(`generating ${rows} state rows under ${home} (once)`);
   const store = createLocalStore(path.join(home, 'data'));

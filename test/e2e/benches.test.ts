@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { packageRoot } from '../../lib/package-root';
@@ -8,6 +9,12 @@ jest.setTimeout(300_000);
 
 interface Report {
   readonly results: readonly { shape: string; bare: number[]; almanac: number[]; ratio: number; throughput: number }[];
+}
+
+interface UdbReport {
+  readonly bare: readonly { readonly report: string }[];
+  readonly almanac: readonly { readonly report: string }[];
+  readonly oneGigabyte: { readonly report: string };
 }
 
 /** Standard output of a built bench; rejects with what it wrote to standard error when it fails. */
@@ -40,4 +47,16 @@ test('the schedules bench fires every slot once', async () => {
   const report = JSON.parse(await bench('schedules', '--pipelines', '20', '--minutes', '1', '--json')) as Record<string, number>;
   expect(report).toMatchObject({ slots: 20, expected: 20, ran: 20 });
   for (const figure of ['rowSecondsMax', 'firstStageP99', 'bareP99', 'ratio']) expect(report[figure]).toBeGreaterThan(0);
+});
+
+test('the udb bench computes the same report as bare DuckDB, also with little memory', async () => {
+  const home = mkdtempSync(path.join(os.tmpdir(), 'almanac-bench-'));
+  try {
+    const report = JSON.parse(await bench('udb', '--rows', '50000', '--repeats', '1', '--home', home, '--json')) as UdbReport;
+    expect(report.bare[0]?.report).toMatch(/^duckdb1-[1-9]/);
+    expect(report.almanac[0]?.report).toBe(report.bare[0]?.report);
+    expect(report.oneGigabyte.report).toBe(report.bare[0]?.report);
+  } finally {
+    rmSync(home, { recursive: true });
+  }
 });
