@@ -4,6 +4,7 @@ import path from 'node:path';
 import { packageRoot } from '../../lib/package-root';
 import { EmbeddedStack } from '../support/embedded-stack';
 import { ForeignProject, PLAYS } from '../support/foreign-project';
+import { until } from '../support/until';
 
 jest.setTimeout(600_000);
 
@@ -57,15 +58,27 @@ const blocks: Line[][] = fences.map(([, , block = '']) =>
 );
 
 /** What a person does between the blocks: before the first line that begins so. */
-const BETWEEN: Readonly<Record<string, () => void>> = { 'npx almanac retry plays/2026-01-03': () => land('2026-01-03') };
+const BETWEEN: Readonly<Record<string, () => void | Promise<void>>> = {
+  'npx almanac retry plays/2026-01-03 --reason "the file came"': () => land('2026-01-03'),
+  'npx almanac validate': () =>
+    until(
+      'the backfill is done',
+      async () => (await stack.json<{ state: string }[]>('backfill', 'list'))[0]?.state === 'done',
+      120_000,
+      500,
+    ),
+};
 
 test('every command of the page ends as it says, in the order of the page', async () => {
   expect(blocks.flat().length).toBeGreaterThan(30);
-  for (const { command, endsWith } of blocks.flat()) {
-    for (const [begin, act] of Object.entries(BETWEEN)) if (command.startsWith(begin)) act();
+  let hash = 'HASH';
+  for (const { command: written, endsWith } of blocks.flat()) {
+    const command = written.replace('HASH', hash);
+    for (const [begin, act] of Object.entries(BETWEEN)) if (command.startsWith(begin)) await act();
     if (command.startsWith('npx almanac ')) {
       const { code, stdout, stderr } = await stack.run(...words(command).slice(2));
       expect([command, code, code === endsWith ? '' : stdout + stderr]).toEqual([command, endsWith, '']);
+      if (command.startsWith('npx almanac backfill plan')) hash = /\b[0-9a-f]{16}\b/.exec(stdout)?.[0] ?? hash;
     } else {
       const { status, stderr } = spawnSync('sh', ['-c', command], { env: { ...process.env, ALMANAC_HOME: stack.home }, encoding: 'utf8' });
       expect([command, status, stderr]).toEqual([command, endsWith, '']);
@@ -73,12 +86,12 @@ test('every command of the page ends as it says, in the order of the page', asyn
   }
 });
 
-test('after the restore of the backup everything is as it was; the hold and its end were told', async () => {
+test('after all of that the days stand; the hold, its end and the backfill were told', async () => {
   const runs = await stack.json<{ run: { window: string }; state: string }[]>('runs');
   expect(runs.map(({ run, state }) => `${run.window} ${state}`).sort()).toEqual([
     ...['2026-01-01 succeeded', '2026-01-02 succeeded', '2026-01-03 succeeded'],
   ]);
-  expect((await stack.json<{ kind: string }[]>('notices')).map(({ kind }) => kind)).toEqual(['recovery', 'hold']);
+  expect((await stack.json<{ kind: string }[]>('notices')).map(({ kind }) => kind)).toEqual(['backfill-done', 'recovery', 'hold']);
   expect(readFileSync(path.join(project.directory, 'told'), 'utf8')).toContain('"kind":"recovery"');
 });
 
