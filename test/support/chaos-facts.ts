@@ -82,9 +82,10 @@ async function storeComplaints(chaos: ChaosStack, windows: readonly string[]): P
   const datasets = createDatasetStore(store, systemClock);
   const services = { store, datasets, clock: systemClock, database: await chaos.stack.database() };
   const found: string[] = [];
-  // Nothing runs any more, so litter need not be old: the first call marks, the second deletes.
-  await sweepLitter(services, { litter: 0, wait: 0 });
-  const { marked } = await sweepLitter(services, { litter: 0, wait: 0 });
+  // Nothing runs any more: hours later the first call marks, the second deletes.
+  const later = { ...services, clock: { now: () => new Date(Date.now() + 2 * 3_600_000) } };
+  await sweepLitter(later, { litter: 0, wait: 0 });
+  const { marked } = await sweepLitter(later, { litter: 0, wait: 0 });
   found.push(...marked.map(({ what }) => `${what} is litter that a collection leaves`));
   found.push(...filesBelow(path.join(data, 'scratch')).map((file) => `${file} is left in scratch`));
   const named = new Set<string>();
@@ -133,10 +134,12 @@ async function partitionComplaints(chaos: ChaosStack): Promise<string[]> {
 
 function processComplaints(chaos: ChaosStack): string[] {
   const stopped = chaos.processes().filter(({ state, identity }) => state !== 'running' || identity === undefined || !isRunning(identity));
-  const spills = readdirSync(path.join(chaos.stack.home, 'spill'));
+  const living = new Set(chaos.processes().map(({ identity }) => String(identity?.pid)));
+  // duckdb-PID-START-…: one for the children of live stages, one for those of backfills.
+  const spills = readdirSync(path.join(chaos.stack.home, 'spill')).filter((name) => !living.has(name.split('-')[1] ?? ''));
   return [
     ...stopped.map(({ name, state }) => `${name} is ${state}`),
-    ...(spills.length > 1 ? [`spill directories of dead workers are left: ${spills.join(', ')}`] : []),
+    ...(spills.length > 0 ? [`spill directories of dead workers are left: ${spills.join(', ')}`] : []),
     ...filesBelow(path.join(chaos.stack.home, 'spill')).map((file) => `${file} was spilled by a session that has ended`),
   ];
 }
