@@ -1,6 +1,5 @@
 import { addOverride, withdrawOverride } from '../../activities/quality/overrides';
 import { planReader } from '../../activities/ledger/plans';
-import { latestRun } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import type { Plan } from '../../pipelines/types';
@@ -9,6 +8,7 @@ import { showChecks } from '../checks';
 import { requireReason } from '../reason';
 import type { OperatorSession } from '../session';
 import { retryRun, type RetryAnswer } from './retry';
+import { newestRun } from './newest-run';
 
 export interface OverrideVerb {
   readonly address: RunAddress;
@@ -34,8 +34,7 @@ export async function overrideCheck(session: OperatorSession, verb: OverrideVerb
   const { database, clock, config } = session;
   const name = formatRun(verb.address);
   const reason = requireReason(verb.reason, 'override');
-  const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
-  if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
+  const row = await newestRun(session, verb.address);
   const now = clock.now();
   const until = verb.until.toISOString();
   if (verb.until <= now) {

@@ -1,7 +1,7 @@
 import { standingOutputs } from '../../activities/accept-window';
 import { listAttempts, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
-import { latestRun, recordMatrix, storePlan, storeTexts, type RunRow } from '../../activities/ledger/runs';
+import { recordMatrix, storePlan, storeTexts, type RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
 import { failed, type FrontierState, type StageStatus } from '../../pipelines/frontier';
 import { outline } from '../../pipelines/plan';
@@ -19,6 +19,7 @@ import { queryState } from './execution';
 import { startGeneration } from './generation';
 import { compareInputs, type InputChange } from './input-changes';
 import { intendVerb, sendIntended } from './verb';
+import { newestRun } from './newest-run';
 
 export interface RetryVerb {
   readonly address: RunAddress;
@@ -65,8 +66,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const { database, datasets } = session;
   const name = formatRun(verb.address);
   const reason = requireReason(verb.reason, 'retry');
-  const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
-  if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
+  const row = await newestRun(session, verb.address);
   const frozen = await planReader(database)(row.planHash);
   const attempts = await listAttempts(database, row.run);
   const open = RUN_STATES[row.state].open;

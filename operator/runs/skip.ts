@@ -1,7 +1,7 @@
 import { standingOutputs } from '../../activities/accept-window';
 import { listAttempts, recordStanding, type AttemptRow } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
-import { latestRun, runKey, type RunRow } from '../../activities/ledger/runs';
+import { runKey, type RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
@@ -14,6 +14,7 @@ import { matrixOf } from './code';
 import { queryState } from './execution';
 import { startGeneration } from './generation';
 import { intendVerb, sendIntended } from './verb';
+import { newestRun } from './newest-run';
 
 export interface SkipVerb {
   /** `mark-done` says that the version named is the stage’s output. Default `skip`. */
@@ -40,8 +41,7 @@ export async function skipStage(session: OperatorSession, asked: SkipVerb): Prom
   const verb = { ...asked, verb: kind, reason: requireReason(asked.reason, kind) };
   const { database } = session;
   const name = formatRun(verb.address);
-  const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
-  if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
+  const row = await newestRun(session, verb.address);
   const plan = await planReader(database)(row.planHash);
   const stage = skippable(plan, name, verb.stage, kind);
   const output = await standIn(session, stage, verb.use, kind);

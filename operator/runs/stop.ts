@@ -1,4 +1,4 @@
-import { latestRun, readRun, type RunRow } from '../../activities/ledger/runs';
+import { readRun, type RunRow } from '../../activities/ledger/runs';
 import type { AttemptProof } from '../../activities/control';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
@@ -8,6 +8,7 @@ import { requireReason } from '../reason';
 import type { OperatorSession } from '../session';
 import { intendVerb, sendIntended } from './verb';
 import { pollRun } from './wait';
+import { newestRun } from './newest-run';
 
 export interface StopVerb {
   readonly address: RunAddress;
@@ -30,8 +31,7 @@ export async function stopRun(session: OperatorSession, verb: StopVerb): Promise
   const { database } = session;
   const name = formatRun(verb.address);
   const reason = requireReason(verb.reason, verb.verb);
-  const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
-  if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
+  const row = await newestRun(session, verb.address);
   const wanted: RunState = verb.verb === 'cancel' ? 'cancelled' : 'abandoned';
   if (!RUN_STATES[row.state].open) {
     if (row.state === wanted) return answer(row);

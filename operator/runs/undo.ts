@@ -1,6 +1,6 @@
 import { standingOutputs } from '../../activities/accept-window';
 import { listAttempts } from '../../activities/ledger/attempts';
-import { latestRun, type RunRow } from '../../activities/ledger/runs';
+import { type RunRow } from '../../activities/ledger/runs';
 import { withdrawOverride } from '../../activities/quality/overrides';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, retryCommand, type RunAddress } from '../../pipelines/run-id';
@@ -11,6 +11,7 @@ import type { OperatorSession } from '../session';
 import { recordAction } from './actions';
 import { queryState } from './execution';
 import { retryRun, type RetryAnswer, type RetryVerb } from './retry';
+import { newestRun } from './newest-run';
 
 export interface UndoVerb {
   readonly address: RunAddress;
@@ -37,8 +38,7 @@ export async function undoVerb(session: OperatorSession, verb: UndoVerb): Promis
   const { database, clock, config } = session;
   const reason = requireReason(verb.reason, 'undo');
   const name = formatRun(verb.address);
-  const row = await latestRun(database, verb.address.pipeline, verb.address.window, verb.address.branch);
-  if (row === undefined) throw new AlmanacError('run.unknown', `no run ${name} in the ledger`, { next: 'almanac runs lists them' });
+  const row = await newestRun(session, verb.address);
   const { pipeline, window, branch } = row.run;
   const done = await audit(session, { run: { pipeline, window, branch }, limit: LOOKED_BACK });
   const last = done.find(({ verb: what, state }) => state === 'done' && !PASSED_OVER.includes(what));
