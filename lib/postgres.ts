@@ -36,3 +36,22 @@ export async function transaction<T>(pool: pg.Pool, body: (client: pg.PoolClient
     client.release(broken);
   }
 }
+
+/**
+ * Runs `body` unless somebody else runs it under the same lock, on this or another machine: then undefined, at once. The lock goes
+ * with its connection, so that a holder that died keeps nobody out. `name` tells apart locks of one kind.
+ */
+export async function whileAlone<T>(pool: pg.Pool, lock: number, name: string, body: () => Promise<T>): Promise<T | undefined> {
+  const holder = await pool.connect();
+  try {
+    const { rows } = await holder.query<{ mine: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as mine', [lock, name]);
+    if (rows[0]?.mine !== true) return undefined;
+    try {
+      return await body();
+    } finally {
+      await holder.query('select pg_advisory_unlock($1, hashtext($2))', [lock, name]);
+    }
+  } finally {
+    holder.release();
+  }
+}

@@ -10,6 +10,7 @@ import {
 import { readRun } from '../../activities/ledger/runs';
 import type { AttemptProof } from '../../activities/control';
 import type { BackfillActivities, BackfillStep } from '../../activities/tasks';
+import { whileAlone } from '../../lib/postgres';
 import { BACKFILL_STATES, decideBackfill } from '../../pipelines/backfill-steps';
 import { AlmanacError, failureInfo, type FailureInfo } from '../../pipelines/failures';
 import { MAIN_BRANCH } from '../../pipelines/run-id';
@@ -42,18 +43,8 @@ export function createBackfills(session: OperatorSession): BackfillActivities {
 
 /** One step: reads the ledger, decides, acts. May be cut off anywhere and run again; a second one beside it does nothing. */
 export async function stepBackfill(session: OperatorSession, hash: string): Promise<BackfillStep> {
-  const holder = await session.database.connect();
-  try {
-    const { rows } = await holder.query<{ mine: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as mine', [STEP_LOCK, hash]);
-    if (rows[0]?.mine !== true) return { idle: false, changed: false };
-    try {
-      return await step(session, hash);
-    } finally {
-      await holder.query('select pg_advisory_unlock($1, hashtext($2))', [STEP_LOCK, hash]);
-    }
-  } finally {
-    holder.release();
-  }
+  const done = await whileAlone(session.database, STEP_LOCK, hash, () => step(session, hash));
+  return done ?? { idle: false, changed: false };
 }
 
 async function step(session: OperatorSession, hash: string): Promise<BackfillStep> {

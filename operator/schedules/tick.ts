@@ -9,6 +9,7 @@ import {
   type SlotChange,
 } from '../../activities/ledger/schedules';
 import type { Look } from '../../activities/tasks';
+import { whileAlone } from '../../lib/postgres';
 import { nextSlot, slotsBetween, windowOfSlot } from '../../pipelines/calendar';
 import { deadlineOf } from '../../pipelines/deadline';
 import { AlmanacError } from '../../pipelines/failures';
@@ -36,26 +37,17 @@ export interface SlotRuns {
  */
 export async function lookAtSlots(session: Pick<OperatorSession, 'database' | 'clock'>, runs: SlotRuns): Promise<Look> {
   const { database, clock } = session;
-  const holder = await database.connect();
-  try {
-    const { rows } = await holder.query<{ mine: boolean }>('select pg_try_advisory_lock($1) as mine', [LOOK_LOCK]);
+  const looked = await whileAlone(database, LOOK_LOCK, 'slots', async () => {
     const now = clock.now();
     const schedules = await listSchedules(database);
-    let waiting = 0;
-    if (rows[0]?.mine === true) {
-      try {
-        const due = schedules.map((schedule) => dueSlots(schedule, now));
-        if (due.some(({ slots }) => slots.length > 0)) await insertDueSlots(database, due, now);
-        waiting = await settleOpenSlots(session, schedules, runs);
-        await lookAtDeadlines(session);
-      } finally {
-        await holder.query('select pg_advisory_unlock($1)', [LOOK_LOCK]);
-      }
-    }
-    return { nextInMs: nextDue(schedules, now, clock.now()), waiting };
-  } finally {
-    holder.release();
-  }
+    const due = schedules.map((schedule) => dueSlots(schedule, now));
+    if (due.some(({ slots }) => slots.length > 0)) await insertDueSlots(database, due, now);
+    const waiting = await settleOpenSlots(session, schedules, runs);
+    await lookAtDeadlines(session);
+    return { now, schedules, waiting };
+  });
+  const { now, schedules, waiting } = looked ?? { now: clock.now(), schedules: await listSchedules(database), waiting: 0 };
+  return { nextInMs: nextDue(schedules, now, clock.now()), waiting };
 }
 
 function dueSlots(schedule: ScheduleRow, now: Date): DueSlots {
