@@ -47,10 +47,11 @@ export function decideSlots(schedule: ScheduleState, slots: readonly PendingSlot
   const ordered = [...slots].sort((a, b) => (a.at === b.at ? (a.nominal < b.nominal ? -1 : 1) : a.at < b.at ? -1 : 1));
   const newest = ordered.filter(({ manual, started }) => manual === undefined && !started).at(-1);
   let open = [...schedule.openWindows];
+  let ahead: string | undefined;
   for (const slot of ordered) {
-    const ahead = decisions.find((earlier) => earlier.do === 'wait' && earlier.state === 'queued')?.nominal;
     const decision = decide(schedule, slot, slot === newest ? undefined : newest, open, ahead);
     decisions.push(decision);
+    if (decision.do === 'wait' && decision.state === 'queued') ahead ??= slot.nominal;
     if (decision.do !== 'start') continue;
     open = [...open.filter((window) => !decision.cancel.includes(window)), slot.window];
   }

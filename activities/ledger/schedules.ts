@@ -251,6 +251,11 @@ export async function listSlots(database: Queryable, filter: SlotFilter): Promis
   return rows.map(fromRaw);
 }
 
+export async function readSlot(database: Queryable, pipeline: string, nominal: string): Promise<SlotRow | undefined> {
+  const { rows } = await database.query<RawSlot>('select * from almanac.slot where pipeline = $1 and nominal = $2', [pipeline, nominal]);
+  return rows[0] === undefined ? undefined : fromRaw(rows[0]);
+}
+
 function fromRaw(row: RawSlot): SlotRow {
   return {
     pipeline: row.pipeline,

@@ -79,17 +79,23 @@ async function settleOpenSlots(
   const open = await openWindows(database, [...new Set(slots.map(({ pipeline }) => pipeline))]);
   const changes: SlotChange[] = [];
   const starts: { schedule: ScheduleRow; slot: (typeof slots)[number]; decision: Extract<SlotDecision, { do: 'start' }> }[] = [];
+  const byPipeline = new Map<string, Map<string, (typeof slots)[number]>>();
+  for (const slot of slots) {
+    const own = byPipeline.get(slot.pipeline);
+    if (own === undefined) byPipeline.set(slot.pipeline, new Map([[slot.nominal, slot]]));
+    else own.set(slot.nominal, slot);
+  }
   for (const schedule of schedules) {
-    const own = slots.filter(({ pipeline }) => pipeline === schedule.pipeline);
-    if (own.length === 0) continue;
+    const own = byPipeline.get(schedule.pipeline);
+    if (own === undefined) continue;
     const state = { policies: schedule.spec, paused: schedule.paused, openWindows: open.get(schedule.pipeline) ?? [] };
-    const pending = own.map((slot): PendingSlot => ({
+    const pending = [...own.values()].map((slot): PendingSlot => ({
       ...slot,
       manual: slot.manual ?? undefined,
       started: slot.startedGeneration !== null,
     }));
     for (const decision of decideSlots(state, pending)) {
-      const slot = own.find(({ nominal }) => nominal === decision.nominal);
+      const slot = own.get(decision.nominal);
       if (slot === undefined) continue;
       const name = { pipeline: schedule.pipeline, nominal: slot.nominal };
       if (decision.do === 'start') starts.push({ schedule, slot, decision });

@@ -4,6 +4,7 @@ import {
   listSlots,
   openSlots,
   openWindows,
+  readSlot,
   setPaused,
   type ScheduleRow,
   type SlotFilter,
@@ -87,9 +88,7 @@ export async function triggerSchedule(session: OperatorSession, request: Trigger
   await wakeClock(await session.temporal(), queueNames(config).control);
   const deadline = Date.now() + TRIGGER_DEADLINE_MS;
   for (;;) {
-    const found = (await listSlots(database, { pipeline: request.pipeline, limit: 1000 })).find(
-      ({ nominal }) => nominal === now.toISOString(),
-    );
+    const found = await readSlot(database, request.pipeline, now.toISOString());
     if (found === undefined)
       throw new AlmanacError('internal', 'the slot that was triggered is not in the ledger', { next: 'almanac schedule slots' });
     if ((found.state !== 'due' && found.state !== 'starting') || Date.now() > deadline) return found;
