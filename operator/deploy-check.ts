@@ -1,9 +1,9 @@
 import { gunzipSync } from 'node:zlib';
-import { isGrpcServiceError } from '@temporalio/client';
 import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker';
 import { exportedHistories, openExecutions, windowsByPlan, type AcceptedUnder } from '../activities/ledger/deploys';
 import { planReader } from '../activities/ledger/plans';
 import { listSchedules } from '../activities/ledger/schedules';
+import { isForgotten } from '../lib/forgotten-execution';
 import { CLOCK_WORKFLOW_ID } from '../lib/queues';
 import { changedStages, type StageChange } from '../pipelines/deploy-changes';
 import { AlmanacError } from '../pipelines/failures';
@@ -14,8 +14,6 @@ import type { OperatorSession } from './session';
 
 /** Closed runs whose exported histories are replayed, unless told otherwise. */
 export const RECENT = 50;
-/** What gRPC calls an execution that is not there: reading its history gives no error of its own. */
-const NOT_FOUND = 5;
 /** Runs a message names. */
 const NAMED = 5;
 
@@ -87,7 +85,7 @@ async function* histories(
       counted.open += 1;
       yield { workflowId: name, history };
     } catch (error) {
-      if (!isGrpcServiceError(error) || error.code !== NOT_FOUND) throw unavailable(error);
+      if (!isForgotten(error)) throw unavailable(error);
       // Without a schedule there is no clock.
       if (name !== CLOCK_WORKFLOW_ID) lost.push(name);
     }

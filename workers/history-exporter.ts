@@ -1,11 +1,11 @@
 import { gzipSync } from 'node:zlib';
 import type { Client } from '@temporalio/client';
-import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils';
 import type pg from 'pg';
 import { runKey } from '../activities/ledger/runs';
 import type { ObjectStore } from '../activities/storage/object-store';
 import { systemClock } from '../lib/clock';
+import { isForgotten } from '../lib/forgotten-execution';
 import type { Logger } from '../lib/log';
 import { formatRun } from '../pipelines/run-id';
 import type { RunRef } from '../pipelines/types';
@@ -17,8 +17,6 @@ const BATCH = 50;
 const AFTER_MS = 2000;
 /** What `history_path` says when the server had forgotten the execution. */
 const FORGOTTEN = 'forgotten';
-/** Of gRPC: the server has no such execution. */
-const NOT_FOUND = 5;
 
 interface Unexported {
   pipeline: string;
@@ -75,8 +73,7 @@ async function exportOne(client: Client, store: ObjectStore, run: RunRef, runId:
     await store.putIfAbsent(path, gzipSync(historyToJSON(history)));
     return path;
   } catch (error) {
-    // Reading a history answers as the server does, other calls in the SDK's words.
-    if (error instanceof WorkflowNotFoundError || (isGrpcServiceError(error) && error.code === NOT_FOUND)) return FORGOTTEN;
+    if (isForgotten(error)) return FORGOTTEN;
     throw error;
   }
 }
