@@ -82,12 +82,12 @@ export function isTainted({ pinsTainted }: Pick<RunRow, 'pinsTainted'>, outputs:
 /** Outputs by stage where the newest attempt stands; an output that a later attempt set out to replace does not. */
 export function standingOutputs(
   attempts: readonly AttemptRow[],
-): Record<string, { readonly output: StageOutput; readonly attempt: number; readonly tainted: boolean }> {
+): Record<string, { readonly output: StageOutput; readonly attempt: number; readonly stageHash: string; readonly tainted: boolean }> {
   const newest = new Map<string, AttemptRow>();
   for (const row of attempts) if (row.attempt >= (newest.get(row.stage)?.attempt ?? -1)) newest.set(row.stage, row);
   const standing: ReturnType<typeof standingOutputs> = {};
-  for (const [stage, { attempt, state, output, tainted }] of newest) {
-    if (ATTEMPT_STATES[state].stands && output !== null) standing[stage] = { output, attempt, tainted };
+  for (const [stage, { attempt, state, stageHash, output, tainted }] of newest) {
+    if (ATTEMPT_STATES[state].stands && output !== null) standing[stage] = { output, attempt, stageHash, tainted };
   }
   return standing;
 }

@@ -71,10 +71,10 @@ async function windowFacts(
   return {
     ...facts,
     standing: Object.fromEntries(
-      Object.entries(kept).map(([stage, { attempt, output }]) => [
+      Object.entries(kept).map(([stage, { stageHash, output }]) => [
         stage,
         {
-          hash: attempts.find((one) => one.stage === stage && one.attempt === attempt)?.stageHash ?? '',
+          hash: stageHash,
           versions: namesOf(output.versions),
         },
       ]),

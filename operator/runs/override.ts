@@ -1,4 +1,5 @@
 import { addOverride, withdrawOverride } from '../../activities/quality/overrides';
+import { listAttempts } from '../../activities/ledger/attempts';
 import { planReader } from '../../activities/ledger/plans';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
@@ -44,8 +45,8 @@ export async function overrideCheck(session: OperatorSession, verb: OverrideVerb
   }
   const plan = await planReader(database)(row.planHash);
   const declared = checksOf(plan);
-  const judged = await judgedChecks(session, row.run);
-  const failing = judged.find(({ check, status, overridden }) => check === verb.check && holds({ status, overridden }));
+  const results = await judgedChecks(session, row.run);
+  const failing = results.find(({ check, status, overridden }) => check === verb.check && holds({ status, overridden }));
   if (!declared.includes(verb.check)) {
     throw new AlmanacError('check.unknown', `${name} has no check ${verb.check}; it has ${declared.join(', ') || 'none'}`, {
       next: `almanac check show ${name}`,
@@ -55,11 +56,15 @@ export async function overrideCheck(session: OperatorSession, verb: OverrideVerb
     throw new AlmanacError('run.usage', `check ${verb.check} does not hold ${name}`, { next: `almanac why ${name}` });
   }
   const { stage } = failing;
+  // Whoever was faster had the check judged anew: this judgement is then no longer the one that holds the run.
+  const judged = (await listAttempts(database, row.run)).find((one) => one.stage === stage && one.attempt === failing.attempt);
   const id = await addOverride(database, { run: row.run, stage, check: verb.check, who: config.actor, reason, now, until: verb.until });
   try {
     const retry = await retryRun(session, {
       address: verb.address,
       stages: [stage],
+      expectedGeneration: row.run.generation,
+      expectedEpoch: judged?.epoch,
       reason,
       inputs: 'pinned',
       code: 'same',

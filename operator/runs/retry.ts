@@ -39,6 +39,8 @@ export interface RetryVerb {
   readonly dryRun?: boolean | undefined;
   /** Refuses unless the one stage named is at this epoch; default: as seen by this call. */
   readonly expectedEpoch?: number | undefined;
+  /** Refuses unless this generation is the newest; default: as seen by this call. */
+  readonly expectedGeneration?: number | undefined;
   /** The verb on record, with more to tell. Default `retry`. */
   readonly recordedAs?: { readonly verb: string; readonly detail: Readonly<Record<string, unknown>> } | undefined;
 }
@@ -73,6 +75,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const state = open ? await queryState(await session.temporal(), row) : undefined;
   const named = [...new Set(verb.stages ?? [])];
   requireStages(frozen, name, named, verb.expectedEpoch);
+  requireAsExpected(row, attempts, verb);
   const inputs = verb.inputs ?? 'latest';
   const stages = verb.everything === true ? allStages(frozen, inputs) : named.length > 0 ? named : failedStages(row, attempts, state);
   const classOf = (stage: string): string | undefined => attempts.filter((attempt) => attempt.stage === stage).at(-1)?.failure?.class;
@@ -84,9 +87,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const plan = code === 'latest' ? latestPlan : await sameCode(database, frozen, params);
   const matrix = matrixOf(frozen, plan, code, inputs);
   const kept = await presentOutputs(session, attempts);
-  const standing = Object.fromEntries(
-    Object.entries(kept).map(([id, { attempt }]) => [id, attempts.find((a) => a.stage === id && a.attempt === attempt)?.stageHash ?? '']),
-  );
+  const standing = Object.fromEntries(Object.entries(kept).map(([id, { stageHash }]) => [id, stageHash]));
   const { changes, unread } = inputs === 'latest' ? await compareInputs(session, row, plan, kept) : { changes: [], unread: [] };
   const { pins, origin, pinsTainted } =
     open || inputs === 'pinned'
@@ -164,6 +165,16 @@ function requireStages(plan: Plan, name: string, stages: readonly string[], expe
   }
 }
 
+/** A closed run has no Update to refuse an order that came too late, so what the ledger tells of it decides. */
+function requireAsExpected({ run, state }: RunRow, attempts: readonly AttemptRow[], verb: RetryVerb): void {
+  const { stages: [stage] = [], expectedEpoch, expectedGeneration = run.generation } = verb;
+  const epoch = attempts.filter((attempt) => attempt.stage === stage).at(-1)?.epoch ?? expectedEpoch;
+  if (run.generation === expectedGeneration && (RUN_STATES[state].open || expectedEpoch === undefined || epoch === expectedEpoch)) return;
+  throw new AlmanacError('run.stale', `${formatRun(run)} went on meanwhile: it is ${state}, in generation ${run.generation}`, {
+    next: `almanac show ${formatRun(run)}`,
+  });
+}
+
 /** Every stage that failed, and `accept` for a failed acceptance. */
 function failedStages(row: RunRow, attempts: readonly AttemptRow[], state: FrontierState | undefined): string[] {
   if (state === undefined) {
@@ -234,6 +245,13 @@ async function retryOpen(
   const { plan: retry, stages } = answer;
   const epochOf = (stage: string): number => (stage === 'accept' ? state.acceptanceEpoch : (state.stages[stage]?.epoch ?? 0));
   const [target = retry.reset[0] ?? 'accept', ...others] = stages;
+  const busy = stages.find((stage) => (stage === 'accept' ? state.acceptance : state.stages[stage]?.status) === 'running');
+  if (busy !== undefined) {
+    // By the time the run is told it may be done, and an order to do nothing would be taken.
+    throw new AlmanacError('run.stale', `stage ${busy} of ${formatRun(row.run)} is running; it can be asked for when it has failed`, {
+      next: `almanac show ${formatRun(row.run)}`,
+    });
+  }
   // Stages that merely wait for others are started by the frontier when their time comes.
   const reset = [...retry.reset, ...retry.waits].filter((id) => ['done', 'failed'].includes(state.stages[id]?.status ?? ''));
   const asked = await intendVerb(session, row, {
