@@ -22,7 +22,7 @@ let begun: number;
 /** `HOST:PORT` of each worker's metrics. */
 let addresses: Readonly<Record<Worker, string>>;
 
-/** One day that goes live with a row in quarantine, and one that holds for want of data. */
+/** One day that goes live with a row in quarantine, and one that holds for want of data, which halts the backfill that runs it. */
 beforeAll(async () => {
   begun = Date.now() / 1000;
   project = new ForeignProject({ ...PLAYS, 'pipelines/plays/pipeline.ts': SCHEDULED });
@@ -32,7 +32,14 @@ beforeAll(async () => {
   addresses = { 'worker-control': address('worker-control'), 'worker-compute': address('worker-compute') };
   stack.land('plays', '2026-01-01', 'a.csv', 'user_id,ts\nann,2026-01-01T10:00:00\nbob,2026-01-01T11:00:00\neve,never\n');
   await stack.ok('run', 'plays', '--window', '2026-01-01', '--wait');
-  await stack.run('run', 'plays', '--window', '2026-01-02', '--wait');
+  const { hash } = await stack.json<{ hash: string }>('backfill', 'plan', 'plays', '--from', '2026-01-02', '--to', '2026-01-02');
+  await stack.ok('backfill', 'start', hash);
+  await until(
+    'the backfill halted',
+    async () => (await stack.json<{ state: string }>('backfill', 'show', hash)).state === 'halted',
+    60_000,
+    500,
+  );
   await stack.ok('schedule', 'apply');
 });
 afterAll(async () => {
@@ -156,6 +163,15 @@ test('the run without data shows as held; the live table shows the day before', 
   const published = sampleOf(families, 'almanac_table_published_timestamp_seconds', { table: 'play_totals' }).value;
   expect(published).toBeGreaterThan(begun);
   expect(published).toBeLessThan(Date.now() / 1000);
+});
+
+test('the backfill of the day without data shows as halted, with its window failed', async () => {
+  const families = await scrape('worker-control');
+  const told = (name: string): string[] =>
+    samplesOf(families, name)
+      .filter(({ value }) => value > 0)
+      .map(({ labels, value }) => `${labels.pipeline} ${labels.state} ${value}`);
+  expect([told('almanac_backfill_state'), told('almanac_backfill_windows')]).toEqual([['plays halted 1'], ['plays failed 1']]);
 });
 
 test('the Temporal SDK’s own metrics are beside ours, named and measured alike', async () => {
