@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import { transaction, type Queryable } from '../../lib/postgres';
 import type { AcceptedSet, Manifest } from './manifest';
+import { standsOn, type ChainHead } from '../../pipelines/chain-head';
+import { allHeads } from './chain-heads';
 import type { ObjectStore } from './object-store';
 import { listReplays, type Replay } from './replays';
 import { ACCEPTED, acceptedPath, DATASETS, parseAcceptedPath, parseManifestPath, parseReplayPath, REPLAYS } from './store-paths';
@@ -135,10 +137,13 @@ export async function reindex(store: ObjectStore, database: pg.Pool): Promise<{ 
       if (entry.sequence > (newest.get(name)?.sequence ?? 0)) newest.set(name, entry);
     }
     let windows = 0;
-    for (const { pipeline, branch, window, sequence } of newest.values()) {
-      const set = await readJson<AcceptedSet>(store, acceptedPath(pipeline, branch, window, sequence));
-      if (!set || set.nothing) continue;
-      await recordAccepted(client, set);
+    const heads: ReadonlyMap<string, ChainHead> = await allHeads(store);
+    for (const { pipeline, branch: home, window, sequence } of newest.values()) {
+      const head = heads.get(pipeline);
+      const branch = head === undefined ? home : standsOn(head, home, window);
+      const set = branch === undefined ? undefined : await readJson<AcceptedSet>(store, acceptedPath(pipeline, home, window, sequence));
+      if (branch === undefined || !set || set.nothing) continue;
+      await recordAccepted(client, { ...set, branch });
       windows += 1;
     }
     return { versions, windows };

@@ -8,9 +8,11 @@ import {
   type StoreState,
   type VersionName,
 } from '../../pipelines/retention';
+import { standsOn } from '../../pipelines/chain-head';
 import { RUN_STATES, type RunState } from '../../pipelines/status';
 import type { RunRef } from '../../pipelines/types';
 import { forgetVersions } from './catalog';
+import { allHeads } from './chain-heads';
 import type { AcceptedSet, Manifest } from './manifest';
 import type { ObjectStore } from './object-store';
 import { ACCEPTED, DATASETS, manifestPath, parseAcceptedPath, parseManifestPath, QUARANTINE, SCRATCH } from './store-paths';
@@ -175,19 +177,24 @@ async function storedVersions(store: ObjectStore): Promise<StoredVersion[]> {
   return versions;
 }
 
+/** Those of a branch that was discarded, and of `main` where a branch was promoted, are current no more. */
 async function currentSets(store: ObjectStore): Promise<CurrentSet[]> {
-  const newest = new Map<string, { path: string; sequence: number }>();
+  const heads = await allHeads(store);
+  const newest = new Map<string, { path: string; sequence: number; branch: string }>();
   for (const { path } of await store.list(ACCEPTED)) {
     const entry = parseAcceptedPath(path);
     if (!entry) continue;
+    const head = heads.get(entry.pipeline);
+    const branch = head === undefined ? entry.branch : standsOn(head, entry.branch, entry.window);
+    if (branch === undefined) continue;
     const name = `${entry.pipeline}/${entry.branch}/${entry.window}`;
-    if (entry.sequence > (newest.get(name)?.sequence ?? 0)) newest.set(name, { path, sequence: entry.sequence });
+    if (entry.sequence > (newest.get(name)?.sequence ?? 0)) newest.set(name, { path, sequence: entry.sequence, branch });
   }
   const sets: CurrentSet[] = [];
-  for (const { path } of newest.values()) {
+  for (const { path, branch } of newest.values()) {
     const body = await store.get(path);
     const set = body && (JSON.parse(body.toString('utf8')) as AcceptedSet);
-    if (set && !set.nothing) sets.push(set);
+    if (set && !set.nothing) sets.push({ ...set, branch });
   }
   return sets;
 }

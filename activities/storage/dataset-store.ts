@@ -1,4 +1,5 @@
 import type { ColumnType, RunRef, VersionRef } from '../../pipelines/types';
+import type { ChainHeads } from './chain-heads';
 import type { AcceptedSet, Manifest, Provenance, VersionProfile } from './manifest';
 
 /** Files of a candidate, still in a scratch directory. */
@@ -45,6 +46,7 @@ export interface DatasetStore {
   commit(candidate: CandidateInput): Promise<Manifest>;
   /** Throws `dataset.version-missing`. */
   manifest(ref: Pick<VersionRef, 'dataset' | 'window' | 'version'>): Promise<Manifest>;
+  /** Everything about accepted sets goes through the head of the chain: `main` is what was promoted, a branch begins at its fork. */
   accepted(pipeline: string, branch: string, window: string): Promise<AcceptedSet | undefined>;
   /** What the store knows of a window's generations, from one listing: the ledger may have been lost since. */
   generations(pipeline: string, branch: string, window: string): Promise<KnownGenerations>;
@@ -54,9 +56,11 @@ export interface DatasetStore {
    * Makes `next` current iff no other set was accepted since `expected` (the sequence last seen, 0 for none) and the
    * run's generation is neither revoked nor older than the one accepted; throws `accept.conflict`, `run.fenced` or, for a
    * set that names a version that is not in the store, `dataset.version-missing`. The same run accepting the same versions
-   * again is a no-op.
+   * again is a no-op. `claimedUnder` is the number of the head that the run was claimed under, by default that of this moment: `run.fenced`
+   * when its window was given to a branch since, or when its branch was promoted or discarded.
    */
-  accept(next: Acceptance, expected: number): Promise<AcceptedSet>;
+  accept(next: Acceptance, expected: number, claimedUnder?: number): Promise<AcceptedSet>;
   /** Forbids a generation's late commits and acceptance; the current versions stay. */
   revoke(run: RunRef): Promise<void>;
+  readonly heads: ChainHeads;
 }

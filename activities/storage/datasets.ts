@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock';
 import { AlmanacError } from '../../pipelines/failures';
 import type { RunRef, VersionRef } from '../../pipelines/types';
 import { createAcceptedSets } from './accepted-sets';
+import { createChainHeads } from './chain-heads';
 import type { CandidateInput, DatasetStore, ScratchFile } from './dataset-store';
 import type { DataFile, Manifest } from './manifest';
 import type { ObjectStore } from './object-store';
@@ -95,17 +96,19 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
     return winner;
   }
 
-  const sets = createAcceptedSets(store, clock, point);
+  const heads = createChainHeads(store, clock);
+  const sets = createAcceptedSets(store, clock, heads, point);
   return {
+    heads,
     find: (dataset, window, key) => read({ dataset, window, version: key }),
     commit,
     manifest,
     accepted: sets.accepted,
     generations: sets.generations,
     acceptedWindows: sets.acceptedWindows,
-    async accept(next, expected) {
+    async accept(next, expected, claimedUnder) {
       for (const version of next.versions) await manifest(version);
-      return sets.accept(next, expected);
+      return sets.accept(next, expected, claimedUnder);
     },
     revoke: (run: RunRef) => sets.revoke(run),
   };

@@ -17,6 +17,8 @@ export interface Provenance {
   readonly stageHash: string;
   readonly inputs: readonly VersionRef[];
   readonly landing?: readonly LandingFile[];
+  /** The accepted versions this ingest goes on from: they hold the rows of its carried files. */
+  readonly since?: readonly VersionRef[];
   /** Set when a bootstrap computed this from all landing data up to the window's end. */
   readonly bootstrap?: true;
 }
@@ -69,6 +71,8 @@ export interface AcceptedSet {
   readonly bootstrap?: true;
   readonly origin?: true;
   readonly tainted?: true;
+  /** Of a branch: `since` of the set that `main` had of the window when the run was claimed. */
+  readonly over?: number;
   /** Generations that may no longer accept this window: their late commit is refused. */
   readonly revoked: readonly number[];
   /** Set while only revocations were written and no run was accepted yet. */

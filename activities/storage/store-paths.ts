@@ -6,6 +6,7 @@ const SEQUENCE_DIGITS = 6;
 
 export const DATASETS = 'datasets/';
 export const ACCEPTED = 'accepted/';
+export const HEADS = 'heads/';
 export const QUARANTINE = 'quarantine/';
 export const SCRATCH = 'scratch/';
 export const REPLAYS = 'replays/';
@@ -16,6 +17,11 @@ export function landingFolder(source: string, day: string): string {
 
 export function landingSource(source: string): string {
   return `landing/${segment(source)}/`;
+}
+
+/** A folder below a landing source, several levels deep where it says so. */
+export function landingPath(source: string, folder: string): string {
+  return `${landingSource(source)}${folder.split('/').map(segment).join('/')}`;
 }
 
 export function referencePath(file: string): string {
@@ -57,6 +63,20 @@ export function acceptedFolder(pipeline: string, branch: string, window: string)
 
 export function acceptedPath(pipeline: string, branch: string, window: string, sequence: number): string {
   return `${acceptedFolder(pipeline, branch, window)}${String(sequence).padStart(SEQUENCE_DIGITS, '0')}.json`;
+}
+
+export function chainHeads(pipeline: string): string {
+  return `${HEADS}${segment(pipeline)}/`;
+}
+
+export function headPath(pipeline: string, number: number): string {
+  return `${chainHeads(pipeline)}${String(number).padStart(SEQUENCE_DIGITS, '0')}.json`;
+}
+
+/** The parts of `heads/PIPELINE/NNNNNN.json`; undefined for every other path. */
+export function parseHeadPath(objectPath: string): { pipeline: string; number: number } | undefined {
+  const [, pipeline, digits] = /^heads\/([^/]+)\/(\d{6,})\.json$/.exec(objectPath) ?? [];
+  return pipeline === undefined ? undefined : { pipeline, number: Number(digits) };
 }
 
 /** The parts of `datasets/DATASET/WINDOW/VERSION.json`; undefined for every other path. */
