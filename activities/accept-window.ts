@@ -4,16 +4,18 @@ import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './fai
 import { AlmanacError, failureInfo } from '../pipelines/failures';
 import { formatRun } from '../pipelines/run-id';
 import { listAttempts, type AttemptRow } from './ledger/attempts';
-import { readRun, type RunRow } from './ledger/runs';
+import { endRun, readRun, type RunRow } from './ledger/runs';
 import { recordCarried } from './ledger/taken';
 import { markAccepted } from './quality/history';
 import type { StageServices } from './stage';
 import { recordAccepted } from './storage/catalog';
-import type { RunTask } from './tasks';
+import type { AcceptTask, ControlActivities } from './tasks';
 
 export interface AcceptanceShell {
   readonly services: Pick<StageServices, 'database' | 'datasets' | 'clock'>;
   plan(hash: string): Promise<Plan>;
+  /** The execution whose order this is, by its id in Temporal. */
+  execution(): string;
   /** A named point where a kill test may stop the process; does nothing otherwise. */
   point(name: string): Promise<void>;
 }
@@ -22,40 +24,43 @@ export interface AcceptanceShell {
  * Makes the versions this run wrote current together. The ledger is asked first, the store decides: a generation that
  * was revoked, or that another one overtook, is refused by the numbered put.
  */
-export async function acceptWindow(shell: AcceptanceShell, task: RunTask): Promise<{ readonly sequence: number }> {
+export async function acceptWindow(shell: AcceptanceShell, task: AcceptTask): ReturnType<ControlActivities['acceptWindow']> {
   const { services } = shell;
   const begun = services.clock.now();
+  const closes = task.closes === true;
   try {
-    const row = await readRun(services.database, task.run);
+    const [row, attempts] = await Promise.all([readRun(services.database, task.run), listAttempts(services.database, task.run)]);
+    // It was done, and the answer was lost with the worker.
+    if (closes && row?.claim === task.claim && row.state === 'succeeded') {
+      const { pipeline, branch, window } = task.run;
+      return { sequence: (await services.datasets.accepted(pipeline, branch, window))?.sequence ?? 0, closed: true };
+    }
     if (row === undefined || row.claim !== task.claim || row.endedAt !== null) throw fenced(task.run);
     await recordCarried(services.database, task, begun);
     const plan = await shell.plan(task.planHash);
-    const outputs = standingOutputs(await listAttempts(services.database, task.run));
+    const outputs = standingOutputs(attempts);
     requireWhole(plan, task.run, outputs);
     const gates: Record<string, string> = {};
     for (const { id, kind } of plan.stages) if (kind === 'check') gates[id] = outputs[id]?.output.gate?.status ?? 'ERROR';
     const versions = plan.stages.flatMap(({ id }) => outputs[id]?.output.versions ?? []);
     const { pipeline, branch, window } = task.run;
-    const current = await services.datasets.accepted(pipeline, branch, window);
     await shell.point('accept:before');
-    const accepted = await services.datasets.accept(
-      {
-        pipeline,
-        branch,
-        window,
-        run: task.run,
-        versions,
-        gates,
-        ...(row.bootstrap ? { bootstrap: true as const } : {}),
-        ...(row.origin ? { origin: true as const } : {}),
-        ...(isTainted(row, outputs) ? { tainted: true as const } : {}),
-      },
-      current?.sequence ?? 0,
-    );
+    const accepted = await services.datasets.accept({
+      pipeline,
+      branch,
+      window,
+      run: task.run,
+      versions,
+      gates,
+      ...(row.bootstrap ? { bootstrap: true as const } : {}),
+      ...(row.origin ? { origin: true as const } : {}),
+      ...(isTainted(row, outputs) ? { tainted: true as const } : {}),
+    });
     await shell.point('accept:after');
     await recordAccepted(services.database, accepted);
     await markAccepted(services.database, task.run, versions);
-    return { sequence: accepted.sequence };
+    if (closes) await endRun(services.database, task.run, task.claim, 'succeeded', undefined, shell.execution(), services.clock.now());
+    return { sequence: accepted.sequence, ...(closes && { closed: true }) };
   } catch (thrown) {
     const error = toAlmanacError(thrown, { run: task.run, stage: 'accept' });
     const history = { firstStartedAt: begun, resourceFailures: 1, patienceSeconds: 0 };

@@ -9,7 +9,7 @@ import { planReader } from './ledger/plans';
 import { endRun, holdRun, readRun, runKey } from './ledger/runs';
 import { recordCarried } from './ledger/taken';
 import { endPublishers } from './publish/end-publishers';
-import type { CloseTask, ControlActivities, HoldTask, RunTask } from './tasks';
+import type { AcceptTask, CloseTask, ControlActivities, HoldTask } from './tasks';
 
 /** How one attempt of a stopped run is known to do no more harm. */
 export interface AttemptProof {
@@ -28,12 +28,16 @@ export function createControlActivities(
   services: ControlServices,
   point: AcceptanceShell['point'] = () => Promise.resolve(),
 ): ControlActivities {
-  const acceptance: AcceptanceShell = { services, plan: planReader(services.database), point };
+  const acceptance: AcceptanceShell = { services, plan: planReader(services.database), execution, point };
   return {
-    acceptWindow: (task: RunTask) => heartbeating(() => acceptWindow(acceptance, task)),
+    acceptWindow: (task: AcceptTask) => heartbeating(() => acceptWindow(acceptance, task)),
     recordHold: (task: HoldTask) => heartbeating(() => recordHold(services, task)),
     closeRun: (task: CloseTask) => heartbeating(() => closeRun(services, task)),
   };
+}
+
+function execution(): string {
+  return Context.current().info.workflowExecution?.runId ?? '';
 }
 
 async function recordHold({ database, clock }: ControlServices, task: HoldTask): Promise<void> {
@@ -44,9 +48,8 @@ async function recordHold({ database, clock }: ControlServices, task: HoldTask):
 async function closeRun({ database, datasets, clock }: ControlServices, task: CloseTask): Promise<void> {
   const { run, claim, outcome } = task;
   await recordCarried(database, task, clock.now());
-  const { runId } = Context.current().info.workflowExecution ?? { runId: '' };
   if (outcome === 'succeeded') {
-    await endRun(database, run, claim, outcome, undefined, runId, clock.now());
+    await endRun(database, run, claim, outcome, undefined, execution(), clock.now());
     return;
   }
   // An execution whose claim the ledger does not know, or that was started twice and whose first ended otherwise, leaves
@@ -60,7 +63,7 @@ async function closeRun({ database, datasets, clock }: ControlServices, task: Cl
   const proof = await Promise.all(begun.map(proveEnded));
   // A frozen publisher may hold the run's row, and more, in a transaction that would never end.
   await endPublishers(database, run);
-  await endRun(database, run, claim, outcome, proof, runId, clock.now());
+  await endRun(database, run, claim, outcome, proof, execution(), clock.now());
   await database.query(
     `update almanac.attempt set state = case state when 'waiting' then 'cancelled' else 'lost' end, ended_at = $5
      where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and state in ('running', 'waiting')`,

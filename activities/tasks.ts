@@ -49,6 +49,11 @@ export interface CloseTask extends RunTask {
   readonly outcome: Outcome;
 }
 
+export interface AcceptTask extends RunTask {
+  /** Nothing is left to do after it: the run is closed by the same order. */
+  readonly closes?: boolean;
+}
+
 /** Activities on the stage queue. */
 export interface StageActivities {
   runStage(task: StageTask): Promise<StageReceipt>;
@@ -56,7 +61,8 @@ export interface StageActivities {
 
 /** Short activities on the control queue. */
 export interface ControlActivities {
-  acceptWindow(task: RunTask): Promise<{ readonly sequence: number }>;
+  /** `closed` says that the ledger knows the run has succeeded. */
+  acceptWindow(task: AcceptTask): Promise<{ readonly sequence: number; readonly closed?: boolean }>;
   recordHold(task: HoldTask): Promise<void>;
   closeRun(task: CloseTask): Promise<void>;
 }

@@ -112,7 +112,10 @@ class Runner {
   private readonly untold = new Set<number>();
   private outcome: Outcome | undefined;
   private readonly stages = new CancellationScope();
-  private readonly pending = new Set<Promise<void>>();
+  /** Orders that were given and have not been answered. */
+  private pending = 0;
+  /** The acceptance closed the run as well. */
+  private closed = false;
 
   constructor(private readonly input: RunInput) {
     this.outline = input.outline;
@@ -133,19 +136,23 @@ class Runner {
       });
     }
     const outcome = this.outcome as Outcome;
-    await CancellationScope.nonCancellable(async () => {
-      await Promise.all(this.pending);
-      const task = { ...this.task(), outcome };
-      // Closing a stopped run may have to end children first, which takes longer than a workflow task should.
-      if (outcome === 'succeeded')
-        await nearbyFirst(
-          () => nearby.closeRun(task),
-          () => control.closeRun(task),
-        );
-      else await control.closeRun(task);
-      await condition(allHandlersFinished);
-    });
+    // Every promise of a workflow costs the worker a stack trace: those that say nothing are not made.
+    const over = outcome === 'succeeded' && this.closed && this.pending === 0 && allHandlersFinished();
+    if (!over) await CancellationScope.nonCancellable(() => this.close(outcome));
     return { outcome };
+  }
+
+  private async close(outcome: Outcome): Promise<void> {
+    await condition(() => this.pending === 0);
+    const task = { ...this.task(), outcome };
+    // Closing a stopped run may have to end children first, which takes longer than a workflow task should.
+    if (outcome !== 'succeeded') await control.closeRun(task);
+    else if (!this.closed)
+      await nearbyFirst(
+        () => nearby.closeRun(task),
+        () => control.closeRun(task),
+      );
+    await condition(allHandlersFinished);
   }
 
   dispatch(event: FrontierEvent): VerbAnswer {
@@ -207,13 +214,13 @@ class Runner {
   private execute(command: FrontierCommand): void {
     switch (command.type) {
       case 'start':
-        this.track(this.startStage(command.stage, command.epoch));
+        this.startStage(command.stage, command.epoch);
         return;
       case 'accept':
-        this.track(this.accept(command.epoch));
+        this.accept(command.epoch);
         return;
       case 'hold':
-        this.track(this.recordHold(command.number));
+        this.recordHold(command.number);
         return;
       case 'stop-running':
         this.stages.cancel();
@@ -224,12 +231,23 @@ class Runner {
     }
   }
 
-  private track(work: Promise<void>): void {
-    const tracked: Promise<void> = work.finally(() => this.pending.delete(tracked));
-    this.pending.add(tracked);
+  /** Gives an order; what is answered is dispatched by whoever gave it. */
+  private order<T>(given: Promise<T>, done: (answer: T) => void, failed?: (error: unknown) => void): void {
+    this.pending += 1;
+    void given.then(
+      (answer) => {
+        this.pending -= 1;
+        done(answer);
+      },
+      failed &&
+        ((error: unknown) => {
+          this.pending -= 1;
+          failed(error);
+        }),
+    );
   }
 
-  private async startStage(stage: string, epoch: number): Promise<void> {
+  private startStage(stage: string, epoch: number): void {
     const timeoutSeconds = this.outline.find(({ id }) => id === stage)?.timeoutSeconds ?? 0;
     const { runStage } = proxyActivities<StageActivities>({
       taskQueue: this.input.stageQueue,
@@ -239,35 +257,43 @@ class Runner {
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
       retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '30 seconds' },
     });
-    try {
-      const task = { ...this.task(), stage, epoch, patienceSeconds: this.input.patienceSeconds };
-      await this.stages.run(() => runStage(task));
-      this.told(task);
-      this.dispatch({ type: 'stage-done', stage, epoch });
-    } catch (error) {
-      const failure = toFailureInfo(error, this.input.run, stage);
-      if (failure.code === 'run.fenced') this.abandonFenced();
-      this.dispatch({ type: 'stage-failed', stage, epoch, failure });
-    }
+    const task = { ...this.task(), stage, epoch, patienceSeconds: this.input.patienceSeconds };
+    this.order(
+      this.stages.run(() => runStage(task)),
+      () => {
+        this.told(task);
+        this.dispatch({ type: 'stage-done', stage, epoch });
+      },
+      (error) => {
+        const failure = toFailureInfo(error, this.input.run, stage);
+        if (failure.code === 'run.fenced') this.abandonFenced();
+        this.dispatch({ type: 'stage-failed', stage, epoch, failure });
+      },
+    );
   }
 
-  private async accept(epoch: number): Promise<void> {
-    try {
-      const task = this.task();
-      await this.stages.run(() =>
+  private accept(epoch: number): void {
+    const closes = !this.outline.some(({ kind }) => kind === 'publish');
+    const task = { ...this.task(), ...(closes && { closes }) };
+    this.order(
+      this.stages.run(() =>
         nearbyFirst(
           () => nearby.acceptWindow(task),
           () => acceptance.acceptWindow(task),
         ),
-      );
-      this.told(task);
-      this.dispatch({ type: 'accepted', epoch });
-    } catch (error) {
-      const failure = toFailureInfo(error, this.input.run, 'accept');
-      // Builds before held such a run; one that is held so stays as it is.
-      if (failure.code === 'run.fenced' && patched('fenced-acceptance-abandons')) this.abandonFenced();
-      this.dispatch({ type: 'accept-failed', epoch, failure });
-    }
+      ),
+      ({ closed = false }) => {
+        this.told(task);
+        this.closed = closed;
+        this.dispatch({ type: 'accepted', epoch });
+      },
+      (error) => {
+        const failure = toFailureInfo(error, this.input.run, 'accept');
+        // Builds before held such a run; one that is held so stays as it is.
+        if (failure.code === 'run.fenced' && patched('fenced-acceptance-abandons')) this.abandonFenced();
+        this.dispatch({ type: 'accept-failed', epoch, failure });
+      },
+    );
   }
 
   /** The ledger or the store knows another claim or generation than ours: this execution has no business here and leaves nothing behind. */
@@ -296,12 +322,14 @@ class Runner {
     return boundedFailures(failures);
   }
 
-  private async recordHold(hold: number): Promise<void> {
+  private recordHold(hold: number): void {
     const failures = this.failures();
     log.info('held', { stages: Object.keys(failures) });
     const task = { ...this.task(), hold, failures };
-    await CancellationScope.nonCancellable(() => control.recordHold(task));
-    this.told(task);
+    this.order(
+      CancellationScope.nonCancellable(() => control.recordHold(task)),
+      () => this.told(task),
+    );
   }
 
   private task(): RunTask {

@@ -90,7 +90,7 @@ export function createAcceptedSets(
       return windows.sort();
     },
 
-    async accept(next: Acceptance, expected: number, claimedUnder?: number) {
+    async accept(next: Acceptance, expected?: number, claimedUnder?: number) {
       const before = await heads.settled(next.pipeline);
       const under = claimedUnder ?? before.number;
       requireHead(before, next.run, under);
@@ -105,7 +105,7 @@ export function createAcceptedSets(
             throw fenced(next.run, `generation ${set.run.generation} was accepted already`);
           const since = set && !set.nothing ? set.since : 0;
           // Revocations since the caller looked change no version, so they are no conflict.
-          if (expected < since || expected > (set?.sequence ?? 0)) throw conflict(next, expected, set);
+          if (expected !== undefined && (expected < since || expected > (set?.sequence ?? 0))) throw conflict(next, expected, set);
           // Above what `main` has: once it is promoted, the numbers of a window go on rising.
           const sequence = Math.max(set?.sequence ?? 0, next.over ?? 0) + 1;
           accepted = { ...next, format: 1, sequence, since: sequence, revoked: set?.revoked ?? [], at: clock.now().toISOString() };

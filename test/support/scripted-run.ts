@@ -55,10 +55,12 @@ export async function scriptedRun(outline: readonly StageOutline[], scripts: Rea
       await scripts[task.stage]?.(task);
       return { attempt: task.epoch, adopted: false, rows: 0, digests: [] };
     },
-    async acceptWindow() {
+    async acceptWindow(task) {
       orders.push('accept');
       await scripts.accept?.({} as StageTask);
-      return { sequence: 1 };
+      if (task.closes !== true) return { sequence: 1 };
+      closes.push({ ...task, outcome: 'succeeded' });
+      return { sequence: 1, closed: true };
     },
     async recordHold(task) {
       holds.push(task);

@@ -106,6 +106,25 @@ test('an order to accept ends the hold that was retried, should the sender of th
   expect((await readRun(pool, run))?.state).toBe('running');
 });
 
+test('an order that accepts and closes says the same when its answer was lost; a run that ended otherwise refuses it', async () => {
+  await storePlan(pool, { hash: 'no-stages', pipeline: 'p', stages: [] } as unknown as Plan);
+  const activities = createControlActivities({ database: pool, datasets, clock: systemClock });
+  const order = (run: RunRef, claim = 'mine'): Promise<unknown> =>
+    new MockActivityEnvironment().run(() => activities.acceptWindow({ run, claim, planHash: 'no-stages', closes: true }));
+  const run = await claimed();
+  const answer = await order(run);
+  expect(answer).toEqual({ sequence: 1, closed: true });
+  const ended = await readRun(pool, run);
+  expect(ended).toMatchObject({ state: 'succeeded' });
+  expect(await order(run)).toEqual(answer);
+  expect(await readRun(pool, run)).toEqual(ended);
+  await expect(order(run, 'of another')).rejects.toMatchObject({ type: 'run.fenced' });
+  const cancelled = await claimed();
+  await close(cancelled, 'mine');
+  await expect(order(cancelled)).rejects.toMatchObject({ type: 'run.fenced' });
+  expect(await datasets.accepted('p', 'main', cancelled.window)).toBeUndefined();
+});
+
 test('an execution whose claim the ledger does not know ends without revoking the work of the one it knows', async () => {
   const run = await claimed();
   await opened(run);

@@ -68,6 +68,16 @@ test('stages are activities; accepting and closing happen in the workflow task t
   expect(await scheduledActivities(run)).toEqual(['runStage', 'runStage', 'runStage', 'runStage']);
 });
 
+test('where nothing is published the order to accept closes the run as well', async () => {
+  await using run = await scriptedRun(
+    outline.filter(({ kind }) => kind !== 'publish'),
+    { close: async () => Promise.reject(new Error('it was closed')) },
+  );
+  expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
+  expect(run.orders).toEqual(['load#1', 'count#1', 'judge#1', 'accept']);
+  expect(run.closes).toMatchObject([{ outcome: 'succeeded', closes: true }]);
+});
+
 test('an acceptance that fails in the workflow task gets an activity with retries of its own', async () => {
   let tries = 0;
   await using run = await scriptedRun(outline, {
