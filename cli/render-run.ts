@@ -1,5 +1,6 @@
 import type { AttemptRow } from '../activities/ledger/attempts';
 import type { RunRow } from '../activities/ledger/runs';
+import type { RunGrid } from '../operator/runs/grid';
 import type { RunListing, RunView } from '../operator/runs/inspect';
 import { formatRun } from '../pipelines/run-id';
 import { renderBytes, renderSeconds, renderTable } from './render';
@@ -34,6 +35,16 @@ export function renderRuns(rows: readonly RunListing[]): string {
           ...(stale ? ['stale'] : []),
         ].join(', '),
     },
+  ]);
+}
+
+export function renderGrid({ pipeline, stages, windows }: RunGrid): string {
+  if (windows.length === 0) return `no window of ${pipeline} ran; almanac run ${pipeline} --window KEY starts one`;
+  return renderTable(windows, [
+    { title: 'WINDOW', value: ({ window }) => window },
+    { title: 'GEN', value: ({ generation }) => generation, align: 'right' },
+    { title: 'STATE', value: ({ state }) => state },
+    ...stages.map((stage) => ({ title: stage.toUpperCase(), value: (row: RunGrid['windows'][number]) => row.stages[stage] ?? '-' })),
   ]);
 }
 

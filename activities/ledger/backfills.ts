@@ -255,12 +255,24 @@ export async function backfillEvents(database: Queryable, hash: string): Promise
   return rows.map(({ at, ...rest }) => ({ ...rest, at: at.toISOString() }));
 }
 
-/** Medians by stage over the attempts of a pipeline that succeeded. */
+/** So many of the newest attempts of a stage say how long it takes. */
+const HISTORY_ATTEMPTS = 100;
+
+/** Medians by stage over the newest attempts of a pipeline that succeeded; stage after stage is found in the index. */
 export async function stageHistory(database: Queryable, pipeline: string): Promise<Record<string, StageHistory>> {
   const { rows } = await database.query<{ stage: string; seconds: number; bytes: number }>(
-    `select stage, percentile_cont(0.5) within group (order by extract(epoch from ended_at - started_at)::float8) as seconds,
-       percentile_cont(0.5) within group (order by coalesce((output ->> 'bytesOut')::float8, 0)) as bytes
-     from almanac.attempt where pipeline = $1 and state = 'succeeded' and attempt > 0 group by stage`,
+    `with recursive known as (
+       (select stage from almanac.attempt where pipeline = $1 and state = 'succeeded' and attempt > 0 order by stage limit 1)
+       union all
+       select (select a.stage from almanac.attempt a where a.pipeline = $1 and a.state = 'succeeded' and a.attempt > 0 and a.stage > known.stage
+               order by a.stage limit 1)
+       from known where known.stage is not null)
+     select known.stage, medians.* from known, lateral (
+       select percentile_cont(0.5) within group (order by extract(epoch from ended_at - started_at)::float8) as seconds,
+         percentile_cont(0.5) within group (order by coalesce((output ->> 'bytesOut')::float8, 0)) as bytes
+       from (select started_at, ended_at, output from almanac.attempt a
+             where a.pipeline = $1 and a.stage = known.stage and a.state = 'succeeded' and a.attempt > 0 order by ended_at desc limit ${HISTORY_ATTEMPTS}) newest
+     ) medians where known.stage is not null`,
     [pipeline],
   );
   return Object.fromEntries(rows.map(({ stage, seconds, bytes }) => [stage, { seconds, bytes }]));

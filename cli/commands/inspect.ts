@@ -1,13 +1,22 @@
 import type { Command } from 'commander';
 import { AlmanacError } from '../../pipelines/failures';
-import { parseRun } from '../../pipelines/run-id';
+import { MAIN_BRANCH, parseRun } from '../../pipelines/run-id';
 import { RUN_STATES, type RunState } from '../../pipelines/status';
 import type { CliIo } from '../io';
-import { renderRun, renderRuns } from '../render-run';
+import { renderGrid, renderRun, renderRuns } from '../render-run';
 import { wholeNumber } from '../whole-number';
 
 /** How an argument that names a run is explained. */
 const RUN = 'PIPELINE/WINDOW, an earlier generation as PIPELINE/WINDOW#N';
+
+interface ListOptions {
+  readonly pipeline?: string;
+  readonly state?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly limit: string;
+  readonly grid?: boolean;
+}
 
 export function registerInspectCommands(program: Command, io: CliIo): void {
   program
@@ -18,9 +27,26 @@ export function registerInspectCommands(program: Command, io: CliIo): void {
     .option('--from <window>', 'only this window and later ones, like 2011-11-01')
     .option('--to <window>', 'only this window and earlier ones')
     .option('--limit <n>', 'at most this many', '50')
-    .addHelpText('after', '\nExamples:\n  almanac runs --state held\n  almanac runs --pipeline audience-index --from 2011-11-01')
-    .action(async (options: { pipeline?: string; state?: string; from?: string; to?: string; limit: string }) => {
-      const filter = { ...options, state: runState(options.state), limit: wholeNumber('--limit', options.limit, { minimum: 1 }) };
+    .option('--grid', 'windows by stages of one --pipeline, newest window first')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac runs --state held\n  almanac runs --pipeline audience-index --from 2011-11-01\n  almanac runs --pipeline audience-index --grid --to 2011-11-30',
+    )
+    .action(async (options: ListOptions) => {
+      const { grid, ...names } = options;
+      const filter = { ...names, state: runState(options.state), limit: wholeNumber('--limit', options.limit, { minimum: 1 }) };
+      if (grid === true) {
+        const { pipeline, from, to, limit } = filter;
+        if (pipeline === undefined || filter.state !== undefined) {
+          throw new AlmanacError('run.usage', 'a grid is of one pipeline, with all its states', {
+            next: 'almanac runs --pipeline PIPELINE --grid',
+          });
+        }
+        const { runGrid } = await import('../../operator/runs/grid.js');
+        const found = await runGrid(await io.session(), { pipeline, branch: MAIN_BRANCH, from, to, limit });
+        io.print(found, () => renderGrid(found));
+        return;
+      }
       const { runs } = await import('../../operator/runs/inspect.js');
       const rows = await runs(await io.session(), filter);
       io.print(rows, () => renderRuns(rows));
