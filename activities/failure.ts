@@ -2,6 +2,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import { databaseFailure } from '../lib/database-failure';
 import { unwritableFailure } from '../lib/file-failure';
 import { AlmanacError, FAILURE_CLASSES, failureInfo, waits, type FailureInfo } from '../pipelines/failures';
+import { POOL_PATIENCE_SECONDS } from '../pipelines/pools';
 import { formatRun, retryCommand, type RunAddress } from '../pipelines/run-id';
 import type { RunRef } from '../pipelines/types';
 
@@ -70,15 +71,17 @@ export interface TryHistory {
 
 /** Platform failures are retried for this long. */
 const PLATFORM_RETRY_MS = 30 * 60 * 1000;
-/** Between looks for data that are not there yet. */
+/** Between looks for data that are not there yet, unless the failure says otherwise. */
 const WAIT_MS = 5000;
 
 /** Pure: the failure table applied to one stage's history of tries. */
 export function decideRetry(info: FailureInfo, history: TryHistory, now: Date): RetryDecision {
   if (waits(info.code)) {
-    const until = history.firstStartedAt.getTime() + history.patienceSeconds * 1000;
+    const patienceSeconds = info.code === 'pool.full' ? POOL_PATIENCE_SECONDS : history.patienceSeconds;
+    const until = history.firstStartedAt.getTime() + patienceSeconds * 1000;
     const left = until - now.getTime();
-    return left > 0 ? { retry: true, delayMs: Math.min(WAIT_MS, left), waitsUntil: new Date(until) } : { retry: false };
+    const again = typeof info.details.lookAgainMs === 'number' ? info.details.lookAgainMs : WAIT_MS;
+    return left > 0 ? { retry: true, delayMs: Math.min(again, left), waitsUntil: new Date(until) } : { retry: false };
   }
   switch (FAILURE_CLASSES[info.class].retry) {
     case 'never':
@@ -99,7 +102,9 @@ export function toApplicationFailure(error: AlmanacError, decision: RetryDecisio
     nonRetryable: !decision.retry,
     details: [info],
     ...(decision.delayMs === undefined ? {} : { nextRetryDelay: decision.delayMs }),
-    ...(info.class === 'data' || info.class === 'refused' ? { category: ApplicationFailureCategory.BENIGN } : {}),
+    ...(info.class === 'data' || info.class === 'refused' || decision.waitsUntil !== undefined
+      ? { category: ApplicationFailureCategory.BENIGN }
+      : {}),
   });
 }
 

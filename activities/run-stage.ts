@@ -17,6 +17,7 @@ import {
   type OpenedAttempt,
 } from './ledger/attempts';
 import { recordCarried } from './ledger/taken';
+import { permitsOf } from './permits';
 import { recordVersion } from './storage/catalog';
 import type { StageBody, StageContext, StageServices } from './stage';
 import { leasedUntimed, stopSignal, type StopSignal } from './stop-signal';
@@ -90,6 +91,7 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
 
   const lines: { at: Date; line: string }[] = [];
   const stop = stopSignal(stage.timeoutSeconds);
+  const permits = permitsOf(services.database, order, opened.attempt, stage);
   const end = async (
     state: AttemptEnd['state'],
     more: Pick<AttemptEnd, 'output' | 'failure' | 'waitsUntil'> = {},
@@ -105,9 +107,12 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
       now: services.clock.now(),
       ...more,
     };
-    return (await closeAttempt(database, ended)) || restoreAttempt(database, order, ended);
+    const close = async (client: Queryable): Promise<boolean> =>
+      (await closeAttempt(client, ended)) || restoreAttempt(client, order, ended);
+    return permits === undefined ? close(database) : permits.closing(ended, database, close);
   };
   try {
+    await permits?.take();
     const context = stageContext(shell, task, plan, stage, opened, stop, lines);
     const output = await shell.bodies[stage.kind](context);
     await shell.point(`${stage.id}:before-close`);

@@ -11,6 +11,7 @@ import { registerDoctorCommands } from './commands/doctor';
 import { registerDownCommands } from './commands/down';
 import { registerInspectCommands } from './commands/inspect';
 import { registerNoticeCommands } from './commands/notices';
+import { registerPoolCommands } from './commands/pool';
 import { registerPublishCommands } from './commands/publish';
 import { registerQuarantineCommands } from './commands/quarantine';
 import { registerRunCommand } from './commands/run';
@@ -43,6 +44,7 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerReproduceCommand,
   registerScheduleCommands,
   registerBackfillCommands,
+  registerPoolCommands,
   registerNoticeCommands,
   registerCheckCommands,
   registerPublishCommands,

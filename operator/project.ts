@@ -8,6 +8,7 @@ import { sha256 } from '../lib/sha256';
 import * as define from '../pipelines/define';
 import { AlmanacError } from '../pipelines/failures';
 import type { Hooks } from '../pipelines/notify';
+import type { Pools } from '../pipelines/pool-rules';
 import { buildPlan } from '../pipelines/plan';
 import type { ParamValue, PipelineSpec, Plan } from '../pipelines/types';
 import { loadFailure } from './project-failure';
@@ -30,6 +31,7 @@ export interface Project {
   readonly directory: string;
   readonly pipelines: ReadonlyMap<string, ProjectPipeline>;
   readonly hooks: Hooks;
+  readonly pools: Pools;
   /** Throws `pipeline.unknown`, listing the names with the nearest first. */
   pipeline(id: string): ProjectPipeline;
 }
@@ -40,12 +42,13 @@ export interface Project {
  */
 export async function loadProject(directory: string): Promise<Project> {
   const root = path.resolve(directory);
-  const { pipelines: specs, notify } = await importConfig(root);
+  const { pipelines: specs, notify, pools } = await importConfig(root);
   const pipelines = new Map(await Promise.all(specs.map(async (spec) => [spec.id, await loadPipeline(root, spec)] as const)));
   return {
     directory: root,
     pipelines,
     hooks: notify ?? {},
+    pools: pools ?? {},
     pipeline(id) {
       const pipeline = pipelines.get(id);
       if (pipeline === undefined) throw unknownPipeline(id, root, [...pipelines.keys()]);
@@ -85,9 +88,11 @@ function checkedProject(project: unknown, root: string, file: string): define.Pr
   const specs = pipelines as Parameters<typeof define.definePipeline>[0][];
   try {
     const notify = 'notify' in given ? (given.notify as Hooks) : undefined;
+    const pools = 'pools' in given ? (given.pools as Pools) : undefined;
     return define.defineProject({
       pipelines: specs.map((spec) => define.definePipeline(spec)),
       ...(notify === undefined ? {} : { notify }),
+      ...(pools === undefined ? {} : { pools }),
     });
   } catch (error) {
     throw loadFailure(error, root, file);

@@ -5,6 +5,7 @@
 import { cronProblem } from './cron-times';
 import { AlmanacError } from './failures';
 import { hookProblems, type Hooks } from './notify';
+import { poolProblems, type Pools } from './pool-rules';
 import type { Problem } from './rules';
 import { problemsOf } from './rules';
 import type {
@@ -168,7 +169,8 @@ export interface ProjectSpec {
 
 /**
  * Lists the pipelines of a project and its hooks. Throws `pipeline.invalid` when two pipelines share an id, a dataset or a live table,
- * and for a hook that cannot work or holds a secret.
+ * for what a sense stage waits for that no pipeline has, for pipelines that wait for each other, for a pool that is not declared or too
+ * small for a stage, and for a hook that cannot work or holds a secret.
  */
 export function defineProject(spec: ProjectSpec): ProjectSpec {
   const owners = new Map<string, string>();
@@ -184,6 +186,8 @@ export function defineProject(spec: ProjectSpec): ProjectSpec {
     owners.set(what, pipeline);
   };
   for (const pipeline of spec.pipelines) {
+  /** Pools by name, with the permits each has unless an operator sets others (`almanac pool set`). */
+  readonly pools?: Pools;
     claim(`pipeline id "${pipeline.id}"`, pipeline.id);
     for (const dataset of Object.keys(pipeline.datasets)) claim(`dataset "${dataset}"`, pipeline.id);
     for (const stage of Object.values(pipeline.stages)) {
@@ -216,3 +220,5 @@ function invalid(what: string, problems: readonly Problem[]): AlmanacError {
     details: { problems: list },
   });
 }
+  problems.push(...poolProblems(spec.pools ?? {}, spec.pipelines));
+  if (problems.length === 0) problems.push(...projectSenseProblems(spec.pipelines));

@@ -1,6 +1,6 @@
 /**
  * Frozen plans. A stage's hash covers what decides its rows: texts, the params they use, engine settings, output
- * schema, what it reads, and the hashes of its needs. Owner, schedule, timeouts and waiting are left out, so that
+ * schema, what it reads, and the hashes of its needs. Owner, schedule, timeouts, pools and waiting are left out, so that
  * changing them makes nothing stale.
  */
 import { canonicalJson } from './canonical';
@@ -76,6 +76,7 @@ function planStage(spec: PipelineSpec, id: string, stage: StageSpec, context: St
     needs: context.needs,
     timeoutSeconds: stage.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS,
     hash: context.hash(canonicalJson(body)),
+    ...(stage.pool === undefined ? {} : { pool: { name: stage.pool.name, permits: stage.pool.permits ?? 1 } }),
     spec: stage,
     ...(sqlHash === undefined ? {} : { sqlHash }),
     ...(bootstrapHash === undefined ? {} : { bootstrapHash }),
@@ -187,7 +188,10 @@ function invalidParam(spec: PipelineSpec, name: string, what: string, next: stri
 
 /** What the workflow gets of a plan. */
 export function outline(plan: Plan): StageOutline[] {
-  return plan.stages.map(({ id, kind, needs, timeoutSeconds }) => ({ id, kind, needs, timeoutSeconds }));
+  return plan.stages.map(({ id, kind, needs, timeoutSeconds, pool, spec }) => {
+    const patience = spec.kind === 'sense' && spec.patience !== undefined ? durationMs(spec.patience) : undefined;
+    return { id, kind, needs, timeoutSeconds, ...(patience === undefined ? {} : { patienceSeconds: patience / 1000 }), ...(pool && { pool }) };
+  });
 }
 
 /** Why a stage of two plans has another hash; every reason that holds. */

@@ -1,6 +1,8 @@
 /** The rules a declaration keeps beyond what its types can say; {@link definePipeline} and the project apply them. */
 import { cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
 import { isTimezone } from './local-day';
+import { poolUseProblems } from './pool-rules';
+import { senseProblems } from './sense-rules';
 import { BUILT_IN_PLACEHOLDERS } from './sql-text';
 import type { CheckSpec, ComputeSpec, DatasetSpec, IngestSpec, PipelineSpec, PublishSpec, StageSpec } from './types';
 
@@ -135,6 +137,7 @@ function stageProblems(spec: PipelineSpec, id: string, stage: StageSpec): Proble
   const written = writtenBy(stage);
   if (written !== undefined) problems.push(...undeclared(spec, `${place}.writes`, written));
   for (const dataset of datasetsOf(stage)) problems.push(...unwritten(spec, place, dataset));
+  if (stage.pool !== undefined) problems.push(...poolUseProblems(`${place}.pool`, stage.pool));
   switch (stage.kind) {
     case 'ingest':
       return [...problems, ...ingestProblems(spec, place, stage)];

@@ -37,6 +37,8 @@ interface StageCommon {
 /** Reads landing files of the window, or a reference file by content, into an immutable version and its quarantine. */
 export interface IngestSpec extends StageCommon {
   readonly kind: 'ingest';
+  /** Permits it holds while its body runs, of a pool that the project declares. Default: 1 permit. */
+  readonly pool?: { readonly name: string; readonly permits?: number };
   /** Folder under `landing/`; exactly one of `landing` and `reference` is given. */
   readonly landing?: string;
   /** File name under `reference/`. */
@@ -251,3 +253,13 @@ export interface GateSummary {
   /** Checks that fail, and may for a while: what follows is tainted. Absent when there is none. */
   readonly overridden?: readonly string[];
 }
+  /** How long it waits in a scheduled run, where it declares that itself. */
+  readonly patienceSeconds?: number;
+  /** What it waits for before its body runs; not part of its hash. */
+  readonly pool?: PoolUse;
+}
+
+/** So many permits of a pool. */
+export interface PoolUse {
+  readonly name: string;
+  readonly permits: number;

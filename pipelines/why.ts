@@ -28,6 +28,22 @@ export interface WhyAttempt {
   readonly waitsUntil: string | null;
   readonly polls: number;
   readonly publication?: number | undefined;
+  /** Its place in the line when it waits for permits. */
+  readonly permits?: PermitWait | undefined;
+}
+
+/** A stage in the line of a pool. */
+export interface PermitWait {
+  readonly stage: string;
+  readonly pool: string;
+  readonly permits: number;
+  /** Permits the pool has. */
+  readonly size: number;
+  /** From 1. */
+  readonly position: number;
+  readonly of: number;
+  /** Longest first; `since` is an ISO instant. */
+  readonly holders: readonly { readonly run: string; readonly stage: string; readonly since: string }[];
 }
 
 /** A verb on record for the generation. */
@@ -104,8 +120,21 @@ function unended(message: string): string {
   return message.replace(/\.$/, '');
 }
 
+/** `a permit of pool warehouse for stage load (position 3 of 7, held by plays/2026-01-02 load since … and 1 more)`. */
+function permitText({ stage, pool, permits, size, position, of, holders }: PermitWait): string {
+  const [first, ...others] = holders;
+  const more = others.length === 0 ? '' : ` and ${others.length} more`;
+  const facts = [
+    `position ${position} of ${of}`,
+    ...(first === undefined ? [] : [`held by ${first.run} ${first.stage} since ${first.since}${more}`]),
+    ...(permits > size ? [`the pool has ${size}`] : []),
+  ];
+  return `${permits === 1 ? 'a permit' : `${permits} permits`} of pool ${pool} for stage ${stage} (${facts.join(', ')})`;
+}
+
 /** What one stage waits for and until when; the failure says what is missing and where. */
-function waitText({ stage, failure, waitsUntil, polls }: WhyAttempt): string {
+function waitText({ stage, failure, waitsUntil, polls, permits }: WhyAttempt): string {
+  if (permits !== undefined) return permitText(permits);
   const missing = failure === null ? '' : `, ${failure.code}: ${unended(failure.message)}`;
   return `the data of stage ${stage} until ${waitsUntil ?? 'its patience is over'} (looked ${polls === 1 ? 'once' : `${polls} times`}${missing})`;
 }
@@ -127,7 +156,10 @@ function whyRunning(run: WhyRun, stages: readonly StageOutline[], newest: Readon
     return {
       waitsFor: patient,
       since: waiting[0].waitingSince ?? waiting[0].startedAt,
-      next: `nothing once that is mended, it goes on by itself; almanac cancel ${run.name} --reason … ends the wait`,
+      next:
+        waiting[0].permits === undefined
+          ? `nothing once that is mended, it goes on by itself; almanac cancel ${run.name} --reason … ends the wait`
+          : `almanac pool show ${waiting[0].permits.pool}`,
     };
   }
   const retrying = [...newest.values()].find(({ state }) => state === 'failed' || state === 'lost');

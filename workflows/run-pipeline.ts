@@ -27,6 +27,7 @@ import {
   type FrontierState,
   type Outcome,
 } from '../pipelines/frontier';
+import { POOL_PATIENCE_SECONDS } from '../pipelines/pools';
 import { retryCommand } from '../pipelines/run-id';
 import {
   abandonUpdate,
@@ -248,11 +249,16 @@ class Runner {
   }
 
   private startStage(stage: string, epoch: number): void {
-    const timeoutSeconds = this.outline.find(({ id }) => id === stage)?.timeoutSeconds ?? 0;
+    const { timeoutSeconds = 0, pool, patienceSeconds: declared } = this.outline.find(({ id }) => id === stage) ?? {};
+    const patienceSeconds = (this.input.declaredPatience === true ? declared : undefined) ?? this.input.patienceSeconds;
+    const runsWithin = timeoutSeconds + patienceSeconds + PLATFORM_RETRY_SECONDS;
     const { runStage } = proxyActivities<StageActivities>({
       taskQueue: this.input.stageQueue,
-      startToCloseTimeout: (Math.max(timeoutSeconds, this.input.patienceSeconds) + TIMEOUT_GRACE_SECONDS) * 1000,
-      scheduleToCloseTimeout: (timeoutSeconds + this.input.patienceSeconds + PLATFORM_RETRY_SECONDS) * 1000,
+      startToCloseTimeout: (Math.max(timeoutSeconds, patienceSeconds) + TIMEOUT_GRACE_SECONDS) * 1000,
+      ...(pool === undefined
+        ? { scheduleToCloseTimeout: runsWithin * 1000 }
+        : // It may wait for permits for days, each look of it for a worker as long as any other stage.
+          { scheduleToCloseTimeout: (POOL_PATIENCE_SECONDS + runsWithin) * 1000, scheduleToStartTimeout: runsWithin * 1000 }),
       heartbeatTimeout: '10 seconds',
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
       retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '30 seconds' },

@@ -6,6 +6,8 @@ import { estimateBackfill, type BackfillEstimate } from '../../pipelines/backfil
 import { backfillHash, planBackfill, type BackfillPlan, type BackfillRequest } from '../../pipelines/backfill-plan';
 import { AlmanacError } from '../../pipelines/failures';
 import type { OperatorSession } from '../session';
+import { installPoolsOf } from '../pools';
+import { headOf } from '../runs/head';
 import { backfillFacts } from './facts';
 
 export interface PlannedBackfill {
@@ -30,6 +32,7 @@ export async function makeBackfill(session: OperatorSession, request: BackfillRe
   await storePlan(database, today);
   await storeBackfill(database, { hash, pipeline: request.pipeline, plan, concurrency, who: config.actor }, clock.now());
   return { hash, plan, concurrency, estimate: await estimate(session, plan, plan.windows, concurrency) };
+  await installPoolsOf(session, today);
 }
 
 /** What the same request would do now. */

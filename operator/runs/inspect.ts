@@ -6,9 +6,10 @@ import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import type { Plan, RunRef } from '../../pipelines/types';
 import { rebuildCommand, staleText, type StaleWindow } from '../../pipelines/stale';
-import { why, type Why } from '../../pipelines/why';
+import { why, type PermitWait, type Why } from '../../pipelines/why';
 import { findStale, staleOf } from '../stale';
 import { requirePipeline } from '../names';
+import { permitWaits } from '../pools';
 import type { OperatorSession } from '../session';
 import type { ActionState } from './actions';
 
@@ -20,6 +21,8 @@ export interface RunView {
   readonly attempts: readonly AttemptRow[];
   readonly actions: readonly ActionView[];
   readonly why: Why;
+  /** Its stages in the lines of pools. */
+  readonly permits: readonly PermitWait[];
   /** Set when what its window accepts was built on rows that are no longer current. */
   readonly stale: StaleWindow | null;
 }
@@ -69,13 +72,15 @@ export async function showRun(session: OperatorSession, address: RunAddress & { 
     findStale(session.database),
   ]);
   const stale = newest?.run.generation === row.run.generation ? staleOf(allStale, row.run) : undefined;
+  const permits = row.endedAt === null ? await permitWaits(session, row.run, attempts) : [];
   return {
     row,
     tainted: isTainted(row, standingOutputs(attempts)),
     plan,
     attempts,
     actions,
-    why: whyStale(whyOf(row, plan, attempts, actions), row, stale, allStale),
+    why: whyStale(whyOf(row, plan, attempts, actions, permits), row, stale, allStale),
+    permits,
     stale: stale ?? null,
   };
 }
@@ -95,11 +100,21 @@ function whyStale(answer: Why, row: RunRow, stale: StaleWindow | undefined, all:
   return { ...answer, waitsFor: `${answer.waitsFor}, but it is stale: ${staleText(stale)}`, next: rebuildCommand(first) };
 }
 
-function whyOf(row: RunRow, plan: Plan, attempts: readonly AttemptRow[], actions: readonly ActionView[]): Why {
+function whyOf(
+  row: RunRow,
+  plan: Plan,
+  attempts: readonly AttemptRow[],
+  actions: readonly ActionView[],
+  permits: readonly PermitWait[],
+): Why {
   return why(
     { ...row, name: formatRun(row.run), pipeline: row.run.pipeline, window: row.run.window },
     plan.stages,
-    attempts.map((attempt) => ({ ...attempt, publication: attempt.output?.publication })),
+    attempts.map((attempt) => ({
+      ...attempt,
+      publication: attempt.output?.publication,
+      permits: attempt.state === 'waiting' ? permits.find(({ stage }) => stage === attempt.stage) : undefined,
+    })),
     actions.filter(({ generation }) => generation === row.run.generation),
   );
 }

@@ -12,6 +12,7 @@ import type { Plan, RunRef, VersionRef } from '../../pipelines/types';
 import type { RetryRequest } from '../../workflows/messages';
 import { requireReason } from '../reason';
 import { builtOn } from '../stale';
+import { installPoolsOf } from '../pools';
 import type { OperatorSession } from '../session';
 import { previousReads, startOfChain } from './chain';
 import { latestCode, matrixOf, sameCode, type Matrix, type Params } from './code';
@@ -129,6 +130,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   await storePlan(database, plan);
   if (state !== undefined) {
     await retryOpen(session, row, state, plan, answer(row.run), { ...verb, reason });
+  if (code === 'latest') await installPoolsOf(session, plan);
     return answer(row.run);
   }
   await startGeneration(session, {

@@ -9,6 +9,7 @@ import type { ParamValue, Plan, RunRef } from '../../pipelines/types';
 import { isOver, parseWindow } from '../../pipelines/window';
 import { transaction } from '../../lib/postgres';
 import { queueNames, type StageQueue } from '../../lib/queues';
+import { installPoolsOf } from '../pools';
 import { requireReason } from '../reason';
 import { builtOn } from '../stale';
 import type { OperatorSession } from '../session';
@@ -90,6 +91,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     planHash: plan.hash,
     pins,
     bootstrap,
+    await installPoolsOf(session, plan);
     origin,
     pinsTainted,
     matrix: {

@@ -5,6 +5,7 @@ import { canonicalJson } from '../../pipelines/canonical';
 import { requireDeadline, requireTiling } from '../../pipelines/schedule-rules';
 import type { PipelineSpec } from '../../pipelines/types';
 import type { OperatorSession } from '../session';
+import { installPoolsOf } from '../pools';
 import { wakeClock } from './clock-workflow';
 
 /** What `schedule apply` does with one pipeline. */
@@ -50,6 +51,7 @@ export async function applySchedules(session: OperatorSession, options: ApplyOpt
   for (const { pipeline, paused } of undeclared)
     changes.push({ pipeline, change: options.prune ? 'removed' : 'kept', differences: ['the project does not declare it'], paused });
   if (options.dryRun) return changes;
+  await installPoolsOf(session, ...wanted.map(({ pipeline }) => pipeline.plan()));
   for (const { pipeline, row } of wanted) {
     await storeTexts(database, pipeline.texts);
     await storePlan(database, pipeline.plan());

@@ -1,0 +1,122 @@
+import { installPools, listPools, readLeases, setPermits, type Lease, type PoolRow } from '../activities/ledger/pools';
+import type { AttemptRow } from '../activities/ledger/attempts';
+import { editDistance } from '../lib/nearest';
+import { AlmanacError } from '../pipelines/failures';
+import { MAX_PERMITS } from '../pipelines/pool-rules';
+import { formatRun } from '../pipelines/run-id';
+import type { Plan, RunRef } from '../pipelines/types';
+import type { PermitWait } from '../pipelines/why';
+import { requireReason } from './reason';
+import type { OperatorSession } from './session';
+
+/** A pool with what is out of it and how many stages wait. */
+export interface PoolView extends PoolRow {
+  /** Permits that are out. */
+  readonly out: number;
+  /** Stages that wait. */
+  readonly waiting: number;
+}
+
+/** A pool with all that hold, longest first, and all that wait, in the order in which they would be served. */
+export interface PoolLine extends PoolRow {
+  readonly holders: readonly Lease[];
+  readonly line: readonly Lease[];
+}
+
+/** Makes the pools of the project known to the ledger before a plan that needs one runs; a plan without pools costs nothing. */
+export async function installPoolsOf(session: OperatorSession, ...plans: readonly Plan[]): Promise<void> {
+  if (!plans.some(({ stages }) => stages.some(({ pool }) => pool !== undefined))) return;
+  await installPools(session.database, (await session.project()).pools, session.clock.now());
+}
+
+/** Every pool the project declares or the ledger knows, by name. */
+export async function poolsOf(session: OperatorSession): Promise<PoolView[]> {
+  const now = session.clock.now();
+  return Promise.all(
+    (await knownPools(session)).map(async (row) => {
+      const { held, waiting } = await readLeases(session.database, row.name, now);
+      return { ...row, out: permitsIn(held), waiting: waiting.length };
+    }),
+  );
+}
+
+/** Throws `pool.unknown`. */
+export async function showPool(session: OperatorSession, name: string): Promise<PoolLine> {
+  const row = await findPool(session, name);
+  const { held, waiting } = await readLeases(session.database, name, session.clock.now());
+  return { ...row, holders: held, line: waiting };
+}
+
+/**
+ * Sets how many permits a pool has from now on; as many as declared takes back what was set before. Nothing that is out is taken away:
+ * a smaller pool lends again once enough came back. 0 closes it. Throws `pool.unknown`, `run.usage`, `reason.missing`.
+ */
+export async function setPool(session: OperatorSession, name: string, permits: number, reason: string): Promise<PoolLine> {
+  const said = requireReason(reason, 'pool set');
+  if (permits > MAX_PERMITS)
+    throw new AlmanacError('run.usage', `a pool has at most ${MAX_PERMITS} permits, not ${permits}`, { next: 'give a smaller number' });
+  const { declared } = await findPool(session, name);
+  const { database, clock, config } = session;
+  await installPools(database, { [name]: declared }, clock.now());
+  await setPermits(database, name, permits === declared ? null : permits, { who: config.actor, reason: said, now: clock.now() });
+  return showPool(session, name);
+}
+
+/** Where the waiting ones of these attempts are in their lines. */
+export async function permitWaits(session: OperatorSession, run: RunRef, attempts: readonly AttemptRow[]): Promise<PermitWait[]> {
+  const wanted = attempts.filter(({ state, failure }) => state === 'waiting' && failure?.code === 'pool.full');
+  if (wanted.length === 0) return [];
+  const pools = await listPools(session.database);
+  const waits = await Promise.all(
+    pools.map(async ({ name, permits: size }) => {
+      const { held, waiting } = await readLeases(session.database, name, session.clock.now());
+      const holders = held.map(({ run: of, stage, since }) => ({ run: formatRun(of), stage, since: since ?? '' }));
+      return waiting.flatMap((lease, at) =>
+        wanted.some(({ stage, attempt }) => isOf(lease, run, stage, attempt))
+          ? [{ stage: lease.stage, pool: name, permits: lease.permits, size, position: at + 1, of: waiting.length, holders }]
+          : [],
+      );
+    }),
+  );
+  return waits.flat();
+}
+
+function isOf(lease: Lease, run: RunRef, stage: string, attempt: number): boolean {
+  return (
+    formatRun(lease.run) === formatRun(run) && lease.run.generation === run.generation && lease.stage === stage && lease.attempt === attempt
+  );
+}
+
+function permitsIn(leases: readonly Lease[]): number {
+  return leases.reduce((sum, { permits }) => sum + permits, 0);
+}
+
+async function findPool(session: OperatorSession, name: string): Promise<PoolRow> {
+  const known = await knownPools(session);
+  const found = known.find((pool) => pool.name === name);
+  if (found !== undefined) return found;
+  const names = known.map((pool) => pool.name).sort((a, b) => editDistance(name, a) - editDistance(name, b));
+  throw new AlmanacError(
+    'pool.unknown',
+    `there is no pool ${JSON.stringify(name)}${names.length === 0 ? '' : `; there are ${names.join(', ')}`}`,
+    {
+      next:
+        names.length === 0
+          ? 'declare it in almanac.config.ts: pools: { NAME: 4 }'
+          : 'use one of these, or declare it under pools in almanac.config.ts',
+      details: { pool: name, known: names },
+    },
+  );
+}
+
+/** As the project declares them now; those it does not declare any more are as they were. */
+async function knownPools({ database, clock, ...session }: OperatorSession): Promise<PoolRow[]> {
+  const [{ pools }, rows] = await Promise.all([session.project(), listPools(database)]);
+  const stored = new Map(rows.map((row) => [row.name, row]));
+  for (const [name, declared] of Object.entries(pools)) {
+    const row = stored.get(name);
+    const fresh = { name, declared, permits: declared, reason: null, who: null, changedAt: clock.now().toISOString() };
+    stored.set(name, row === undefined ? fresh : { ...row, declared, permits: row.permits === row.declared ? declared : row.permits });
+  }
+  return [...stored.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
