@@ -68,6 +68,14 @@ export function previous<const D extends string>(dataset: D): { readonly previou
   return { previous: dataset };
 }
 
+/**
+ * The version of a dataset that was accepted with what the ingest of `since` goes on from: it holds what was read before, `since` what is
+ * new. No rows where everything is read anew, so the text must make the same of all at once as of one after the other.
+ */
+export function carried<const D extends string, const S extends string>(dataset: D, since: S): { readonly previous: D; readonly since: S } {
+  return { previous: dataset, since };
+}
+
 /** Reads the window's landing files, or a reference file, into a version of `writes`. */
 export function ingest<const N extends string = never, const W extends string = string>(
   spec: Omit<IngestSpec, 'kind' | 'needs' | 'writes'> & { readonly needs?: readonly N[]; readonly writes: W },

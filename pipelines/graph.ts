@@ -29,7 +29,7 @@ export function datasetsOf(stage: StageSpec): string[] {
     case 'ingest':
       return [];
     case 'compute':
-      return Object.values(stage.reads ?? {}).filter((read) => typeof read === 'string');
+      return Object.values(stage.reads ?? {}).flatMap((read) => (typeof read === 'string' ? [read] : (read.since ?? [])));
     case 'check':
       return stage.suite.checks.flatMap(({ dataset, measure }) =>
         measure.metric === 'missing-references' ? [dataset, measure.in.dataset] : [dataset],

@@ -21,12 +21,16 @@ const NO_DELIMITER = '\x01\x02\x03\x04';
 export interface IngestColumn extends Column {
   /** Rows where it is empty are malformed. */
   readonly required: boolean;
+  /** What the files call it. */
+  readonly source: string;
 }
 
 export interface IngestShape {
   readonly columns: readonly IngestColumn[];
   /** Column that must lie in the day of the row's file. */
   readonly eventTime?: string;
+  /** Further column: the date of the row's folder. */
+  readonly folderDate?: string;
 }
 
 /** A file to read. `start` and `end` bound the day of its folder; references have none. */
@@ -38,6 +42,8 @@ export interface IngestFile {
   readonly path: string;
   readonly start?: string;
   readonly end?: string;
+  /** The date of its folder. */
+  readonly day?: string;
 }
 
 /** Texts of one row before typing: `whole` tells whether the row had the right shape, `c0`, `c1`… are texts by column. */
@@ -66,13 +72,14 @@ function faults(shape: IngestShape): Fault[] {
 /** Once a session, before anything else. */
 export function prepareStatements(shape: IngestShape, files: readonly IngestFile[]): string[] {
   const rows = files.map(
-    ({ id, readable, path, start, end }) => `(${id}, ${quoteText(readable)}, ${quoteText(path)}, ${instant(start)}, ${instant(end)})`,
+    ({ id, readable, path, start, end, day }) =>
+      `(${id}, ${quoteText(readable)}, ${quoteText(path)}, ${instant(start)}, ${instant(end)}, ${day === undefined ? 'null' : `date ${quoteText(day)}`})`,
   );
   const typed = shape.columns.map(({ type }, index) => `t${index} ${DUCKDB_TYPES[type]}`);
   return [
     // Line numbers are positions, so order must survive.
     'set preserve_insertion_order = true',
-    'create temp table file (id integer, readable varchar, path varchar, day_start timestamp, day_end timestamp)',
+    'create temp table file (id integer, readable varchar, path varchar, day_start timestamp, day_end timestamp, day date)',
     ...(rows.length > 0 ? [`insert into file values ${rows.join(', ')}`] : []),
     `create temp table staged (${typed.join(', ')}, reason varchar, fault smallint, file integer, line bigint, raw varchar)`,
   ];
@@ -190,7 +197,7 @@ select file, line, body, ${split} from grouped anti join whole using (file, reco
 
 /** JSON lines of some files. Text columns take scalars only; keys may come in any order. */
 export function stageJsonStatements(shape: IngestShape, files: readonly number[]): string[] {
-  const pointers = `[${shape.columns.map(({ name }) => quoteText(jsonPointer(name))).join(', ')}]`;
+  const pointers = `[${shape.columns.map(({ source }) => quoteText(jsonPointer(source))).join(', ')}]`;
   const texts = shape.columns.map(
     (_, index) => `case when kinds[${index + 1}] not in ('OBJECT', 'ARRAY') then texts[${index + 1}] end as c${index}`,
   );
@@ -220,8 +227,8 @@ where file.id in (${files.join(', ')})`;
 
 /** One Parquet file; its columns become texts first, so all formats are judged by the same rules. */
 export function stageParquetStatements(shape: IngestShape, file: IngestFile): string[] {
-  const texts = shape.columns.map(({ name }, index) => `cast(${quoteName(name)} as varchar) as c${index}`);
-  const raw = `to_json({${shape.columns.map(({ name }) => `${quoteText(name)}: cast(${quoteName(name)} as varchar)`).join(', ')}})`;
+  const texts = shape.columns.map(({ source }, index) => `cast(${quoteName(source)} as varchar) as c${index}`);
+  const raw = `to_json({${shape.columns.map(({ source }) => `${quoteText(source)}: cast(${quoteName(source)} as varchar)`).join(', ')}})`;
   const source = `select ${file.id} as file, file_row_number + 1 as line, ${raw} as raw, cast(null as integer) as row_fault, ${texts.join(', ')} from read_parquet(${quoteText(literalPath(file.readable))}, file_row_number = true, binary_as_string = true, hive_partitioning = false)`;
   return [stage(shape, source)];
 }
@@ -293,7 +300,9 @@ select ${values}, reason, fault, file, line, case when reason is not null then l
 
 /** The accepted rows under their declared names. */
 export function acceptedView(shape: IngestShape): string {
-  return `create temp view accepted as select ${namedValues(shape)} from staged where reason is null`;
+  const values = namedValues(shape);
+  if (shape.folderDate === undefined) return `create temp view accepted as select ${values} from staged where reason is null`;
+  return `create temp view accepted as select ${values}, file.day as ${quoteName(shape.folderDate)} from staged join file on file.id = staged.file where reason is null`;
 }
 
 /**

@@ -123,7 +123,19 @@ function collectParams(spec: PipelineSpec, found: readonly NamedPlaceholder[], p
 function settingsOf(stage: StageSpec): unknown {
   switch (stage.kind) {
     case 'ingest':
-      return { landing: stage.landing, reference: stage.reference, eventTime: stage.eventTime, writes: stage.writes };
+      return {
+        landing: stage.landing,
+        reference: stage.reference,
+        eventTime: stage.eventTime,
+        writes: stage.writes,
+        folders: stage.folders === 'window' ? undefined : stage.folders,
+        header: stage.header,
+        names: stage.names,
+        folderDate: stage.folderDate,
+      };
+    case 'sense':
+      // A marker, quiet or a publication is waiting; which accepted windows are pinned decides what is read.
+      return (stage.resolved ?? []).filter(({ kind }) => kind === 'accepted');
     case 'compute':
       return { engine: stage.engine ?? 'duckdb', each: stage.each ?? 'version', reads: stage.reads ?? {}, writes: stage.writes };
     case 'check':
@@ -139,7 +151,13 @@ function schemaOf(datasets: Readonly<Record<string, DatasetSpec>>, stage: StageS
   const dataset = name === undefined ? undefined : datasets[name];
   if (dataset === undefined) return undefined;
   // The order of columns is part of the schema, and canonical JSON sorts members.
-  return { columns: Object.entries(dataset.columns), key: dataset.key, buckets: dataset.buckets, optional: dataset.optional };
+  return {
+    columns: Object.entries(dataset.columns),
+    key: dataset.key,
+    buckets: dataset.buckets,
+    optional: dataset.optional,
+    file: dataset.file,
+  };
 }
 
 /** Declared params with overrides in their place; text is read as the declared type, as it comes from a command line. */

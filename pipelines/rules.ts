@@ -4,7 +4,7 @@ import { isTimezone } from './local-day';
 import { poolUseProblems } from './pool-rules';
 import { senseProblems } from './sense-rules';
 import { BUILT_IN_PLACEHOLDERS } from './sql-text';
-import type { CheckSpec, ComputeSpec, DatasetSpec, IngestSpec, PipelineSpec, PublishSpec, StageSpec } from './types';
+import type { CheckSpec, ComputeSpec, DatasetSpec, IngestSpec, PipelineSpec, PreviousRead, PublishSpec, StageSpec } from './types';
 
 const MAX_BUCKETS = 256;
 const MINUTES_OF_DAY = 1440;
@@ -13,6 +13,7 @@ const NAME = /^[a-z][a-z0-9_-]*$/;
 const STAGE = /^[a-z][a-zA-Z0-9_-]*$/;
 const IDENTIFIER = /^[a-z][a-z0-9_]*$/;
 const SQL_FILE = /^[A-Za-z0-9_-][A-Za-z0-9._-]*\.sql$/;
+const CSV_FILE = /^[A-Za-z0-9_-][A-Za-z0-9._-]*\.csv$/;
 const LOCAL_TIME = /^([01]\d|2[0-3]):[0-5]\d$/;
 /** Postgres cuts identifiers at 63 bytes; partitions of a live table are named after it. */
 const MAX_NAME = 48;
@@ -109,6 +110,8 @@ function datasetProblems(place: string, dataset: DatasetSpec): Problem[] {
     ...unknownColumns(`${place}.optional`, dataset, dataset.optional ?? []),
     ...unknownColumns(`${place}.pii`, dataset, dataset.pii ?? []),
   );
+  if (dataset.file !== undefined && !CSV_FILE.test(dataset.file))
+    problems.push({ place: `${place}.file`, message: `"${dataset.file}" is not the plain name of a .csv file` });
   if (dataset.buckets !== undefined) {
     const { by, count } = dataset.buckets;
     problems.push(...unknownColumns(`${place}.buckets.by`, dataset, [by]));
@@ -155,11 +158,13 @@ function ingestProblems(spec: PipelineSpec, place: string, stage: IngestSpec): P
   if ((stage.landing === undefined) === (stage.reference === undefined)) {
     problems.push({ place, message: 'an ingest names either `landing` or `reference`' });
   }
-  if (stage.landing !== undefined && spec.window.every !== 'day')
+  const folders = stage.folders ?? 'window';
+  if (stage.landing !== undefined && (spec.window.every === 'minutes' || (spec.window.every === 'week' && folders === 'window')))
     problems.push({
       place: `${place}.landing`,
       message: 'landing folders are days (`dt=YYYY-MM-DD`), and the windows of this pipeline are not',
     });
+  problems.push(...shapeProblems(spec, place, stage));
   for (const source of [stage.landing, stage.reference]) {
     if (source !== undefined && !/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(source)) {
       problems.push({ place, message: `"${source}" is not a plain name below the landing or reference folder` });
@@ -173,6 +178,40 @@ function ingestProblems(spec: PipelineSpec, place: string, stage: IngestSpec): P
       problems.push({ place: `${place}.eventTime`, message: `"${stage.eventTime}" is ${type}, not timestamp` });
   }
   return problems;
+}
+
+/** How files lie and what they call their columns. */
+function shapeProblems(spec: PipelineSpec, place: string, stage: IngestSpec): Problem[] {
+  const dataset = spec.datasets[stage.writes];
+  const problems = unknownColumns(`${place}.names`, dataset, Object.keys(stage.names ?? {}));
+  if (stage.landing === undefined) {
+    for (const member of ['folders', 'folderDate'] as const) {
+      if (stage[member] !== undefined) problems.push({ place: `${place}.${member}`, message: 'a reference lies in no `dt=` folder' });
+    }
+  }
+  if (stage.folders === 'every') {
+    for (const member of ['eventTime', 'ready'] as const) {
+      if (stage[member] !== undefined)
+        problems.push({ place: `${place}.${member}`, message: "speaks of the window's own folder, and folders: 'every' reads them all" });
+    }
+  }
+  if (stage.header === false && stage.names !== undefined)
+    problems.push({ place: `${place}.names`, message: 'files without a header name no columns' });
+  if (stage.folderDate !== undefined) {
+    problems.push(...unknownColumns(`${place}.folderDate`, dataset, [stage.folderDate]));
+    const type = dataset?.columns[stage.folderDate];
+    if (type !== undefined && type !== 'date')
+      problems.push({ place: `${place}.folderDate`, message: `"${stage.folderDate}" is ${type}, not date` });
+  }
+  return problems;
+}
+
+function carriedProblems(spec: PipelineSpec, place: string, { since }: PreviousRead): Problem[] {
+  if (since === undefined) return [];
+  const writer = writersOf(spec.stages).get(since);
+  const stage = writer === undefined ? undefined : spec.stages[writer];
+  if (stage?.kind === 'ingest' && stage.folders === 'every') return [];
+  return [{ place, message: `"${since}" is not written by an ingest with folders: 'every', so nothing says what is new` }];
 }
 
 function computeProblems(spec: PipelineSpec, place: string, stage: ComputeSpec): Problem[] {
@@ -192,8 +231,8 @@ function computeProblems(spec: PipelineSpec, place: string, stage: ComputeSpec):
   }
   for (const [alias, read] of Object.entries(stage.reads ?? {})) {
     if (typeof read === 'string') continue;
-    problems.push(...unwritten(spec, `${place}.reads.${alias}`, read.previous));
-    if (spec.chain !== 'ordered') {
+    problems.push(...unwritten(spec, `${place}.reads.${alias}`, read.previous), ...carriedProblems(spec, `${place}.reads.${alias}`, read));
+    if (spec.chain !== 'ordered' && read.since === undefined) {
       problems.push({ place: `${place}.reads.${alias}`, message: `previous('${read.previous}') needs chain: 'ordered'` });
     }
   }

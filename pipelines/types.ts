@@ -19,11 +19,15 @@ export interface DatasetSpec {
   readonly optional?: readonly string[];
   /** Columns never shown in samples or logs unmasked. */
   readonly pii?: readonly string[];
+  /** A CSV file of this name, with header and in the order of the key, lies beside each version that a compute stage writes. */
+  readonly file?: string;
 }
 
-/** Reads the version the previous window accepted, for ordered chains. */
+/** Reads the version the previous window accepted, for ordered chains; with `since`, of the window that an ingest goes on from. */
 export interface PreviousRead {
   readonly previous: string;
+  /** A dataset whose ingest has `folders: 'every'`: what it has read before is in that version, what is new in its own. */
+  readonly since?: string;
 }
 export type Read = string | PreviousRead;
 
@@ -44,6 +48,17 @@ export interface IngestSpec extends StageCommon {
   /** File name under `reference/`. */
   readonly reference?: string;
   readonly writes: string;
+  /**
+   * Which `dt=` folders of a landing: the window's own (the default); the newest one before its end that holds data; or every one before
+   * its end, of which only files are read that the accepted window it goes on from had not.
+   */
+  readonly folders?: 'window' | 'newest' | 'every';
+  /** CSV files have no header: their fields are the dataset's columns in the order of declaration. */
+  readonly header?: false;
+  /** Column → what the files call it, where that differs. */
+  readonly names?: Readonly<Record<string, string>>;
+  /** A column of type date that takes the date of the row's folder; files do not have it. */
+  readonly folderDate?: string;
   /** The column that must lie inside the row's `dt=` day; rows outside go to quarantine `early` or `late`. */
   readonly eventTime?: string;
   /** What more than one file makes a landing window ready. */
@@ -221,6 +236,10 @@ export interface LandingFile {
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** When it was last written, ISO: with it and the bytes unchanged it need not be hashed again. */
+  readonly modifiedAt?: string;
+  /** Its rows are in what the ingest went on from, not in this version. */
+  readonly carried?: true;
 }
 
 /** What a finished stage tells the run. */

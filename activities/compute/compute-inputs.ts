@@ -33,6 +33,12 @@ export async function resolveInputs(context: InputContext, spec: ComputeSpec, wi
       const dataset = typeof read === 'string' ? read : read.previous;
       const declared = context.plan.datasets[dataset];
       if (declared === undefined) throw broken(context, `reads the dataset ${dataset}, which its plan does not declare`);
+      if (typeof read !== 'string' && read.since !== undefined) {
+        const ref = await carriedVersion(context, read.previous, read.since);
+        return ref === undefined
+          ? { alias, spec: declared }
+          : { alias, spec: declared, ref, manifest: await context.datasets.manifest(ref) };
+      }
       if (typeof read !== 'string' && withoutPrevious) return { alias, spec: declared };
       const ref = context.inputs[typeof read === 'string' ? dataset : `previous:${dataset}`];
       // The first window of a chain has no predecessor; any other run pinned one when it was claimed.
@@ -41,6 +47,13 @@ export async function resolveInputs(context: InputContext, spec: ComputeSpec, wi
       return { alias, spec: declared, ref, manifest: await context.datasets.manifest(ref) };
     }),
   );
+}
+
+/** The version that was accepted with what the ingest of `since` goes on from; undefined when it read everything. */
+async function carriedVersion(context: InputContext, dataset: string, since: string): Promise<VersionRef | undefined> {
+  const read = context.inputs[since];
+  if (read === undefined) throw broken(context, `reads what ${since} goes on from, and this run has no version of ${since}`);
+  return (await context.datasets.manifest(read)).provenance.since?.find((version) => version.dataset === dataset);
 }
 
 function broken(context: InputContext, what: string): AlmanacError {

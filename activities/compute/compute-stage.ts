@@ -10,6 +10,7 @@ import { candidateKey } from '../storage/candidate-key';
 import type { Manifest } from '../storage/manifest';
 import { bucketsOfPasses, passViews, resolveInputs, type Buckets, type Input } from './compute-inputs';
 import type { EngineSession, StatementLabel } from './engine';
+import { exportVersion } from './export-version';
 import { VersionWriter, type WrittenVersion } from './version-writer';
 
 const STAGED = 'almanac.staged';
@@ -42,6 +43,7 @@ export const computeStage: StageBody = async (context) => {
   const earlier = await context.datasets.find(spec.writes, context.window.key, key);
   if (earlier) {
     context.log(`an earlier attempt finished ${earlier.dataset} version ${earlier.version}: ${earlier.rows} rows adopted`);
+    await exportVersion(context, earlier);
     return { ...stageOutput(inputs, earlier), adopted: true };
   }
   const computation = await prepare(context, spec, spec.writes, inputs, usesBootstrap);
@@ -70,6 +72,7 @@ export const computeStage: StageBody = async (context) => {
       }),
     );
     await context.point('committed');
+    await exportVersion(context, manifest);
     return { ...stageOutput(inputs, manifest), cpuSeconds: usage.cpuSeconds, peakMemoryBytes: usage.peakMemoryBytes };
   } finally {
     await rm(scratch, { recursive: true, force: true });

@@ -63,6 +63,34 @@ async function readLines(context: ParseContext, session: EngineSession, batch: r
 }
 
 async function stageCsv(context: ParseContext, session: EngineSession, shape: IngestShape, batch: readonly ReadFile[]): Promise<number> {
+  const [{ quoted } = { quoted: false }] = await session.rows<{ quoted: boolean }>(sql.quotesQuery());
+  const groups =
+    context.stage.spec.kind === 'ingest' && context.stage.spec.header === false
+      ? [headless(shape, batch)]
+      : await groupsByHeader(context, session, shape, batch);
+  let rows = 0;
+  for (const group of groups) {
+    for (const statement of sql.stageCsvStatements(shape, group, quoted)) await session.exec(statement);
+    rows += await count(session, sql.countRecordsQuery(quoted ? { quoted: group } : { unquoted: group }));
+  }
+  return rows;
+}
+
+/** Files whose first line is a record already. */
+function headless({ columns }: IngestShape, batch: readonly ReadFile[]): CsvGroup {
+  return {
+    fields: columns.length,
+    positions: columns.map((_, index) => index),
+    headerLine: Object.fromEntries(batch.map(({ id }) => [id, 0])),
+  };
+}
+
+async function groupsByHeader(
+  context: ParseContext,
+  session: EngineSession,
+  shape: IngestShape,
+  batch: readonly ReadFile[],
+): Promise<CsvGroup[]> {
   const found = await session.rows<{
     file: number;
     header: string | null;
@@ -70,7 +98,6 @@ async function stageCsv(context: ParseContext, session: EngineSession, shape: In
     tooLong: boolean | null;
     rejected: number | null;
   }>(sql.headersQuery(), batch.length);
-  const [{ quoted } = { quoted: false }] = await session.rows<{ quoted: boolean }>(sql.quotesQuery());
   const groups = new Map<string, Omit<CsvGroup, 'headerLine'> & { readonly headerLine: Record<number, number> }>();
   for (const { file: id, header, line, tooLong, rejected } of found) {
     const file = batch.find((one) => one.id === id);
@@ -82,21 +109,16 @@ async function stageCsv(context: ParseContext, session: EngineSession, shape: In
     if (group) group.headerLine[id] = line;
     else groups.set(header, { ...csvColumns(context, shape, file, header), headerLine: { [id]: line } });
   }
-  const headless = batch.find(({ id }) => found.every(({ file }) => file !== id));
-  if (headless) throw unreadable(context, headless.path, 'it has no header; an upload that failed?');
-  let rows = 0;
-  for (const group of groups.values()) {
-    for (const statement of sql.stageCsvStatements(shape, group, quoted)) await session.exec(statement);
-    rows += await count(session, sql.countRecordsQuery(quoted ? { quoted: group } : { unquoted: group }));
-  }
-  return rows;
+  const blank = batch.find(({ id }) => found.every(({ file }) => file !== id));
+  if (blank) throw unreadable(context, blank.path, 'it has no header; an upload that failed?');
+  return [...groups.values()];
 }
 
 function csvColumns(context: ParseContext, shape: IngestShape, file: ReadFile, header: string): Pick<CsvGroup, 'fields' | 'positions'> {
   const names = csvHeader(header);
   if (!names) throw columnsError(context, file, 'the quotes of its header do not match', []);
   compareColumns(context, shape, file, names);
-  return { fields: names.length, positions: shape.columns.map(({ name }) => names.indexOf(name)) };
+  return { fields: names.length, positions: shape.columns.map(({ source }) => names.indexOf(source)) };
 }
 
 async function stageJson(context: ParseContext, session: EngineSession, shape: IngestShape, batch: readonly ReadFile[]): Promise<number> {
@@ -116,7 +138,7 @@ async function stageJson(context: ParseContext, session: EngineSession, shape: I
     const objects = Number(row['objects']);
     if (objects === 0 && row['junk'] === true) throw unreadable(context, file.path, 'it holds no JSON object, and bytes that are no text');
     const keys = typeof row['found'] === 'string' ? (JSON.parse(row['found']) as string[]) : [];
-    const present = shape.columns.filter((_, index) => row[`p${index}`] === true).map(({ name }) => name);
+    const present = shape.columns.filter((_, index) => row[`p${index}`] === true).map(({ source }) => source);
     if (objects > 0)
       compareColumns(context, shape, file, [
         ...new Set([...present, ...keys.filter((key) => shape.columns.every(({ name }) => name !== key))]),
@@ -140,7 +162,7 @@ async function readParquet(context: ParseContext, session: EngineSession, shape:
     );
     for (const { name, type } of columns) {
       const nested = /^(STRUCT|MAP|UNION)|\[\d*\]$/.test(type);
-      if (nested && shape.columns.some((column) => column.name === name))
+      if (nested && shape.columns.some(({ source }) => source === name))
         throw columnsError(context, file, `its column ${name} is a ${type}, not a single value`, []);
     }
     for (const statement of sql.stageParquetStatements(shape, file)) await session.exec(statement);
@@ -153,7 +175,7 @@ async function readParquet(context: ParseContext, session: EngineSession, shape:
 
 /** Throws `landing.columns` for declared columns that are not there, or there twice; logs those nobody asked for. */
 function compareColumns(context: ParseContext, shape: IngestShape, file: ReadFile, found: readonly string[]): void {
-  const declared = shape.columns.map(({ name }) => name);
+  const declared = shape.columns.map(({ source }) => source);
   const missing = declared.filter((name) => !found.includes(name));
   if (missing.length > 0)
     throw columnsError(context, file, `it has no column ${listed(missing)}; it has ${listed(found) || 'none'}`, missing, found);

@@ -2,10 +2,11 @@ import { rm } from 'node:fs/promises';
 import { columnsOf } from '../../pipelines/duckdb-sql';
 import { AlmanacError } from '../../pipelines/failures';
 import { type IngestColumn, type IngestFile, type IngestShape } from '../../pipelines/ingest-sql';
-import type { DatasetSpec, IngestSpec, StageOutput } from '../../pipelines/types';
+import type { DatasetSpec, IngestSpec, LandingFile, StageOutput, VersionRef } from '../../pipelines/types';
 import type { StageBody, StageContext } from '../stage';
 import { candidateKey } from '../storage/candidate-key';
 import type { Manifest } from '../storage/manifest';
+import { earlierWindows, isPrefix, type EarlierWindow } from './going-on';
 import { parseFiles } from './ingest-parse';
 import { writeIngested } from './ingest-write';
 import { requireUnchanged, seeFiles, type SeenFile } from './landing';
@@ -17,10 +18,9 @@ import { requireUnchanged, seeFiles, type SeenFile } from './landing';
 export const ingestStage: StageBody = async (context) => {
   const spec = ingestSpec(context);
   const dataset = datasetSpec(context, spec.writes);
-  const files = await seeFiles(context, spec);
+  const { files, landing, since } = await filesToRead(context, spec);
   const { run, stage, bootstrap } = context;
-  const landing = files.map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 }));
-  const identity = { run, stage: stage.id, stageHash: stage.hash, inputs: [], bootstrap, landing };
+  const identity = { run, stage: stage.id, stageHash: stage.hash, inputs: since ?? [], bootstrap, landing };
   const key = candidateKey(identity);
   await context.point('ingest.listed');
   const earlier = await context.datasets.find(spec.writes, context.window.key, key);
@@ -32,7 +32,7 @@ export const ingestStage: StageBody = async (context) => {
     ...file,
     id,
     readable: context.store.readable(file.path),
-    ...(file.window ? { start: file.window.start, end: file.window.end } : {}),
+    ...(file.window ? { start: file.window.start, end: file.window.end, day: file.window.key } : {}),
   }));
   return context.engine.session(context.limits, context.signal, async (session) => {
     context.computing(session.child);
@@ -59,6 +59,7 @@ export const ingestStage: StageBody = async (context) => {
           stageHash: stage.hash,
           inputs: [],
           landing,
+          ...(since ? { since } : {}),
           ...(bootstrap ? { bootstrap } : {}),
         },
       });
@@ -70,6 +71,48 @@ export const ingestStage: StageBody = async (context) => {
     }
   });
 };
+
+interface ToRead {
+  /** Those whose rows this version takes. */
+  readonly files: readonly SeenFile[];
+  /** Every file it stands for. */
+  readonly landing: readonly LandingFile[];
+  readonly since?: readonly VersionRef[];
+}
+
+async function filesToRead(context: StageContext, spec: IngestSpec): Promise<ToRead> {
+  const noted = ({ path, bytes, sha256, modifiedAt }: SeenFile): LandingFile =>
+    spec.folders === 'every' ? { path, bytes, sha256, modifiedAt: modifiedAt.toISOString() } : { path, bytes, sha256 };
+  if (spec.folders !== 'every') {
+    const files = await seeFiles(context, spec);
+    return { files, landing: files.map(noted) };
+  }
+  const { all, start } = await whereToGoOn(context, spec);
+  if (start === undefined) {
+    context.log(`reads all ${all.length} files: no accepted window before this one read exactly those that lie up to it`);
+    return { files: all, landing: all.map(noted) };
+  }
+  const before = new Set(start.landing.map(({ path }) => path));
+  const files = all.filter(({ path }) => !before.has(path));
+  context.log(`goes on from ${start.window}, which read ${before.size} of the ${all.length} files`);
+  return {
+    files,
+    landing: all.map((file) => ({ ...noted(file), ...(before.has(file.path) ? { carried: true as const } : {}) })),
+    since: start.versions,
+  };
+}
+
+/** All files there are, and the newest window that read exactly those that lie up to it. */
+async function whereToGoOn(context: StageContext, spec: IngestSpec): Promise<{ all: readonly SeenFile[]; start?: EarlierWindow }> {
+  let all: readonly SeenFile[] | undefined;
+  if (!context.bootstrap) {
+    for await (const earlier of earlierWindows(context, spec.writes)) {
+      all ??= await seeFiles(context, spec, earlier.landing);
+      if (isPrefix(earlier.landing, all, earlier.window)) return { all, start: earlier };
+    }
+  }
+  return { all: all ?? (await seeFiles(context, spec)) };
+}
 
 function ingestSpec({ stage }: StageContext): IngestSpec {
   if (stage.spec.kind === 'ingest') return stage.spec;
@@ -89,11 +132,18 @@ function ingestShape(dataset: DatasetSpec, spec: IngestSpec): IngestShape {
   const optional = new Set(dataset.optional);
   // A row without its instant belongs to no day, and one without its bucket's column to no bucket.
   const needed = new Set([spec.eventTime, dataset.buckets?.by, ...(dataset.key ?? [])]);
-  const columns = columnsOf(dataset).map((column): IngestColumn => ({
-    ...column,
-    required: needed.has(column.name) || !optional.has(column.name),
-  }));
-  return { columns, ...(spec.eventTime === undefined ? {} : { eventTime: spec.eventTime }) };
+  const columns = columnsOf(dataset)
+    .filter(({ name }) => name !== spec.folderDate)
+    .map((column): IngestColumn => ({
+      ...column,
+      required: needed.has(column.name) || !optional.has(column.name),
+      source: spec.names?.[column.name] ?? column.name,
+    }));
+  return {
+    columns,
+    ...(spec.eventTime === undefined ? {} : { eventTime: spec.eventTime }),
+    ...(spec.folderDate === undefined ? {} : { folderDate: spec.folderDate }),
+  };
 }
 
 function output(manifest: Manifest): StageOutput {
@@ -102,7 +152,7 @@ function output(manifest: Manifest): StageOutput {
     versions: [{ dataset, window, version, digest }],
     rowsIn,
     rowsOut: rows,
-    bytesIn: (provenance.landing ?? []).reduce((sum, file) => sum + file.bytes, 0),
+    bytesIn: (provenance.landing ?? []).reduce((sum, file) => sum + (file.carried ? 0 : file.bytes), 0),
     bytesOut: bytes,
     quarantined: quarantine?.rows ?? {},
   };

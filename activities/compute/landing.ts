@@ -2,7 +2,8 @@ import { AlmanacError } from '../../pipelines/failures';
 import { isHidden, LANDING_ENDINGS, landingFormat, type LandingFormat } from '../../pipelines/landing-format';
 import { retryCommand as retryCommandOf } from '../../pipelines/run-id';
 import type { IngestSpec, LandingFile, Window } from '../../pipelines/types';
-import { parseWindow } from '../../pipelines/window';
+import { parseWindow, zoneName } from '../../pipelines/window';
+import { dateOf } from '../../pipelines/window-grid';
 import type { StageContext } from '../stage';
 import { inspectFile, type FileInspection } from '../storage/compressed-file';
 import { codeOf } from '../storage/error-code';
@@ -13,7 +14,7 @@ import { landingFolder, landingSource, referencePath } from '../storage/store-pa
 const MINUTE = 60_000;
 
 /** A file to ingest as it was seen; `window` is the day of its folder, absent for references. */
-export interface SeenFile extends LandingFile {
+export interface SeenFile extends Pick<LandingFile, 'path' | 'bytes' | 'sha256'> {
   readonly format: LandingFormat;
   readonly modifiedAt: Date;
   readonly window?: Window;
@@ -24,17 +25,28 @@ export interface SeenFile extends LandingFile {
 type LandingContext = Pick<StageContext, 'store' | 'clock' | 'run' | 'plan' | 'stage' | 'window' | 'bootstrap' | 'signal' | 'log'>;
 
 /**
- * The files an ingest stage reads, in the order of their paths: those of the window's `dt=` folder, on a bootstrap also of
- * every folder before it, or the one reference file; then the rows replayed into these windows. Throws `landing.missing` (patience may
- * mend it), `reference.missing` and `landing.unreadable`, each naming the place.
+ * The files an ingest stage reads, in the order of their paths: those of the `dt=` folders that it declares, on a bootstrap of
+ * every folder up to the window, or the one reference file; then the rows replayed into these windows. Of the files that `known` holds
+ * those are not opened whose bytes and time are the same. Throws `landing.missing` (patience may mend it), `reference.missing` and
+ * `landing.unreadable`, each naming the place.
  */
-export async function seeFiles(context: LandingContext, spec: IngestSpec): Promise<SeenFile[]> {
+export async function seeFiles(context: LandingContext, spec: IngestSpec, known: readonly LandingFile[] = []): Promise<SeenFile[]> {
   if (spec.reference !== undefined) return [await see(context, await referenceInfo(context, spec.reference))];
-  const folder = landingFolder(spec.landing ?? '', context.window.key);
-  requireReady(context, spec, folder, await context.store.listAll(folder));
+  const infos = await landingInfos(context.store, spec, context.window, context.bootstrap);
+  if ((spec.folders ?? 'window') === 'window') {
+    const folder = landingFolder(spec.landing ?? '', context.window.key);
+    requireReady(context, spec, folder, await context.store.listAll(folder));
+  } else if (infos.length === 0) {
+    throw noFolder(context, spec);
+  } else if (spec.ready !== undefined) {
+    const folder = landingFolder(spec.landing ?? '', infos[0]?.day ?? '');
+    requireReady(context, spec, folder, await context.store.listAll(folder));
+  }
+  const unchanged = new Map(known.map((file) => [file.path, file]));
   const seen: SeenFile[] = [];
-  for (const { info, day } of await landingInfos(context.store, spec, context.window, context.bootstrap)) {
-    seen.push({ ...(await see(context, info)), window: parseWindow(context.plan.window, day) });
+  for (const { info, day } of infos) {
+    const window = parseWindow({ every: 'day', timezone: zoneName(context.plan.window) }, day);
+    seen.push({ ...(seenBefore(info, unchanged.get(info.path)) ?? (await see(context, info))), window });
   }
   for (const { file, window } of await replaysOf(context.store, spec, context.window, context.bootstrap)) {
     const folder = file.path.slice(0, file.path.lastIndexOf('/') + 1);
@@ -66,7 +78,16 @@ async function replaysOf(store: ObjectStore, spec: IngestSpec, window: Window, b
   return spec.landing === undefined ? [] : listReplays(store, spec.writes, window.key, bootstrap);
 }
 
-/** Data files of the window's folder, on a bootstrap also of those before it, with the day of each; a folder of a day that is none counts too. */
+/** A file as an earlier ingest saw it, when it cannot have changed since. */
+function seenBefore(info: ObjectInfo, known: LandingFile | undefined): SeenFile | undefined {
+  if (known?.modifiedAt === undefined || info.fault !== undefined) return undefined;
+  const { path, bytes, modifiedAt } = info;
+  if (known.bytes !== bytes || known.modifiedAt !== modifiedAt.toISOString()) return undefined;
+  const format = landingFormat(path);
+  return format === undefined ? undefined : { path, bytes, sha256: known.sha256, format, modifiedAt };
+}
+
+/** Data files of the folders the ingest declares, with the day of each; a folder of a day that is none counts too. */
 async function landingInfos(
   store: ObjectStore,
   spec: IngestSpec,
@@ -74,12 +95,30 @@ async function landingInfos(
   bootstrap: boolean,
 ): Promise<{ info: ObjectInfo; day: string }[]> {
   const source = landingSource(spec.landing ?? '');
-  const listed = await store.listAll(bootstrap ? source : landingFolder(spec.landing ?? '', window.key));
-  return listed.flatMap((info) => {
+  const { folders = 'window' } = spec;
+  const listed = await store.listAll(bootstrap || folders !== 'window' ? source : landingFolder(spec.landing ?? '', window.key));
+  const found = listed.flatMap((info) => {
     const [, day, name = ''] = /^dt=(\d{4}-\d{2}-\d{2})(?:\/(.+))?$/.exec(info.path.slice(source.length)) ?? [];
-    if (day === undefined || (name === '' && info.fault === undefined) || day > window.key || isMarker(spec, name) || isHidden(name))
+    if (
+      day === undefined ||
+      (name === '' && info.fault === undefined) ||
+      day > dateOf(window.key) ||
+      isMarker(spec, name) ||
+      isHidden(name)
+    )
       return [];
     return [{ info, day }];
+  });
+  if (folders !== 'newest') return found;
+  const newest = found.reduce((last, { day }) => (day > last ? day : last), '');
+  return found.filter(({ day }) => day === newest);
+}
+
+function noFolder(context: LandingContext, spec: IngestSpec): AlmanacError {
+  const source = landingSource(spec.landing ?? '');
+  return new AlmanacError('landing.missing', `No folder ${source}dt=… before ${context.window.end} holds a data file.`, {
+    next: `Put data into ${context.store.readable(landingFolder(spec.landing ?? '', dateOf(context.window.key)).slice(0, -1))}, then: ${retryCommand(context)}`,
+    details: { folder: source, stage: context.stage.id, files: 0 },
   });
 }
 

@@ -15,7 +15,16 @@ import { forgetVersions } from './catalog';
 import { allHeads } from './chain-heads';
 import type { AcceptedSet, Manifest } from './manifest';
 import type { ObjectStore } from './object-store';
-import { ACCEPTED, DATASETS, manifestPath, parseAcceptedPath, parseManifestPath, QUARANTINE, SCRATCH } from './store-paths';
+import {
+  ACCEPTED,
+  DATASETS,
+  manifestOfExport,
+  manifestPath,
+  parseAcceptedPath,
+  parseManifestPath,
+  QUARANTINE,
+  SCRATCH,
+} from './store-paths';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -167,11 +176,17 @@ async function readStore(
 
 async function storedVersions(store: ObjectStore): Promise<StoredVersion[]> {
   const versions: StoredVersion[] = [];
-  for (const { path } of await store.list(DATASETS)) {
+  const listed = await store.list(DATASETS);
+  const exports = new Map<string, string[]>();
+  for (const { path } of listed) {
+    const manifest = manifestOfExport(path);
+    if (manifest !== undefined) exports.set(manifest, [...(exports.get(manifest) ?? []), path]);
+  }
+  for (const { path } of listed) {
     const body = parseManifestPath(path) && (await store.get(path));
     if (!body) continue;
     const { dataset, window, version, files, quarantine, provenance, writtenAt } = JSON.parse(body.toString('utf8')) as Manifest;
-    const paths = [...files, ...(quarantine?.files ?? [])].map((file) => file.path);
+    const paths = [...[...files, ...(quarantine?.files ?? [])].map((file) => file.path), ...(exports.get(path) ?? [])];
     versions.push({ dataset, window, version, files: paths, run: provenance.run, writtenAt: new Date(writtenAt) });
   }
   return versions;

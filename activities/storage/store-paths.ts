@@ -36,6 +36,11 @@ export function dataPath(dataset: string, window: string, name: string): string 
   return `${DATASETS}${segment(dataset)}/${segment(window)}/data/${segment(name)}.parquet`;
 }
 
+/** A version as a file of its own name, written from its data. */
+export function exportPath(ref: Pick<VersionRef, 'dataset' | 'window' | 'version'>, name: string): string {
+  return `${DATASETS}${segment(ref.dataset)}/${segment(ref.window)}/${segment(ref.version)}/${segment(name)}`;
+}
+
 export function quarantinePath(dataset: string, window: string, name: string): string {
   return `${QUARANTINE}${segment(dataset)}/${segment(window)}/${segment(name)}.parquet`;
 }
@@ -83,6 +88,12 @@ export function parseHeadPath(objectPath: string): { pipeline: string; number: n
 export function parseManifestPath(objectPath: string): Pick<VersionRef, 'dataset' | 'window' | 'version'> | undefined {
   const [, dataset, window, version] = /^datasets\/([^/]+)\/([^/]+)\/([^/]+)\.json$/.exec(objectPath) ?? [];
   return dataset !== undefined && window !== undefined && version !== undefined ? { dataset, window, version } : undefined;
+}
+
+/** The manifest of the version that `datasets/DATASET/WINDOW/VERSION/NAME` belongs to; undefined for every other path. */
+export function manifestOfExport(objectPath: string): string | undefined {
+  const [, folder, version] = /^(datasets\/[^/]+\/[^/]+\/)([^/]+)\/[^/]+$/.exec(objectPath) ?? [];
+  return folder === undefined || version === undefined || version === 'data' ? undefined : `${folder}${version}.json`;
 }
 
 /** The parts of `replays/DATASET/WINDOW/NNNNNN.json`; undefined for every other path, the files of rows among them. */

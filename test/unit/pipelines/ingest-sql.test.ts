@@ -14,7 +14,7 @@ afterAll(() => duckdb[Symbol.dispose]());
 
 test('names of columns and files are data: quotes, slashes and brackets in them change no statement', async () => {
   const nasty = ['a"; drop table staged; --', "it's", 'x/y~z', 'select', 'C0', 't1'];
-  const shape = { columns: nasty.map((name) => ({ name, type: 'text' as const, required: true })) };
+  const shape = { columns: nasty.map((name) => ({ name, type: 'text' as const, required: true, source: name })) };
   const file = { id: 0, readable: "/no/where/it's [1]*.csv", path: "landing/it's" };
   for (const statement of sql.prepareStatements(shape, [file])) await duckdb.connection.run(statement);
   await duckdb.connection.run('create temp table line as select 0 as file, 2 as line, ?::varchar as body', [
