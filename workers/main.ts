@@ -14,6 +14,7 @@ import { connectWorker } from '../lib/temporal';
 import { reconcileBackfills } from './backfill-reconciler';
 import { workflowBundle } from './bundle';
 import { exportHistories } from './history-exporter';
+import { reconcileLeases } from './lease-reconciler';
 import { LedgerGauges } from './ledger-gauges';
 import { sweepStore } from './litter-sweeper';
 import { queueNames } from '../lib/queues';
@@ -67,6 +68,7 @@ export async function runWorker(
       const client = new Client({ connection, namespace: config.temporal.namespace, dataConverter });
       background = Promise.all([
         exportHistories(client, database, createLocalStore(config.data), log, stopBackground.signal),
+        reconcileLeases({ database, client, clock: systemClock, log }, stopBackground.signal),
         ...(operator === undefined ? [] : reconcilers({ operator, client, database, config, log }, stopBackground.signal)),
         ...(project === undefined
           ? []

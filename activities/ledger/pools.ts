@@ -239,3 +239,23 @@ export async function freePermits(
   );
   return rowCount === 1;
 }
+
+/** A lease, whether it is held or waits, with what is known of its run. */
+export interface Holder extends Pick<Lease, 'run' | 'stage' | 'epoch' | 'attempt' | 'pool'> {
+  readonly claim: string;
+  /** The ledger says the run is over. */
+  readonly ended: boolean;
+}
+
+/** Leases of runs that are over, and of others those that nobody touched since. */
+export async function listHolders(database: Queryable, before: Date): Promise<Holder[]> {
+  const { rows } = await database.query<RawLease & { claim: string; ended: boolean }>(
+    `select l.*, r.claim, r.ended_at is not null as ended from almanac.lease l join almanac.run r using (pipeline, window_key, branch, generation)
+     where r.ended_at is not null or coalesce(l.since, l.seen_at) < $1 order by l.asked_at`,
+    [before],
+  );
+  return rows.map(({ stage, epoch, attempt, pool, claim, ended, ...row }) => ({
+    run: { pipeline: row.pipeline, window: row.window_key, branch: row.branch, generation: row.generation },
+    ...{ stage, epoch, attempt, pool, claim, ended },
+  }));
+}

@@ -1,0 +1,197 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import type pg from 'pg';
+import { listAttempts } from '../../../activities/ledger/attempts';
+import { installPools, readLeases, setPermits } from '../../../activities/ledger/pools';
+import { claimRun, storePlan } from '../../../activities/ledger/runs';
+import { runStage, type StageShell } from '../../../activities/run-stage';
+import type { StageBody } from '../../../activities/stage';
+import { createDatasetStore } from '../../../activities/storage/datasets';
+import { createLocalStore } from '../../../activities/storage/local-store';
+import { migrate } from '../../../lib/migrate';
+import { AlmanacError } from '../../../pipelines/failures';
+import { POOL_PATIENCE_SECONDS } from '../../../pipelines/pools';
+import type { Plan, PlanStage, RunRef, StageOutput } from '../../../pipelines/types';
+import { StageMetrics } from '../../../workers/metrics';
+import { testDatabase, type TestDatabase } from '../../support/postgres';
+
+const OUTPUT: StageOutput = { versions: [], rowsIn: 1, rowsOut: 1, bytesIn: 1, bytesOut: 1 };
+const LOAD: PlanStage = {
+  ...{ id: 'load', kind: 'ingest', needs: [], hash: 'h', timeoutSeconds: 30, pool: { name: 'warehouse', permits: 1 } },
+  spec: { kind: 'ingest', landing: 'plays', writes: 'plays', pool: { name: 'warehouse' } },
+};
+const PLAN: Plan = {
+  ...{ hash: 'plan', pipeline: 'plays', chain: 'independent', window: { every: 'day', timezone: 'UTC' }, params: {}, datasets: {} },
+  stages: [LOAD],
+};
+
+let database: TestDatabase;
+let pool: pg.Pool;
+let root: string;
+beforeEach(async () => {
+  database = await testDatabase();
+  pool = database.pool;
+  await migrate(pool);
+  await storePlan(pool, PLAN);
+  await installPools(pool, { warehouse: 1 }, at(0));
+  root = mkdtempSync(path.join(os.tmpdir(), 'almanac-permits-'));
+});
+afterEach(async () => {
+  await database[Symbol.asyncDispose]();
+  rmSync(root, { recursive: true });
+});
+
+const at = (second: number): Date => new Date(Date.UTC(2026, 0, 3) + second * 1000);
+const done: StageBody = () => Promise.resolve(OUTPUT);
+const fails =
+  (code: 'landing.missing' | 'engine.lost'): StageBody =>
+  () =>
+    Promise.reject(new AlmanacError(code, 'not now', { next: 'wait' }));
+
+interface Ordered {
+  readonly run: RunRef;
+  /** One try of the order at a second; the failure Temporal is told, if it fails. */
+  attempt(second: number, body?: StageBody, stage?: PlanStage): Promise<ApplicationFailure | CancelledFailure | undefined>;
+  readonly environment: () => MockActivityEnvironment;
+}
+
+async function ordered(window: string): Promise<Ordered> {
+  const run = { pipeline: 'plays', window, branch: 'main', generation: 1 };
+  await claimRun(pool, {
+    ...{ run, claim: 'mine', planHash: 'plan', pins: {}, bootstrap: false, origin: false, matrix: {}, verb: 'run', who: 'x', now: at(0) },
+  });
+  let environment = new MockActivityEnvironment();
+  return {
+    run,
+    environment: () => environment,
+    attempt(second, body = done, stage = LOAD) {
+      const clock = { now: () => at(second) };
+      const store = createLocalStore(root);
+      const unused = (): Promise<never> => Promise.reject(new Error('nothing is computed here'));
+      const shell: StageShell = {
+        services: {
+          ...{ store, datasets: createDatasetStore(store, clock), database: pool, clock, text: unused },
+          engine: { session: unused, close: () => Promise.resolve() },
+        },
+        bodies: { ingest: body, sense: body, compute: body, check: body, publish: body },
+        ...{ worker: `host:${second}`, limits: { memoryBytes: 1e9, threads: 1 }, observer: new StageMetrics() },
+        plan: () => Promise.resolve({ ...PLAN, stages: [stage] }),
+        point: () => Promise.resolve(),
+      };
+      environment = new MockActivityEnvironment();
+      const task = { run, claim: 'mine', planHash: 'plan', stage: 'load', epoch: 1, patienceSeconds: 60 };
+      return environment
+        .run(() => runStage(shell, task))
+        .then(
+          () => undefined,
+          (error: unknown) => {
+            if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
+            throw error;
+          },
+        );
+    },
+  };
+}
+
+async function leases(): Promise<string[]> {
+  const { held, waiting } = await readLeases(pool, 'warehouse', at(0));
+  return [...held, ...waiting].map(({ run, state }) => `${run.window} ${state}`);
+}
+
+test('a stage holds its permit while its body runs; others wait as one attempt, and take it when it is back', async () => {
+  const [first, second] = [await ordered('2026-01-01'), await ordered('2026-01-02')];
+  const body: StageBody = async () => {
+    expect(await leases()).toEqual(['2026-01-01 held']);
+    for (const poll of [2, 3])
+      expect(await second.attempt(poll)).toMatchObject({
+        type: 'pool.full',
+        nonRetryable: false,
+        nextRetryDelay: 1000,
+        category: 'BENIGN',
+      });
+    expect(await leases()).toEqual(['2026-01-01 held', '2026-01-02 waiting']);
+    expect(await listAttempts(pool, second.run)).toMatchObject([
+      {
+        ...{ attempt: 1, state: 'waiting', polls: 2, waitingSince: at(2).toISOString() },
+        waitsUntil: at(2 + POOL_PATIENCE_SECONDS).toISOString(),
+        failure: { code: 'pool.full', details: { pool: 'warehouse', position: 1, of: 1 } },
+      },
+    ]);
+    return OUTPUT;
+  };
+  expect(await first.attempt(1, body)).toBeUndefined();
+  expect(await second.attempt(4)).toBeUndefined();
+  expect(await listAttempts(pool, second.run)).toMatchObject([{ attempt: 1, state: 'succeeded' }]);
+  expect(await leases()).toEqual([]);
+});
+
+test.each(['landing.missing', 'engine.lost'] as const)('an attempt that ends with %s gives its permit back', async (code) => {
+  const first = await ordered('2026-01-01');
+  expect(await first.attempt(1, fails(code))).toMatchObject({ type: code, nonRetryable: false });
+  expect(await leases()).toEqual([]);
+});
+
+test('a stage that is cancelled gives its permit back', async () => {
+  const first = await ordered('2026-01-01');
+  const body: StageBody = (context) =>
+    new Promise((_, reject) => {
+      context.signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true });
+      first.environment().cancel('CANCELLED');
+    });
+  expect(await first.attempt(1, body)).toBeInstanceOf(CancelledFailure);
+  expect(await leases()).toEqual([]);
+});
+
+test('a zombie neither holds nor frees what the next attempt has', async () => {
+  const first = await ordered('2026-01-01');
+  const zombie: StageBody = async () => {
+    expect(
+      await first.attempt(20, async () => {
+        expect(await leases()).toEqual(['2026-01-01 held']);
+        return OUTPUT;
+      }),
+    ).toBeUndefined();
+    expect(await leases()).toEqual([]);
+    return OUTPUT;
+  };
+  expect(await first.attempt(1, zombie)).toBeUndefined();
+  expect(await leases()).toEqual([]);
+  const late: StageBody = async () => {
+    await pool.query("update almanac.attempt set state = 'lost'");
+    await pool.query('update almanac.lease set attempt = attempt + 1');
+    return OUTPUT;
+  };
+  const second = await ordered('2026-01-02');
+  expect(await second.attempt(30, late)).toBeUndefined();
+  expect(await leases()).toEqual(['2026-01-02 held']);
+});
+
+test('after seven days it holds, as a matter of time', async () => {
+  const first = await ordered('2026-01-01');
+  await setPermits(pool, 'warehouse', 0, { who: 'ann', reason: 'closed', now: at(0) });
+  await first.attempt(1);
+  expect(await first.attempt(1 + POOL_PATIENCE_SECONDS)).toMatchObject({ type: 'pool.full', nonRetryable: true });
+  expect(await listAttempts(pool, first.run)).toMatchObject([{ state: 'failed', failure: { class: 'timeout' } }]);
+  expect(await leases()).toEqual([]);
+});
+
+test('a pool that the ledger does not know fails the stage and says what to do', async () => {
+  const first = await ordered('2026-01-01');
+  const nowhere = { ...LOAD, pool: { name: 'nowhere', permits: 1 } };
+  expect(await first.attempt(1, done, nowhere)).toMatchObject({ type: 'pool.unknown', nonRetryable: true });
+});
+
+test('a stage without a pool asks nothing of the ledger for it', async () => {
+  const first = await ordered('2026-01-01');
+  const { pool: _, ...without } = LOAD;
+  const query = jest.spyOn(pool, 'query');
+  const connect = jest.spyOn(pool, 'connect');
+  await first.attempt(1, done, without);
+  // Opening the attempt and closing it.
+  expect([query.mock.calls.length, connect.mock.calls.length]).toEqual([2, 2]);
+  query.mockRestore();
+  connect.mockRestore();
+});
