@@ -79,7 +79,7 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
       pipeline: task.run.pipeline,
       stage: stage.id,
       kind: stage.kind,
-      engine: stage.spec.kind === 'compute' ? (stage.spec.engine ?? 'duckdb') : stage.kind === 'publish' ? 'postgres' : 'duckdb',
+      engine: engineOf(stage),
       outcome,
       seconds: (services.clock.now().getTime() - begun.getTime()) / 1000,
       ...more,
@@ -154,6 +154,12 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
   } finally {
     stop.release();
   }
+}
+
+/** What did the work, for the metrics; a sense stage only looks. */
+function engineOf({ kind, spec }: PlanStage): string {
+  if (spec.kind === 'compute') return spec.engine ?? 'duckdb';
+  return kind === 'publish' ? 'postgres' : kind === 'sense' ? 'none' : 'duckdb';
 }
 
 async function open(database: StageServices['database'], order: AttemptOrder, task: StageTask): Promise<OpenedAttempt> {

@@ -3,6 +3,7 @@ import type { RunRow } from '../activities/ledger/runs';
 import type { RunGrid } from '../operator/runs/grid';
 import type { RunListing, RunView } from '../operator/runs/inspect';
 import { formatRun } from '../pipelines/run-id';
+import type { Sensed } from '../pipelines/types';
 import { renderBytes, renderSeconds, renderTable } from './render';
 
 /** How a run that ended or holds is told in a few lines. */
@@ -71,6 +72,7 @@ export function renderRun(view: RunView): string {
         waitText(last) ??
         last?.failure?.code ??
         quarantineText(last) ??
+        sensedText(last?.output?.sensed) ??
         last?.output?.gate?.status ??
         (last?.output?.publication === undefined ? undefined : `publication ${last.output.publication}`),
     },
@@ -81,17 +83,44 @@ export function renderRun(view: RunView): string {
       `  ${at} ${who}: ${verb}${stage === null ? '' : ` ${stage}`}${reason === null ? '' : ` (${reason})`}${VERB_STATES[state]}`,
   );
   const pins = Object.values(row.pins).map(({ dataset, window, version, digest }) => `  ${dataset}@${window}#${version} ${digest}`);
+  const sensed = stages.flatMap(({ id, last }) => renderSensed(id, last?.output?.sensed ?? []));
   return [
     head,
     `plan ${plan.hash.slice(0, 12)}, claimed ${row.claimedAt}, ended ${row.endedAt ?? '-'}`,
     '',
     table,
     ...(pins.length === 0 ? [] : ['', row.pinsTainted ? 'pinned, of a tainted window:' : 'pinned:', ...pins]),
+    ...(sensed.length === 0 ? [] : ['', 'sensed:', ...sensed]),
     ...(verbs.length === 0 ? [] : ['', 'verbs:', ...verbs]),
     '',
     `waits for ${view.why.waitsFor} (since ${view.why.since})`,
     ...(view.why.next === null ? [] : [`next: ${view.why.next}`]),
   ].join('\n');
+}
+
+/** As many as one looks at; `--json` has them all. */
+const SHOWN_SENSED = 10;
+
+/** What a sense stage found, by line: the accepted set, publication or folder that held. */
+function renderSensed(stage: string, sensed: readonly Sensed[]): string[] {
+  const lines = sensed.slice(0, SHOWN_SENSED).map((found) => {
+    switch (found.kind) {
+      case 'accepted':
+        return `  ${stage}: ${found.pipeline}/${found.window} accepted as ${found.sequence}${found.versions.map(({ dataset, version }) => `, ${dataset}#${version}`).join('')}`;
+      case 'published':
+        return `  ${stage}: ${found.pipeline}/${found.window} published as ${found.publication}`;
+      case 'marker':
+        return `  ${stage}: ${found.folder} with ${found.files.join(', ')} of ${found.newest}`;
+      case 'quiet':
+        return `  ${stage}: ${found.folder} quiet since ${found.newest}, ${found.count} files of ${renderBytes(found.bytes)}`;
+    }
+  });
+  return sensed.length > SHOWN_SENSED ? [...lines, `  ${stage}: and ${sensed.length - SHOWN_SENSED} more`] : lines;
+}
+
+function sensedText(sensed: readonly Sensed[] | undefined): string | undefined {
+  if (sensed === undefined) return undefined;
+  return sensed.length === 1 ? `sensed ${sensed[0]?.kind}` : `sensed ${sensed.length}`;
 }
 
 const VERB_STATES = {

@@ -8,6 +8,7 @@ import { hookProblems, type Hooks } from './notify';
 import { poolProblems, type Pools } from './pool-rules';
 import type { Problem } from './rules';
 import { problemsOf } from './rules';
+import { projectSenseProblems, resolveSenses } from './sense-rules';
 import type {
   CheckSpec,
   ComputeSpec,
@@ -18,6 +19,7 @@ import type {
   PublishSpec,
   Read,
   ScheduleSpec,
+  SenseSpec,
   StageSpec,
   SuiteSpec,
   WindowSpec,
@@ -42,6 +44,9 @@ export type {
   PublishSpec,
   Read,
   ScheduleSpec,
+  SenseCondition,
+  SensedWindows,
+  SenseSpec,
   StageSpec,
   SuiteSpec,
   Window,
@@ -81,6 +86,13 @@ export function ingest<const N extends string = never, const W extends string = 
   spec: Omit<IngestSpec, 'kind' | 'needs' | 'writes'> & { readonly needs?: readonly N[]; readonly writes: W },
 ): IngestSpec & { readonly needs?: readonly N[]; readonly writes: W } {
   return { ...spec, kind: 'ingest' };
+}
+
+/** Waits until all its conditions hold: windows of other pipelines accepted or published, a marker there, a landing folder quiet. */
+export function sense<const N extends string = never>(
+  spec: Omit<SenseSpec, 'kind' | 'needs' | 'resolved'> & { readonly needs?: readonly N[] },
+): SenseSpec & { readonly needs?: readonly N[] } {
+  return { ...spec, kind: 'sense' };
 }
 
 /** Runs one SQL text over what it `reads` and writes one version of `writes`. */
@@ -173,6 +185,8 @@ export interface ProjectSpec {
   readonly pipelines: readonly PipelineSpec[];
   /** Who is told of holds, failures and deadlines: hooks by name (docs/operating.md). */
   readonly notify?: Hooks;
+  /** Pools by name, with the permits each has unless an operator sets others (`almanac pool set`). */
+  readonly pools?: Pools;
 }
 
 /**
@@ -194,8 +208,6 @@ export function defineProject(spec: ProjectSpec): ProjectSpec {
     owners.set(what, pipeline);
   };
   for (const pipeline of spec.pipelines) {
-  /** Pools by name, with the permits each has unless an operator sets others (`almanac pool set`). */
-  readonly pools?: Pools;
     claim(`pipeline id "${pipeline.id}"`, pipeline.id);
     for (const dataset of Object.keys(pipeline.datasets)) claim(`dataset "${dataset}"`, pipeline.id);
     for (const stage of Object.values(pipeline.stages)) {
@@ -208,8 +220,10 @@ export function defineProject(spec: ProjectSpec): ProjectSpec {
       spec.pipelines.map(({ id }) => id),
     ),
   );
+  problems.push(...poolProblems(spec.pools ?? {}, spec.pipelines));
+  if (problems.length === 0) problems.push(...projectSenseProblems(spec.pipelines));
   if (problems.length > 0) throw invalid('The project', problems);
-  return spec;
+  return { ...spec, pipelines: resolveSenses(spec.pipelines) };
 }
 
 function cronProblems({ schedule }: PipelineSpec): Problem[] {
@@ -228,5 +242,3 @@ function invalid(what: string, problems: readonly Problem[]): AlmanacError {
     details: { problems: list },
   });
 }
-  problems.push(...poolProblems(spec.pools ?? {}, spec.pipelines));
-  if (problems.length === 0) problems.push(...projectSenseProblems(spec.pipelines));

@@ -97,6 +97,7 @@ export const CODES = {
   'schedule.deadline': { class: 'user', when: 'Every slot of a schedule fires after the deadline of its day.', next: 'Let the schedule fire earlier, or choose a later deadline.' },
   'schedule.unknown': { class: 'missing', when: 'No schedule of that pipeline is installed.', next: '`almanac schedule apply` installs what the project declares.' },
   'schedule.windows': { class: 'user', when: 'The slots of an ordered pipeline leave out a window, or two are for the same.', next: 'Let the schedule fire once a window, at a time that changes of clocks do not move over its end.' },
+  'sense.unmet': { class: 'data', waits: true, when: 'What a sense stage waits for has not come, and patience is over or was not asked for.', next: 'Do what the message says of the condition, then retry the stage.' },
   'service.unavailable': { class: 'platform', when: 'Postgres, Temporal or a worker went away while it was needed.', next: '`almanac status` shows which; stages retry by themselves for 30 minutes.' },
   'sql.placeholder': { class: 'user', when: 'A SQL text uses a `$name` that has no value, or a value that SQL cannot hold.', next: 'Declare the param, or correct the line the message names.' },
   'stack.busy': { class: 'refused', when: 'Another command is starting or stopping the same stack.', next: 'Wait for the process the message names, then repeat.' },

@@ -27,6 +27,7 @@ export function writtenBy(stage: StageSpec): string | undefined {
 export function datasetsOf(stage: StageSpec): string[] {
   switch (stage.kind) {
     case 'ingest':
+    case 'sense':
       return [];
     case 'compute':
       return Object.values(stage.reads ?? {}).flatMap((read) => (typeof read === 'string' ? [read] : (read.since ?? [])));

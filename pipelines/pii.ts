@@ -9,6 +9,8 @@ function datasetsOf(spec: PlanStage['spec']): string[] {
   switch (spec.kind) {
     case 'ingest':
       return [spec.writes];
+    case 'sense':
+      return [];
     case 'compute':
       return [
         ...Object.values(spec.reads ?? {}).map((read) => (typeof read === 'string' ? read : read.previous)),

@@ -4,6 +4,7 @@
  * changing them makes nothing stale.
  */
 import { canonicalJson } from './canonical';
+import { durationMs } from './duration';
 import { AlmanacError } from './failures';
 import { graphOf, layers, writtenBy } from './graph';
 import { BUILT_IN_PLACEHOLDERS, placeholdersOf, unknownPlaceholder } from './sql-text';

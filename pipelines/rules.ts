@@ -144,6 +144,8 @@ function stageProblems(spec: PipelineSpec, id: string, stage: StageSpec): Proble
   switch (stage.kind) {
     case 'ingest':
       return [...problems, ...ingestProblems(spec, place, stage)];
+    case 'sense':
+      return [...problems, ...senseProblems(place, stage)];
     case 'compute':
       return [...problems, ...computeProblems(spec, place, stage)];
     case 'check':

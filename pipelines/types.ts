@@ -36,13 +36,13 @@ interface StageCommon {
   readonly needs?: readonly string[];
   /** Wall-clock limit of one attempt in seconds. Default 3600. */
   readonly timeoutSeconds?: number;
+  /** Permits it holds while its body runs, of a pool that the project declares. Default: 1 permit. */
+  readonly pool?: { readonly name: string; readonly permits?: number };
 }
 
 /** Reads landing files of the window, or a reference file by content, into an immutable version and its quarantine. */
 export interface IngestSpec extends StageCommon {
   readonly kind: 'ingest';
-  /** Permits it holds while its body runs, of a pool that the project declares. Default: 1 permit. */
-  readonly pool?: { readonly name: string; readonly permits?: number };
   /** Folder under `landing/`; exactly one of `landing` and `reference` is given. */
   readonly landing?: string;
   /** File name under `reference/`. */
@@ -81,6 +81,50 @@ export interface ComputeSpec extends StageCommon {
   readonly each?: 'version' | 'bucket';
 }
 
+/**
+ * Which windows of another pipeline are meant: every one that overlaps ours, which for equal windows is that of our key; those that overlap
+ * the one before ours; or the newest that is over when ours ends.
+ */
+export type SensedWindows = 'same' | 'previous' | 'newest';
+
+/** One thing a sense stage waits for. `folder` is a path below `landing/SOURCE/`, `{window}` in it our key; default the days of the window. */
+export type SenseCondition =
+  /** Windows of another pipeline are accepted; with `dataset`, of the pipeline that owns it, and it is part of them. */
+  | { readonly accepted: { readonly pipeline: string; readonly window?: SensedWindows } }
+  | { readonly accepted: { readonly dataset: string; readonly window?: SensedWindows } }
+  /** Windows of another pipeline are live, or were until a later one took their place; with `table`, in that live table. */
+  | { readonly published: { readonly pipeline: string; readonly window?: SensedWindows } }
+  | { readonly published: { readonly table: string; readonly window?: SensedWindows } }
+  /** A file of that name lies in the landing folder. */
+  | { readonly marker: { readonly landing: string; readonly file: string; readonly folder?: string } }
+  /** The landing folder holds files, and none of them changed for so many minutes. */
+  | { readonly quiet: { readonly landing: string; readonly minutes: number; readonly folder?: string } };
+
+/** A condition with what it says of other pipelines looked up in the project, so that a frozen plan needs no project. */
+export type ResolvedCondition =
+  | {
+      readonly kind: 'accepted' | 'published';
+      readonly pipeline: string;
+      readonly window: WindowSpec;
+      readonly windows: SensedWindows;
+      /** Of an accepted window, with what it declares. */
+      readonly dataset?: { readonly name: string; readonly spec: DatasetSpec };
+      /** Of a publication. */
+      readonly table?: string;
+    }
+  | { readonly kind: 'marker'; readonly landing: string; readonly file: string; readonly folder?: string }
+  | { readonly kind: 'quiet'; readonly landing: string; readonly minutes: number; readonly folder?: string };
+
+/** Waits until all its conditions hold, then notes what it found; between looks it holds no place. */
+export interface SenseSpec extends StageCommon {
+  readonly kind: 'sense';
+  readonly conditions: readonly SenseCondition[];
+  /** How long a scheduled run waits here before it holds, such as `2h` or `90m`. Default: the schedule's patience. */
+  readonly patience?: string;
+  /** The conditions as the project resolves them; not written by authors. */
+  readonly resolved?: readonly ResolvedCondition[];
+}
+
 /** Judges what the run wrote so far; see {@link SuiteSpec}. */
 export interface CheckSpec extends StageCommon {
   readonly kind: 'check';
@@ -100,7 +144,7 @@ export interface PublishSpec extends StageCommon {
   readonly tables: Readonly<Record<string, LiveTableSpec>>;
 }
 
-export type StageSpec = IngestSpec | ComputeSpec | CheckSpec | PublishSpec;
+export type StageSpec = IngestSpec | SenseSpec | ComputeSpec | CheckSpec | PublishSpec;
 export type StageKind = StageSpec['kind'];
 
 /** A band: an observed value outside `[min, max]` breaches it. */
@@ -207,6 +251,16 @@ export interface StageOutline {
   /** Explicit and implied needs, sorted. */
   readonly needs: readonly string[];
   readonly timeoutSeconds: number;
+  /** How long it waits in a scheduled run, where it declares that itself. */
+  readonly patienceSeconds?: number;
+  /** What it waits for before its body runs; not part of its hash. */
+  readonly pool?: PoolUse;
+}
+
+/** So many permits of a pool. */
+export interface PoolUse {
+  readonly name: string;
+  readonly permits: number;
 }
 
 /** A stage of a frozen plan. `hash` covers texts, params, engine settings, output schema and the hashes of its needs. */
@@ -255,12 +309,38 @@ export interface StageOutput {
   readonly gate?: GateSummary;
   /** The publication a publish stage flipped to. */
   readonly publication?: number;
+  /** What a sense stage found, condition by condition. */
+  readonly sensed?: readonly Sensed[];
+  /** Set when a sensed window is tainted: what follows is as well. */
+  readonly tainted?: true;
   /** True when a finished candidate was found and nothing was computed again. */
   readonly adopted?: boolean;
   /** Usage as the engine reported it. */
   readonly cpuSeconds?: number;
   readonly peakMemoryBytes?: number;
 }
+
+/** What held when a sense stage looked, pinned: a window's accepted versions, its publication, or the files of a folder. */
+export type Sensed =
+  | {
+      readonly kind: 'accepted';
+      readonly pipeline: string;
+      readonly window: string;
+      /** Of the accepted set. */
+      readonly sequence: number;
+      readonly versions: readonly VersionRef[];
+    }
+  | { readonly kind: 'published'; readonly pipeline: string; readonly window: string; readonly publication: number }
+  | {
+      readonly kind: 'marker' | 'quiet';
+      readonly folder: string;
+      /** How many there are; `files` names the marker, or the first hundred. */
+      readonly count: number;
+      readonly bytes: number;
+      /** When the newest of them was last written, ISO. */
+      readonly newest: string;
+      readonly files: readonly string[];
+    };
 
 export type CheckStatus = 'PASS' | 'NO_HISTORY' | 'WARN' | 'FAIL' | 'ERROR';
 
@@ -272,13 +352,3 @@ export interface GateSummary {
   /** Checks that fail, and may for a while: what follows is tainted. Absent when there is none. */
   readonly overridden?: readonly string[];
 }
-  /** How long it waits in a scheduled run, where it declares that itself. */
-  readonly patienceSeconds?: number;
-  /** What it waits for before its body runs; not part of its hash. */
-  readonly pool?: PoolUse;
-}
-
-/** So many permits of a pool. */
-export interface PoolUse {
-  readonly name: string;
-  readonly permits: number;

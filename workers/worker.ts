@@ -10,6 +10,7 @@ import { planReader, textReader } from '../activities/ledger/plans';
 import { createPublishStage } from '../activities/publish/publish-stage';
 import { checkStage } from '../activities/quality/check-stage';
 import { runStage, type StageShell } from '../activities/run-stage';
+import { senseStage } from '../activities/sense-stage';
 import { createDatasetStore } from '../activities/storage/datasets';
 import { createLocalStore } from '../activities/storage/local-store';
 import { heartbeating } from '../activities/heartbeat';
@@ -59,7 +60,7 @@ export interface ComputeWorker {
   close(): Promise<void>;
 }
 
-/** Stages: ingest, compute, check, publish. Live ones and those of backfills have queues, places and children of their own. */
+/** Stages: ingest, sense, compute, check, publish. Live ones and those of backfills have queues, places and children of their own. */
 export async function createComputeWorker(resources: WorkerResources, metrics: StageMetrics): Promise<ComputeWorker> {
   const { config, connection, database } = resources;
   const store = createLocalStore(config.data);
@@ -73,6 +74,7 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
   const shell: Omit<StageShell, 'services'> = {
     bodies: {
       ingest: ingestStage,
+      sense: senseStage,
       compute: computeStage,
       check: checkStage,
       publish: createPublishStage({

@@ -11,8 +11,10 @@ export interface RunInput {
   readonly outline: readonly StageOutline[];
   /** Stages whose outputs an earlier generation left usable. */
   readonly carried: readonly string[];
-  /** How long a stage may wait for its landing window, in seconds; 0 refuses at once. */
+  /** How long a stage may wait for what is not there yet, in seconds; 0 refuses at once. */
   readonly patienceSeconds: number;
+  /** A stage that declares its own patience waits that long instead: the run is a scheduled one. */
+  readonly declaredPatience?: true;
   /** Task queue of stages; control activities use the workflow's own. */
   readonly stageQueue: string;
 }

@@ -263,7 +263,7 @@ class Runner {
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
       retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '30 seconds' },
     });
-    const task = { ...this.task(), stage, epoch, patienceSeconds: this.input.patienceSeconds };
+    const task = { ...this.task(), stage, epoch, patienceSeconds };
     this.order(
       this.stages.run(() => runStage(task)),
       () => {

@@ -172,7 +172,7 @@ export async function closeAttempt(database: Queryable, end: AttemptEnd): Promis
     name: 'close-attempt',
     text: `with closed as (
         update almanac.attempt set state = $7, output = $8, failure = $9, ended_at = case when $7 = 'waiting' then null else $10::timestamptz end,
-          tainted = tainted or coalesce(jsonb_array_length($8::jsonb #> '{gate,overridden}') > 0, false),
+          tainted = tainted or coalesce(jsonb_array_length($8::jsonb #> '{gate,overridden}') > 0, false) or coalesce(($8::jsonb -> 'tainted')::boolean, false),
           waiting_since = case when $7 = 'waiting' then coalesce(waiting_since, $10) else waiting_since end, waits_until = coalesce($14, waits_until), polls = polls + $15
         where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6 and state = 'running'
           and ($13::timestamptz is null or started_at = $13)
@@ -213,7 +213,7 @@ export async function restoreAttempt(database: Queryable, order: AttemptOrder, e
   const { rowCount } = await database.query(
     `insert into almanac.attempt (pipeline, window_key, branch, generation, stage, attempt, epoch, kind, state, stage_hash, worker, output, failure, started_at, ended_at, waiting_since, waits_until, polls, tainted)
      select $1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13::jsonb, $14, $15, case when $10 = 'waiting' then null else $16::timestamptz end,
-       case when $10 = 'waiting' then $16 end, $17, $18, coalesce(jsonb_array_length($13::jsonb #> '{gate,overridden}') > 0, false) from almanac.run
+       case when $10 = 'waiting' then $16 end, $17, $18, coalesce(jsonb_array_length($13::jsonb #> '{gate,overridden}') > 0, false) or coalesce(($13::jsonb -> 'tainted')::boolean, false) from almanac.run
      where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is null
        and not exists (select from almanac.attempt where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $6 and attempt >= $7)
      on conflict do nothing`,

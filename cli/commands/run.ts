@@ -33,7 +33,7 @@ export function registerRunCommand(program: Command, io: CliIo): void {
     .option('--wait', 'return at the end or at a hold')
     .option('--again', 'make a new generation of a window that is done or closed')
     .option('--bootstrap', 'compute state from all landing data instead of the window before')
-    .option('--patience <seconds>', 'wait this long for landing data that are not there yet')
+    .option('--patience <seconds>', 'wait this long for landing data and sensed conditions that are not there yet')
     .addOption(new Option('--param <k=v>', 'override a parameter').argParser(collect).default([] as string[]))
     .option('--reason <text>', 'recorded with the run')
     .addOption(new Option('--code <which>', 'with --again: the code of today, or that of the run before').choices(['same', 'latest']))

@@ -30,9 +30,9 @@ export async function makeBackfill(session: OperatorSession, request: BackfillRe
   const hash = backfillHash(plan, sha256);
   await storeTexts(database, pipeline.texts);
   await storePlan(database, today);
+  await installPoolsOf(session, today);
   await storeBackfill(database, { hash, pipeline: request.pipeline, plan, concurrency, who: config.actor }, clock.now());
   return { hash, plan, concurrency, estimate: await estimate(session, plan, plan.windows, concurrency) };
-  await installPoolsOf(session, today);
 }
 
 /** What the same request would do now. */

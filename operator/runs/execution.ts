@@ -23,6 +23,12 @@ export interface ExecutionQueues {
   readonly stages: string;
 }
 
+/** How long stages of a run wait for what is not there yet; `declared`: those that say so themselves, as long as they say. */
+export interface Patience {
+  readonly seconds: number;
+  readonly declared: boolean;
+}
+
 /** Starts the execution of a claimed generation; starting it twice is the same as once. */
 export async function startExecution(
   client: Client,
@@ -30,7 +36,7 @@ export async function startExecution(
   row: Pick<RunRow, 'run' | 'claim' | 'planHash'>,
   plan: Plan,
   carried: readonly string[],
-  patienceSeconds: number,
+  patience: Patience,
 ): Promise<void> {
   const input: RunInput = {
     run: row.run,
@@ -38,7 +44,8 @@ export async function startExecution(
     planHash: row.planHash,
     outline: outline(plan),
     carried,
-    patienceSeconds,
+    patienceSeconds: patience.seconds,
+    ...(patience.declared ? { declaredPatience: true as const } : {}),
     stageQueue: queues.stages,
   };
   const workflowId = formatRun(row.run);

@@ -97,12 +97,8 @@ export async function startGeneration(session: OperatorSession, generation: Gene
       next: `almanac show ${formatRun(run)}`,
     });
   }
-  await startExecution(
-    await session.temporal(),
-    queueNames(config, generation.queue),
-    { run, claim, planHash: plan.hash },
-    plan,
-    stages,
-    0,
-  );
+  await startExecution(await session.temporal(), queueNames(config, generation.queue), { run, claim, planHash: plan.hash }, plan, stages, {
+    seconds: 0,
+    declared: false,
+  });
 }

@@ -128,9 +128,9 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   if (verb.dryRun === true) return answer(state === undefined ? next : row.run);
   if (project !== undefined) await storeTexts(database, project.texts);
   await storePlan(database, plan);
+  if (code === 'latest') await installPoolsOf(session, plan);
   if (state !== undefined) {
     await retryOpen(session, row, state, plan, answer(row.run), { ...verb, reason });
-  if (code === 'latest') await installPoolsOf(session, plan);
     return answer(row.run);
   }
   await startGeneration(session, {

@@ -25,8 +25,10 @@ export interface RunRequest {
   /** Makes a new generation of an accepted or closed window. */
   readonly again?: boolean | undefined;
   readonly params?: Readonly<Record<string, ParamValue>> | undefined;
-  /** Seconds to wait for landing data that are not there yet. Default 0: refused at once. */
+  /** Seconds to wait for data and conditions that are not there yet. Default 0: refused at once. */
   readonly patienceSeconds?: number | undefined;
+  /** Stages that declare a patience wait that long instead. Default false: only the schedule asks for it. */
+  readonly declaredPatience?: boolean | undefined;
   readonly reason?: string | undefined;
   /** Runs this plan, whose texts are stored, instead of the project's code of today: what a schedule installed. */
   readonly plan?: Plan | undefined;
@@ -84,6 +86,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   if (texts !== undefined) {
     await storeTexts(database, texts);
     await storePlan(database, plan);
+    await installPoolsOf(session, plan);
   }
   const claimed: RunClaim = {
     run,
@@ -91,7 +94,6 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     planHash: plan.hash,
     pins,
     bootstrap,
-    await installPoolsOf(session, plan);
     origin,
     pinsTainted,
     matrix: {
@@ -99,6 +101,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
       inputs: 'latest',
       params: request.params ?? {},
       patienceSeconds: request.patienceSeconds ?? 0,
+      ...(request.declaredPatience === true ? { declaredPatience: true } : {}),
       ...(request.queue === undefined ? {} : { queue: request.queue }),
     },
     verb,
@@ -118,14 +121,10 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     if (other === undefined) throw new AlmanacError('internal', `the claim of ${formatRun(run)} was lost`, { next: 'almanac run again' });
     return attach(session, other, plan, request);
   }
-  await startExecution(
-    await session.temporal(),
-    queueNames(config, request.queue),
-    { run, claim, planHash: plan.hash },
-    plan,
-    [],
-    request.patienceSeconds ?? 0,
-  );
+  await startExecution(await session.temporal(), queueNames(config, request.queue), { run, claim, planHash: plan.hash }, plan, [], {
+    seconds: request.patienceSeconds ?? 0,
+    declared: request.declaredPatience === true,
+  });
   return { run, did: 'started', origin, ...(run.generation === 1 ? {} : { builtOn: later }) };
 }
 
@@ -173,7 +172,8 @@ async function attach(session: OperatorSession, row: RunRow, plan: Plan, request
   if (row.state === 'claimed') {
     // The claimer may have died between the claim and the start; starting twice is the same as once.
     const carried = Array.isArray(row.matrix.carried) ? (row.matrix.carried as string[]) : [];
-    const patience = Number(row.matrix.patienceSeconds ?? request.patienceSeconds ?? 0);
+    const seconds = Number(row.matrix.patienceSeconds ?? request.patienceSeconds ?? 0);
+    const patience = { seconds, declared: row.matrix.declaredPatience === true };
     const queues = queueNames(session.config, row.matrix.queue === 'backfill' ? 'backfill' : 'live');
     await startExecution(await session.temporal(), queues, row, plan, carried, patience);
   }

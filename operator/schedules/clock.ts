@@ -9,7 +9,7 @@ import { lookAtSlots, type SlotRuns } from './tick';
 /** Who starts the runs of slots, in the ledger. */
 export const CLOCK = 'clock';
 
-/** How long a scheduled run waits for its landing data when its schedule does not say. */
+/** How long a scheduled run waits for what is not there yet when its schedule does not say. */
 const PATIENCE_MINUTES = 360;
 
 /** The activities of the clock workflow, and what the reconciler of a control worker calls beside it. */
@@ -22,6 +22,7 @@ export function createClock(session: OperatorSession): ClockActivities {
         window,
         plan: await plan(schedule.planHash),
         patienceSeconds: (schedule.spec.patienceMinutes ?? PATIENCE_MINUTES) * 60,
+        declaredPatience: true,
         who: CLOCK,
         reason,
       }),

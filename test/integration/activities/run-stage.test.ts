@@ -108,7 +108,7 @@ async function ordered(): Promise<{
       const plan: Plan = { ...PLAN, datasets, stages: PLAN.stages.map((stage) => ({ ...stage, timeoutSeconds })) };
       const shell: StageShell = {
         services: services(second),
-        bodies: { ingest: body, compute: body, check: body, publish: body },
+        bodies: { ingest: body, sense: body, compute: body, check: body, publish: body },
         worker: `host:${second}`,
         limits: { memoryBytes: 1e9, threads: 1 },
         observer: metrics,
