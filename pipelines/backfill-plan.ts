@@ -23,6 +23,8 @@ export interface BackfillRequest {
   /** Windows that run do so from this stage on at the latest. */
   readonly fromStage: string | null;
   readonly order: 'forward' | 'backward';
+  /** In the place of the declared ones. */
+  readonly params?: Readonly<Record<string, ParamValue>>;
 }
 
 /** How the newest run of a window stands; `stopped` ended without a failure and without acceptance. */
@@ -44,17 +46,19 @@ export interface WindowFacts {
 export interface BackfillQuestion {
   readonly plan: Plan;
   readonly request: BackfillRequest;
-  /** Every window of the range, oldest first; of an ordered chain from the one after its anchor. */
+  /** Every window of the range, oldest first; of an ordered chain from the one after its anchor up to its last accepted one. */
   readonly facts: readonly WindowFacts[];
   /** The last accepted window before the facts; null where the chain begins with them. */
   readonly anchor: Pick<WindowFacts, 'window' | 'accepted'> | null;
   /** Accepted windows after the range. */
   readonly successors: readonly string[];
+  /** What a branch would be called. */
+  readonly nextBranch: string;
 }
 
 export interface BackfillWindow {
   readonly window: string;
-  /** The generation that its run follows. */
+  /** The generation that its run follows; on a branch 0. */
   readonly after: number;
   readonly stages: readonly { readonly stage: string; readonly hash: string; readonly reason: BackfillReason }[];
   readonly carried: readonly { readonly stage: string; readonly versions: readonly string[] }[];
@@ -70,30 +74,35 @@ export interface BackfillPlan {
   /** In the order to run them. */
   readonly windows: readonly BackfillWindow[];
   readonly left: readonly { readonly window: string; readonly why: string }[];
+  /** Where it builds when windows after the range stand on what it rebuilds: a branch from this window on, with all after it. */
+  readonly branch?: { readonly name: string; readonly from: string };
 }
 
 /**
- * Throws `run.usage` (a stage or an order that does not fit), `backfill.gap` (a window between that it would leave unbuilt) and
- * `backfill.branch` (accepted windows after the range were built on it).
+ * Throws `run.usage` (a stage or an order that does not fit) and `backfill.gap` (a window between that it would leave unbuilt). A chain
+ * is appended to in place; what lies below accepted windows is not pulled from under them, but rebuilt on a branch with all of them.
  */
 export function planBackfill(question: BackfillQuestion): BackfillPlan {
-  const { plan, request, facts, anchor } = question;
+  const { plan, request, facts, anchor, successors } = question;
   requireUsable(plan, request);
   const ordered = plan.chain === 'ordered';
+  const branched = ordered && successors.length > 0 && previousReaders(plan).length > 0;
   const windows: BackfillWindow[] = [];
   const left: { window: string; why: string }[] = [];
   for (const fact of facts) {
     const rebuilt = ordered && windows.length > 0;
-    const choice = choose(plan, request, fact, rebuilt);
+    const follows = fact.window > request.to;
+    if (follows && !(branched && rebuilt)) break;
+    const choice = choose(plan, follows ? following(request) : request, fact, rebuilt, branched);
     if (typeof choice !== 'string') windows.push(choice);
     else {
       left.push({ window: fact.window, why: choice });
       if (ordered && fact.accepted === null) throw gap(request, fact, choice);
     }
   }
-  if (ordered && windows.length > 0) requireHead(question);
   const first = facts.findIndex(({ window }) => window === windows[0]?.window);
   const before = first > 0 ? facts[first - 1] : anchor;
+  const from = windows[0]?.window;
   return {
     request,
     chain: plan.chain,
@@ -102,7 +111,20 @@ export function planBackfill(question: BackfillQuestion): BackfillPlan {
     pins: ordered && windows.length > 0 ? (before?.accepted ?? []) : [],
     windows: request.order === 'backward' ? windows.reverse() : windows,
     left,
+    ...(branched && from !== undefined ? { branch: { name: question.nextBranch, from } } : {}),
   };
+}
+
+/** What a window does that `main` has and the branch is to have as well. Throws `backfill.gap`. */
+export function planFollowing(plan: Plan, request: BackfillRequest, fact: WindowFacts): BackfillWindow {
+  const choice = choose(plan, following(request), fact, true, true);
+  if (typeof choice === 'string') throw gap(request, fact, choice);
+  return choice;
+}
+
+/** Windows after the range are rebuilt for what they stand on, and for nothing else. */
+function following(request: BackfillRequest): BackfillRequest {
+  return { ...request, reprocess: 'missing', fromStage: null };
 }
 
 /** One name for everything the plan would do; what it leaves alone is not part of it. */
@@ -112,10 +134,17 @@ export function backfillHash(plan: BackfillPlan, hash: Hash): string {
 }
 
 /** What a window does, or why nothing. */
-function choose(plan: Plan, request: BackfillRequest, fact: WindowFacts, predecessorRebuilt: boolean): BackfillWindow | string {
+function choose(
+  plan: Plan,
+  request: BackfillRequest,
+  fact: WindowFacts,
+  predecessorRebuilt: boolean,
+  branched: boolean,
+): BackfillWindow | string {
   const wants = (mode: Reprocess): boolean => REPROCESS.indexOf(request.reprocess) >= REPROCESS.indexOf(mode);
   const didFail = fact.run === 'failed' || fact.run === 'held';
-  if (fact.run === 'open') return 'its run is open';
+  // What goes on on `main` is in nobody's way on a branch.
+  if (fact.run === 'open' && !branched) return 'its run is open';
   if (didFail && !wants('failed') && fact.accepted === null)
     return fact.run === 'held' ? 'its run is held; --reprocess failed runs it' : 'its last run failed; --reprocess failed runs it';
   const forced = request.fromStage !== null ? [request.fromStage] : request.reprocess === 'all' ? plan.stages.map(({ id }) => id) : [];
@@ -131,7 +160,7 @@ function choose(plan: Plan, request: BackfillRequest, fact: WindowFacts, predece
   if (fact.accepted !== null && (reset.size === 0 || unknown)) return 'accepted, and made by this code from these inputs';
   return {
     window: fact.window,
-    after: fact.generation,
+    after: branched ? 0 : fact.generation,
     stages: plan.stages
       .filter(({ id }) => reset.has(id))
       .map((stage) => ({ stage: stage.id, hash: stage.hash, reason: reasonOf(stage, fact, changedInputs, named) })),
@@ -171,21 +200,6 @@ function requireUsable(plan: Plan, request: BackfillRequest): void {
       next: 'leave --order out; it goes forward',
     });
   }
-}
-
-/** A chain is appended to in place; what lies below accepted windows is not pulled from under them. */
-function requireHead({ plan, request, successors }: BackfillQuestion): void {
-  const head = successors.at(-1);
-  if (head === undefined || previousReaders(plan).length === 0) return;
-  throw new AlmanacError(
-    'backfill.branch',
-    `${request.pipeline} has ${successors.length} accepted windows after ${request.to}, up to ${head}, built on what this would rebuild; ` +
-      'such a range is rebuilt on a branch, which this version cannot do',
-    {
-      next: `almanac backfill plan ${request.pipeline} --from ${request.from} --to ${head} --reprocess ${request.reprocess} rebuilds up to the head, in place`,
-      details: { head, successors: successors.length },
-    },
-  );
 }
 
 function gap(request: BackfillRequest, fact: WindowFacts, why: string): AlmanacError {

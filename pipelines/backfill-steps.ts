@@ -4,7 +4,18 @@
  */
 import type { RunState } from './status';
 
-export type BackfillState = 'planned' | 'running' | 'pausing' | 'paused' | 'halted' | 'cancelling' | 'quiesced' | 'done';
+export type BackfillState =
+  | 'planned'
+  | 'running'
+  | 'pausing'
+  | 'paused'
+  | 'halted'
+  | 'built'
+  | 'publishing'
+  | 'cancelling'
+  | 'quiesced'
+  | 'discarded'
+  | 'done';
 
 export interface BackfillStateFacts {
   /** The controller has something to do. */
@@ -19,8 +30,13 @@ export const BACKFILL_STATES = {
   pausing: { driven: true, over: false },
   paused: { driven: false, over: false },
   halted: { driven: false, over: false },
+  /** Its branch has all that `main` has; it is for an operator to promote or discard it. */
+  built: { driven: false, over: false },
+  /** Its branch is the head; what the live tables show is brought to it. */
+  publishing: { driven: true, over: false },
   cancelling: { driven: true, over: false },
   quiesced: { driven: false, over: true },
+  discarded: { driven: false, over: true },
   done: { driven: false, over: true },
 } as const satisfies Record<BackfillState, BackfillStateFacts>;
 
@@ -59,16 +75,18 @@ export interface BackfillControl {
   readonly concurrency: number;
   /** Windows outside the backfill whose runs are under way: of an ordered chain only one window runs at a time, whoever runs it. */
   readonly elsewhere?: readonly string[];
+  /** It builds on a branch, which is not done with being built. */
+  readonly branched?: boolean;
 }
 
 export function decideBackfill(
-  { state, ordered, concurrency, elsewhere = [] }: BackfillControl,
+  { state, ordered, concurrency, elsewhere = [], branched = false }: BackfillControl,
   windows: readonly WindowProgress[],
 ): BackfillDecision {
   const inPhase = (...phases: readonly WindowPhase[]): string[] =>
     windows.filter((window) => phases.includes(phaseOf(window))).map(({ window }) => window);
   const nothing = { state, start: [], stop: [] };
-  if (!BACKFILL_STATES[state].driven) return nothing;
+  if (!BACKFILL_STATES[state].driven || state === 'publishing') return nothing;
   if (state === 'cancelling') {
     const stop = begunOnly(windows, inPhase('claimed', 'running', 'held'));
     return { state: stop.length === 0 ? 'quiesced' : state, start: [], stop };
@@ -87,7 +105,7 @@ export function decideBackfill(
   const start = [...cutOff, ...next];
   if (start.length > 0 || busy.length > 0) return { state, start, stop: [] };
   if (starting.length > 0 || inPhase('pending').length > 0) return nothing;
-  return failed.length > 0 ? halt() : { ...nothing, state: 'done' };
+  return failed.length > 0 ? halt() : { ...nothing, state: branched ? 'built' : 'done' };
 }
 
 /** A window that somebody else runs is not the backfill's to stop. */

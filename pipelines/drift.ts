@@ -8,8 +8,8 @@ export interface HistoricValue {
   readonly value: number;
 }
 
-/** `count` is judged by its logarithm, so that a doubling weighs the same at every size; `ratio` as it is. */
-export type DriftScale = 'count' | 'ratio';
+/** `count` is judged by its logarithm, so that a doubling weighs the same at every size; `ratio` and any other `value` as it is. */
+export type DriftScale = 'count' | 'ratio' | 'value';
 
 export interface Drift {
   readonly level: 'no-history' | 'normal' | 'warn' | 'fail';
@@ -34,11 +34,15 @@ const NORMAL_MAD = 0.6745;
 const RELATIVE_FLOOR = 0.01;
 const COUNT_FLOOR = 0.5;
 const RATIO_FLOOR = 0.001;
+/** Of values that may be of any size, only against rounding. */
+const VALUE_FLOOR = 1e-9;
 
 const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'] as const;
 
-/** What a window is compared by: the weekday of a daily one. */
+/** What a window is compared by: the weekday of a daily one, the time of day of a shorter one; weeks are all alike. */
 export function calendarKey(window: string): string {
+  const [, hours, minutes] = /^\d{8}T(\d{2})(\d{2})/.exec(window) ?? [];
+  if (hours !== undefined) return `${hours}:${minutes} window`;
   return WEEKDAYS[new Date(`${window}T00:00:00Z`).getUTCDay()] ?? 'window';
 }
 
@@ -55,7 +59,7 @@ export function drift(window: string, value: number, history: readonly HistoricV
   return {
     level: score >= DRIFT_FAIL ? 'fail' : score >= DRIFT_WARN ? 'warn' : 'normal',
     n: own.length,
-    low: Math.max(0, restore(level - reach, scale)),
+    low: scale === 'value' ? level - reach : Math.max(0, restore(level - reach, scale)),
     high: restore(level + reach, scale),
     score,
   };
@@ -83,7 +87,8 @@ function residuals(season: readonly number[]): number[] {
 
 /** On the logarithmic scale a relative floor is a constant and an absolute one shrinks with the level. */
 function floors(level: number, scale: DriftScale): number[] {
-  return scale === 'count' ? [RELATIVE_FLOOR, COUNT_FLOOR / Math.exp(level)] : [RELATIVE_FLOOR * Math.abs(level), RATIO_FLOOR];
+  if (scale === 'count') return [RELATIVE_FLOOR, COUNT_FLOOR / Math.exp(level)];
+  return [RELATIVE_FLOOR * Math.abs(level), scale === 'ratio' ? RATIO_FLOOR : VALUE_FLOOR];
 }
 
 function transform(value: number, scale: DriftScale): number {

@@ -1,4 +1,5 @@
 /** Metrics in words, for verdicts and histories. */
+import { qualityText, valueText } from './quality/quality-text';
 import type { CheckDeclaration, Metric } from './types';
 
 /** One metric's short name, such as `null-count(pixel_id)`; two metrics that measure different things differ in it. */
@@ -16,6 +17,8 @@ export function metricText(measure: Metric): string {
       return `missing-references(${measure.column} in ${measure.in.dataset}.${measure.in.column})`;
     case 'quarantine-ratio':
       return `quarantine-ratio(${measure.stage}: ${measure.reasons.join(', ')})`;
+    default:
+      return qualityText(measure);
   }
 }
 
@@ -39,6 +42,8 @@ export function describeMetric({ dataset, measure, as }: CheckDeclaration, value
       return `${subject} ${one ? 'has' : 'have'} a ${measure.column} that is not in ${measure.in.dataset}`;
     case 'quarantine-ratio':
       return `${percentText(value)} of the ${countText(rows)} rows read for ${dataset} are in quarantine as ${measure.reasons.join(' or ')}`;
+    default:
+      return `${qualityText(measure)} of ${dataset} is ${valueText(value)}`;
   }
 }
 

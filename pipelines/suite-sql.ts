@@ -4,18 +4,20 @@
  */
 import { versionSelect, type Column } from './duckdb-sql';
 import { metricText } from './metric-text';
+import { DUCKDB, type Dialect } from './quality/dialect';
+import { isGroupMetric, isRowMetric, isSketchMetric, isTableMetric } from './quality/metrics';
+import { numeric, type MetricDetail, type Reading } from './quality/reading';
+import type { MetricState } from './quality/states';
+import { ownStatements, type OwnMetric } from './quality/statements';
 import { quoteName, quoteText } from './quote-sql';
+import { sampled, SAMPLE_ROWS, type SampleRow } from './sample-sql';
+import { scanStatement, type ScannedMetric } from './scan-sql';
 import type { CheckDeclaration, DatasetSpec, Metric, SuiteSpec } from './types';
 
-const SAMPLE_ROWS = 5;
-/** Longer values are cut, with an ellipsis as their last character. */
-const SAMPLE_CHARACTERS = 200;
-const PII_DIGITS = 8;
+export type { SampleRow } from './sample-sql';
+
 /** Datasets without a key show this many columns. */
 const SAMPLE_COLUMNS = 8;
-
-/** Metrics that are counts over rows, so that one scan serves any number of them. */
-type CountedMetric = Exclude<EngineMetric, { metric: 'duplicate-keys' }>;
 
 /** A metric some checks of a suite share, measured once. */
 export interface SuiteMetric {
@@ -34,23 +36,34 @@ export interface SuiteScope {
   readonly datasets: Readonly<Record<string, DatasetSpec>>;
   /** Decides which failing rows are shown: the same ones in every try. */
   readonly salt: string;
+  /** The run's logical time, ISO: what freshness is measured against. */
+  readonly reference?: string;
+  /** The engine the texts are for. Default DuckDB. */
+  readonly dialect?: Dialect;
 }
 
-/** One SELECT with one row: column `rows`, and for its i-th metric `v<i>` and, where rows can fail, `s<i>`. */
+/** One SELECT with one row, and what its columns say of each of its metrics, in order. */
 export interface MetricQuery {
   readonly dataset: string;
   readonly sql: string;
   readonly metrics: readonly SuiteMetric[];
+  read(row: Readonly<Record<string, unknown>>): readonly (Measurement | Unreadable | undefined)[];
 }
 
-/** A failing row: column → text as the engine prints it, cut and masked; null where there is no value. */
-export type SampleRow = Readonly<Record<string, string | null>>;
+/** The engine answered, and there is nothing to measure. */
+export interface Unreadable {
+  readonly reason: string;
+}
 
 export interface Measurement {
   readonly value: number;
   /** Rows of the dataset. */
   readonly rows: number;
   readonly sample: readonly SampleRow[];
+  /** What the value is of: a distribution, a comparison. */
+  readonly detail?: MetricDetail;
+  /** What merges with other windows' into the metric of all of them. */
+  readonly state?: MetricState;
 }
 
 /** The view a suite's queries read a version by; `files` are paths the engine can open, none for a version without rows. */
@@ -72,37 +85,100 @@ export function suiteMetrics(suite: SuiteSpec, datasets: Readonly<Record<string,
 export function metricOf(check: CheckDeclaration, dataset: DatasetSpec | undefined): SuiteMetric | undefined {
   const { measure } = check;
   if (measure.metric === 'quarantine-ratio') return undefined;
-  const sample = measure.metric === 'rows' ? [] : sampleColumns(check, measure, dataset);
-  return { key: JSON.stringify([check.dataset, metricText(measure), sample]), dataset: check.dataset, measure, sample };
+  const base = baseOf(measure);
+  const sample = sampleColumns(check, base, dataset);
+  return { key: JSON.stringify([check.dataset, metricText(base), sample]), dataset: check.dataset, measure: base, sample };
 }
 
-/** One query a dataset, then one for each grouping metric. */
-export function suiteQueries(metrics: readonly SuiteMetric[], scope: SuiteScope): MetricQuery[] {
-  const counted = new Map<string, SuiteMetric[]>();
-  const grouping: MetricQuery[] = [];
-  for (const metric of metrics) {
-    if (metric.measure.metric === 'duplicate-keys') grouping.push(duplicatesQuery(metric, metric.measure.key, scope));
-    else counted.set(metric.dataset, [...(counted.get(metric.dataset) ?? []), metric]);
+/** The metric of one window that a metric over many of them is merged from; other metrics are their own. */
+export function baseOf<M extends Metric>(measure: M): M {
+  if (!('over' in measure)) return measure;
+  const { over: _, ...base } = measure;
+  return base as M;
+}
+
+/** Datasets beside its own that a metric reads. */
+export function otherDatasets(measure: Metric): readonly string[] {
+  switch (measure.metric) {
+    case 'missing-references':
+    case 'referential-integrity':
+      return [measure.in.dataset];
+    case 'row-count-match':
+    case 'data-set-match':
+      return [measure.dataset];
+    case 'custom-sql':
+    case 'unexpected-rows':
+      return measure.datasets ?? [];
+    case 'conservation':
+      return [measure.previous, measure.added, ...(measure.removed === undefined ? [] : [measure.removed])];
+    default:
+      return [];
   }
-  return [...[...counted].map(([dataset, group]) => scanQuery(dataset, group, scope)), ...grouping];
+}
+
+/** One scan a dataset, then the statements of metrics that cannot share it: one for the metrics of the same groups, one for each other. */
+export function suiteQueries(metrics: readonly SuiteMetric[], scope: SuiteScope): MetricQuery[] {
+  const scanned = new Map<string, SuiteMetric[]>();
+  const own = new Map<string, OwnedMetric[]>();
+  const duplicates: MetricQuery[] = [];
+  for (const metric of metrics) {
+    if (metric.measure.metric === 'duplicate-keys') duplicates.push(duplicatesQuery(metric, metric.measure.key, scope));
+    else if (isOwned(metric)) own.set(metric.dataset, [...(own.get(metric.dataset) ?? []), metric]);
+    else scanned.set(metric.dataset, [...(scanned.get(metric.dataset) ?? []), metric]);
+  }
+  return [
+    ...[...scanned].map(([dataset, group]) => scanQuery(dataset, group, scope)),
+    ...duplicates,
+    ...[...own].flatMap(([dataset, group]) => ownQueries(dataset, group, scope)),
+  ];
 }
 
 /** A query for one metric: what is asked again when a shared scan fails, so that only the broken metric fails. */
 export function metricQuery(metric: SuiteMetric, scope: SuiteScope): MetricQuery {
-  const { measure } = metric;
-  return measure.metric === 'duplicate-keys' ? duplicatesQuery(metric, measure.key, scope) : scanQuery(metric.dataset, [metric], scope);
+  const [query] = suiteQueries([metric], scope);
+  if (query === undefined) throw new TypeError('every metric has a query');
+  return query;
 }
 
 /** Reads the one row of a query back, by metric key; undefined for what is not a number there. */
-export function readMeasurements(query: MetricQuery, row: Readonly<Record<string, unknown>>): Map<string, Measurement | undefined> {
-  const rows = number(row.rows);
-  return new Map(
-    query.metrics.map(({ key }, index) => {
-      const value = number(row[`v${index}`]);
-      const sample = (row[`s${index}`] ?? []) as readonly SampleRow[];
-      return [key, value === undefined || rows === undefined ? undefined : { value, rows, sample }];
-    }),
-  );
+export function readMeasurements(
+  query: MetricQuery,
+  row: Readonly<Record<string, unknown>>,
+): Map<string, Measurement | Unreadable | undefined> {
+  const readings = query.read(row);
+  return new Map(query.metrics.map(({ key }, index) => [key, readings[index]]));
+}
+
+type OwnedMetric = SuiteMetric & { readonly measure: OwnMetric };
+
+function isOwned(metric: SuiteMetric): metric is OwnedMetric {
+  return isGroupMetric(metric.measure) || isSketchMetric(metric.measure) || isTableMetric(metric.measure);
+}
+
+function ownQueries(dataset: string, metrics: readonly OwnedMetric[], scope: SuiteScope): MetricQuery[] {
+  const columns = Object.keys(scope.datasets[dataset]?.columns ?? {});
+  return ownStatements(metrics, columns, scope.dialect ?? DUCKDB).map(({ sql, metrics: answered, read }) => ({
+    dataset,
+    sql,
+    metrics: answered,
+    read: (row) => read(row).map((reading) => measurementOf(reading, [])),
+  }));
+}
+
+function scanQuery(dataset: string, metrics: readonly SuiteMetric[], scope: SuiteScope): MetricQuery {
+  const scanned = metrics.map(({ measure, sample }): ScannedMetric => {
+    if (measure.metric === 'duplicate-keys' || isGroupMetric(measure) || isSketchMetric(measure) || isTableMetric(measure))
+      throw new TypeError(`${measure.metric} has a statement of its own`);
+    return { measure, sample };
+  });
+  const spec = scope.datasets[dataset];
+  const { sql, read } = scanStatement(dataset, scanned, { spec, salt: scope.salt, reference: scope.reference, dialect: scope.dialect ?? DUCKDB });
+  return { dataset, metrics, sql, read: (row) => read(row).map(({ sample, ...reading }) => measurementOf(reading, sample)) };
+}
+
+function measurementOf({ value, rows, detail, state, reason }: Reading, sample: readonly SampleRow[]): Measurement | Unreadable | undefined {
+  if (value === undefined) return reason === undefined ? undefined : { reason };
+  return { value, rows, sample, ...(detail === undefined ? {} : { detail }), ...(state === undefined ? {} : { state }) };
 }
 
 /** Quarantined rows of some reasons: where they came from and what is wrong with them, never what they held. One row, column `sample`. */
@@ -110,49 +186,6 @@ export function quarantineSampleQuery(files: readonly string[], reasons: readonl
   const shown = '{reason: reason, column_name: column_name, detail: detail, file: file, line: cast(line as varchar)}';
   return `select arg_min(${shown}, hash(file, line, ${quoteText(salt)}), ${SAMPLE_ROWS}) as sample
 from read_parquet([${files.map(quoteText).join(', ')}]) where reason in (${reasons.map(quoteText).join(', ')})`;
-}
-
-function number(value: unknown): number | undefined {
-  const read = typeof value === 'string' && value !== '' ? Number(value) : value;
-  return typeof read === 'number' && Number.isFinite(read) ? read : undefined;
-}
-
-function scanQuery(dataset: string, metrics: readonly SuiteMetric[], scope: SuiteScope): MetricQuery {
-  const spec = scope.datasets[dataset];
-  const flags: string[] = [];
-  const columns = ['count(*) as "rows"'];
-  for (const [index, { measure, sample }] of metrics.entries()) {
-    if (measure.metric === 'duplicate-keys') throw new TypeError('a grouping metric has a statement of its own');
-    if (measure.metric === 'rows') {
-      columns.push(`count(*) as v${index}`);
-      continue;
-    }
-    const flag = quoteName(`failing ${index}`);
-    flags.push(`${failing(dataset, measure)} as ${flag}`);
-    columns.push(`count(*) filter (where ${flag}) as v${index}`, `${sampled(flag, sample, spec, scope.salt)} as s${index}`);
-    // An aggregate that takes booleans only: without it a number would pass for a predicate.
-    if (measure.metric === 'rows-where') columns.push(`bool_or(${flag}) as b${index}`);
-  }
-  const source = quoteName(dataset);
-  const from = flags.length === 0 ? source : `(select ${source}.*,\n  ${flags.join(',\n  ')}\nfrom ${source})`;
-  return { dataset, metrics, sql: `select ${columns.join(',\n  ')}\nfrom ${from}` };
-}
-
-/** True of the rows a metric counts; NULL counts as not true. */
-function failing(dataset: string, measure: Exclude<CountedMetric, { metric: 'rows' }>): string {
-  const own = (column: string): string => `${quoteName(dataset)}.${quoteName(column)}`;
-  switch (measure.metric) {
-    case 'null-count':
-      return `(${own(measure.column)} is null)`;
-    case 'rows-where':
-      // The line ends before the parenthesis closes: the predicate may end in a comment.
-      return `(${measure.predicate}\n)`;
-    case 'missing-references': {
-      const { dataset: names, column } = measure.in;
-      const found = `select 1 from ${quoteName(names)} as "referenced" where "referenced".${quoteName(column)} = ${own(measure.column)}`;
-      return `(${own(measure.column)} is not null and not exists (${found}))`;
-    }
-  }
 }
 
 /** Rows beyond the first of each key; NULLs are equal here, as they are for who looks at the rows. */
@@ -164,34 +197,16 @@ function duplicatesQuery(metric: SuiteMetric, key: readonly string[], scope: Sui
   coalesce(sum(${copies} - 1), 0) as v0,
   ${sampled(`${copies} > 1`, metric.sample, spec, scope.salt, [`${copies}: cast(${copies} as varchar)`])} as s0
 from (select ${names}, count(*) as ${copies} from ${quoteName(metric.dataset)} group by ${names})`;
-  return { dataset: metric.dataset, metrics: [metric], sql };
+  const read = (row: Readonly<Record<string, unknown>>): [Measurement | undefined] => {
+    const value = numeric(row['v0']);
+    const rows = numeric(row['rows']);
+    const known = value !== undefined && rows !== undefined && Number.isFinite(value) && Number.isFinite(rows);
+    return [known ? { value, rows, sample: (row['s0'] ?? []) as readonly SampleRow[] } : undefined];
+  };
+  return { dataset: metric.dataset, metrics: [metric], sql, read };
 }
 
-/**
- * The first failing rows by a hash of what they show: spread over the data, the same in every try, whatever thread comes
- * first. The CASE has the hash and the mask computed for failing rows only, the FILTER keeps the others out of the
- * aggregate: on data without failures a sample costs a twentieth of what FILTER alone would take.
- */
-function sampled(
-  failingRow: string,
-  columns: readonly string[],
-  spec: DatasetSpec | undefined,
-  salt: string,
-  more: readonly string[] = [],
-): string {
-  const shown = columns.map((column) => `${quoteName(column)}: ${shownValue(column, spec)}`);
-  const order = `hash(${[...columns.map(quoteName), quoteText(salt)].join(', ')})`;
-  const only = (value: string): string => `case when ${failingRow} then ${value} end`;
-  return `arg_min(${only(`{${[...shown, ...more].join(', ')}}`)}, ${only(order)}, ${SAMPLE_ROWS}) filter (where ${failingRow})`;
-}
-
-function shownValue(column: string, spec: DatasetSpec | undefined): string {
-  const text = `cast(${quoteName(column)} as varchar)`;
-  if (spec?.pii?.includes(column) === true) return `'sha256:' || left(sha256(${text}), ${PII_DIGITS})`;
-  if (spec?.columns[column] !== 'text') return text;
-  return `case when length(${text}) > ${SAMPLE_CHARACTERS} then left(${text}, ${SAMPLE_CHARACTERS - 1}) || '…' else ${text} end`;
-}
-
+/** None for metrics that count no failing rows. */
 function sampleColumns(check: CheckDeclaration, measure: EngineMetric, dataset: DatasetSpec | undefined): string[] {
   const key = dataset?.key ?? Object.keys(dataset?.columns ?? {}).slice(0, SAMPLE_COLUMNS);
   switch (measure.metric) {
@@ -201,7 +216,12 @@ function sampleColumns(check: CheckDeclaration, measure: EngineMetric, dataset: 
     case 'null-count':
     case 'missing-references':
       return [...new Set([...(check.sample ?? key), measure.column])];
-    default:
+    case 'rows-where':
       return [...(check.sample ?? key)];
+    default: {
+      if (!isRowMetric(measure)) return [];
+      const own = 'column' in measure ? [measure.column] : 'columns' in measure ? measure.columns : [];
+      return [...new Set([...(check.sample ?? key), ...own])];
+    }
   }
 }

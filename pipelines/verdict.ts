@@ -2,7 +2,11 @@
  * Verdicts: what a measured value means. A metric is a fact about a version; the verdict is an opinion about it, with
  * everything a person needs to check the opinion: the number, the band, the method and the windows it rests on.
  */
-import { calendarKey, drift, DRIFT_MIN_WINDOWS, type Drift, type DriftScale, type HistoricValue } from './drift';
+import { driftOf } from './drift-methods';
+import { DRIFT_MIN_WINDOWS, type DriftScale, type HistoricValue } from './drift';
+import { isRowMetric } from './quality/metrics';
+import { valueText } from './quality/quality-text';
+import type { MetricState } from './quality/states';
 import { countText, describeMetric, metricText, percentText } from './metric-text';
 import type { Band, CheckDeclaration, CheckStatus, GateSummary } from './types';
 
@@ -17,7 +21,9 @@ export interface Unmeasured {
 /** Accepted values of the same metric on the same branch, beside the window that is judged. */
 export interface Baseline {
   readonly window: string;
-  readonly accepted: readonly (HistoricValue & { readonly rows: number })[];
+  readonly accepted: readonly (HistoricValue & { readonly rows: number; readonly state?: MetricState })[];
+  /** Why the window is like no other, when somebody put it on record: a holiday, a known incident. */
+  readonly excluded?: string;
 }
 
 export interface Verdict {
@@ -28,7 +34,7 @@ export interface Verdict {
   readonly low: number | null;
   readonly high: number | null;
   /** How it was judged: against a declared band, against history, or not at all. */
-  readonly method: 'band' | 'drift' | 'none';
+  readonly method: 'band' | 'drift' | 'rate' | 'proportion' | 'psi' | 'js' | 'none';
   /** Earlier windows a drift verdict rests on. */
   readonly n: number | null;
   readonly score: number | null;
@@ -84,16 +90,41 @@ export function summarize(verdicts: readonly (Pick<Verdict, 'status' | 'overridd
   };
 }
 
-/** Judges one measured value. `rows` are the dataset's; what is not a finite number is an ERROR, never a pass. */
-export function judge(check: CheckDeclaration, observed: number | Unmeasured, rows: number, baseline: Baseline): Verdict {
+/**
+ * Judges one measured value. `rows` are the dataset's; what is not a finite number is an ERROR, never a pass. `state`: what the value
+ * was made of, for drift of a distribution.
+ */
+export function judge(
+  check: CheckDeclaration,
+  observed: number | Unmeasured,
+  rows: number,
+  baseline: Baseline,
+  state?: MetricState,
+): Verdict {
   if (typeof observed !== 'number') return error(check, observed.reason);
   const value = scaled(check, observed, rows);
   if (!Number.isFinite(value)) return error(check, `the measured value is ${value}`);
   const found = `${check.id}: ${describeMetric(check, observed, rows)}`;
-  if (check.fail !== undefined && breaches(value, check.fail)) return banded(check, 'FAIL', value, check.fail, found);
-  if (check.warn === 'drift') return drifted(check, value, baseline, found);
+  const verdict = judged(check, value, rows, baseline, found, state);
+  if (check.onFail !== 'warn' || verdict.status !== 'FAIL') return verdict;
+  return { ...verdict, status: 'WARN' };
+}
+
+function judged(check: CheckDeclaration, value: number, rows: number, baseline: Baseline, found: string, state: MetricState | undefined): Verdict {
+  const fail = failBand(check);
+  if (fail !== undefined && breaches(value, fail)) return banded(check, 'FAIL', value, fail, found);
+  if (check.warn === 'drift' || check.drift !== undefined) {
+    const verdict = drifted(check, value, rows, baseline, found, state);
+    if (verdict.status === 'WARN' || verdict.status === 'FAIL' || check.warn === 'drift' || check.warn === undefined) return verdict;
+    return breaches(value, check.warn) ? banded(check, 'WARN', value, check.warn, found) : verdict;
+  }
   if (check.warn !== undefined && breaches(value, check.warn)) return banded(check, 'WARN', value, check.warn, found);
-  return banded(check, 'PASS', value, check.warn ?? check.fail, found);
+  return banded(check, 'PASS', value, check.warn ?? fail, found);
+}
+
+/** The band whose breach fails the check; `mostly` is one from it on. */
+export function failBand({ fail, mostly }: CheckDeclaration): Band | undefined {
+  return mostly === undefined ? fail : { ...fail, min: mostly };
 }
 
 /** The number the bands of a check apply to. 0 rows give a ratio of 0: nothing is wrong with no row. */
@@ -103,8 +134,8 @@ function scaled(check: CheckDeclaration, value: number, rows: number): number {
 }
 
 /** Written so that a bound that is no number is breached by everything. */
-function breaches(value: number, { min = -Infinity, max = Infinity }: Band): boolean {
-  return !(value >= min && value <= max);
+function breaches(value: number, { min = -Infinity, max = Infinity, above, below }: Band): boolean {
+  return !(value >= min && value <= max && (above === undefined || value > above) && (below === undefined || value < below));
 }
 
 function error(check: CheckDeclaration, reason: string): Verdict {
@@ -113,34 +144,47 @@ function error(check: CheckDeclaration, reason: string): Verdict {
 }
 
 function banded(check: CheckDeclaration, status: CheckStatus, observed: number, band: Band | undefined, found: string): Verdict {
-  const judged = { status, observed, low: band?.min ?? null, high: band?.max ?? null, n: null, score: null };
+  const judged = { status, observed, low: band?.min ?? band?.above ?? null, high: band?.max ?? band?.below ?? null, n: null, score: null };
   if (band === undefined) return { ...judged, method: 'none', message: `${found}; no band is declared.` };
   const allowed = `${status === 'WARN' ? 'expected' : 'allowed'}: ${bandText(check, band)}`;
   return { ...judged, method: 'band', message: sentence(check, status, `${found}; ${allowed}`) };
 }
 
-function drifted(check: CheckDeclaration, observed: number, baseline: Baseline, found: string): Verdict {
-  const history = baseline.accepted.map(({ window, value, rows }) => ({ window, value: scaled(check, value, rows) }));
-  const result = drift(baseline.window, observed, history, scaleOf(check));
-  const status = result.level === 'no-history' ? 'NO_HISTORY' : result.level === 'normal' ? 'PASS' : 'WARN';
+function drifted(
+  check: CheckDeclaration,
+  observed: number,
+  rows: number,
+  baseline: Baseline,
+  found: string,
+  state: MetricState | undefined,
+): Verdict {
+  const history = baseline.accepted.map((past) => ({ ...past, value: scaled(check, past.value, past.rows) }));
+  const spec = check.drift ?? { method: 'level' };
+  const method = spec.method === 'level' ? 'drift' : spec.method;
+  if (baseline.excluded !== undefined) {
+    const message = sentence(check, 'NO_HISTORY', `${found}; drift is not judged of this window: ${baseline.excluded}`);
+    return { status: 'NO_HISTORY', observed, low: null, high: null, method, n: 0, score: null, message };
+  }
+  const result = driftOf(spec, { window: baseline.window, value: observed, rows, state, scale: scaleOf(check, [observed, ...history.map(({ value }) => value)]) }, history);
+  const status = ({ 'no-history': 'NO_HISTORY', 'normal': 'PASS', 'warn': 'WARN', 'fail': 'FAIL' } as const)[result.level];
   return {
     status,
     observed,
     low: result.low ?? null,
     high: result.high ?? null,
-    method: 'drift',
+    method,
     n: result.n,
     score: result.score ?? null,
-    message: sentence(check, status, `${found}; ${driftText(check, result, baseline.window)}`),
+    message: sentence(check, status, `${found}; ${driftText(check, result)}`),
   };
 }
 
-function driftText(check: CheckDeclaration, { n, low, high, score }: Drift, window: string): string {
-  const weekday = calendarKey(window);
-  if (low === undefined || high === undefined || score === undefined) {
-    return `only ${n} earlier ${weekday}${n === 1 ? ' is' : 's are'} accepted, and drift is judged from ${DRIFT_MIN_WINDOWS} on`;
+function driftText(check: CheckDeclaration, { n, low, high, score, over, scored }: ReturnType<typeof driftOf>): string {
+  if (scored !== undefined) return scored;
+  if (score === undefined) {
+    return `only ${n} earlier ${over}${n === 1 ? ' is' : 's are'} accepted, and drift is judged from ${DRIFT_MIN_WINDOWS} on`;
   }
-  return `the last ${n} ${weekday}s lead one to expect ${bandText(check, { min: low, max: high })} (score ${score.toPrecision(2)})`;
+  return `the last ${n} ${over}s lead one to expect ${bandText(check, { min: low, max: high })} (score ${score.toPrecision(2)})`;
 }
 
 /** The reason is given where somebody has to act on it; it would be untrue of a check that passes. */
@@ -148,12 +192,30 @@ function sentence(check: CheckDeclaration, status: CheckStatus, text: string): s
   return status === 'WARN' || status === 'FAIL' ? `${text}. ${check.why}` : `${text}.`;
 }
 
-function bandText(check: CheckDeclaration, { min, max }: Band): string {
-  const text = scaleOf(check) === 'ratio' ? percentText : countText;
-  if (min === undefined) return max === undefined ? 'anything' : `at most ${text(max)}`;
-  return max === undefined ? `at least ${text(min)}` : `${text(min)} to ${text(max)}`;
+function bandText(check: CheckDeclaration, { min, max, above, below }: OpenBand): string {
+  const scale = scaleOf(check, []);
+  const text = scale === 'ratio' ? percentText : scale === 'value' ? valueText : countText;
+  const parts = [
+    ...(above === undefined ? [] : [`more than ${text(above)}`]),
+    ...(below === undefined ? [] : [`less than ${text(below)}`]),
+  ];
+  if (min !== undefined && max !== undefined) parts.unshift(`${text(min)} to ${text(max)}`);
+  else if (min !== undefined) parts.unshift(`at least ${text(min)}`);
+  else if (max !== undefined) parts.unshift(`at most ${text(max)}`);
+  return parts.length === 0 ? 'anything' : parts.join(' and ');
 }
 
-function scaleOf(check: CheckDeclaration): DriftScale {
-  return check.as === 'ratio' || check.measure.metric === 'quarantine-ratio' ? 'ratio' : 'count';
+type OpenBand = { readonly [B in keyof Band]?: Band[B] | undefined };
+
+/** Metrics that are counts, whose changes are judged by their ratio. */
+const COUNTS = new Set(['rows', 'null-count', 'duplicate-keys', 'rows-where', 'missing-references', 'size', 'zeros-count', 'count-distinct', 'approx-count-distinct', 'duplicate-row-count', 'primary-key', 'unexpected-rows']);
+
+/** `values`: what is compared; sums are judged as counts are while none is negative. */
+function scaleOf({ as, measure }: CheckDeclaration, values: readonly number[]): DriftScale {
+  if (as === 'ratio' || measure.metric === 'quarantine-ratio') return 'ratio';
+  if (COUNTS.has(measure.metric)) return 'count';
+  if (measure.metric === 'sum' && values.length > 0 && values.every((value) => value >= 0)) return 'count';
+  return isRowMetric(measure) || SHARES.has(measure.metric) ? 'ratio' : 'value';
 }
+
+const SHARES = new Set(['uniqueness', 'distinctness', 'unique-value-ratio', 'referential-integrity', 'data-set-match']);

@@ -59,11 +59,21 @@ export async function recordAccepted(database: Queryable, set: AcceptedSet): Pro
   // One statement, so that a set is noted wholly and costs one round trip. Counting what is gone makes the delete come first.
   await database.query({
     name: 'record-accepted',
-    text: `with noted as (
-        insert into almanac.accepted_set as noted (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    text: `with known as (
+        select sequence, same_rows, tainted from almanac.accepted_set where pipeline = $1 and branch = $2 and window_key = $3
+      ), noted as (
+        insert into almanac.accepted_set as noted (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at, same_rows)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce((
+          select $4 = sequence + 1 and (sequence = 1 or same_rows) and not tainted and not exists (
+            select from unnest($12::text[], $15::text[]) as made_current (dataset, digest)
+            full join (select a.dataset, v.digest from almanac.accepted_version a
+              left join almanac.dataset_version v on v.dataset = a.dataset and v.window_key = a.version_window and v.version = a.version
+              where a.pipeline = $1 and a.branch = $2 and a.window_key = $3) was using (dataset)
+            where made_current.digest is distinct from was.digest)
+          from known), false))
         on conflict (pipeline, branch, window_key) do update set sequence = excluded.sequence, since = excluded.since, generation = excluded.generation,
-          gates = excluded.gates, bootstrap = excluded.bootstrap, origin = excluded.origin, tainted = excluded.tainted, accepted_at = excluded.accepted_at
+          gates = excluded.gates, bootstrap = excluded.bootstrap, origin = excluded.origin, tainted = excluded.tainted, accepted_at = excluded.accepted_at,
+          same_rows = excluded.same_rows
         where noted.sequence < excluded.sequence
         returning 1
       ), gone as (
@@ -88,6 +98,7 @@ export async function recordAccepted(database: Queryable, set: AcceptedSet): Pro
       set.versions.map((ref) => ref.dataset),
       set.versions.map((ref) => ref.window),
       set.versions.map((ref) => ref.version),
+      set.versions.map((ref) => ref.digest),
     ],
   });
 }

@@ -1,0 +1,88 @@
+/** Statements of metrics over groups of equal values: one for all metrics of the same columns, rows and weights. */
+import type { Dialect } from './dialect';
+import type { GroupMetric } from './metrics';
+import { literal } from './row-conditions';
+import { ABSENT_GROUP } from './state-values';
+
+/** The most values a statement tells one by one, and a state keeps. */
+export const TOLD_VALUES = 1000;
+
+/** What a grouping is over; metrics with an equal one share its statement. */
+export interface Grouping {
+  readonly columns: readonly string[];
+  readonly where?: string;
+  /** Sum of this column is the weight of a group, instead of its rows. */
+  readonly sumOf?: string;
+}
+
+/** All columns of the dataset where a metric names none. */
+export function groupingOf(measure: GroupMetric, allColumns: readonly string[]): Grouping {
+  const named = 'columns' in measure ? measure.columns : [measure.column];
+  const columns = named.length === 0 ? allColumns : named;
+  return {
+    columns,
+    ...(measure.where === undefined ? {} : { where: measure.where }),
+    ...(measure.metric === 'histogram' && measure.sumOf !== undefined ? { sumOf: measure.sumOf } : {}),
+  };
+}
+
+/** The relation of a metric's rows: a name, or a subquery. */
+export function narrowedSource(view: string, where: string | undefined, dialect: Dialect): string {
+  return where === undefined ? dialect.quote(view) : `(select * from ${dialect.quote(view)} where (${where}\n))`;
+}
+
+/** Columns of a group statement, beside one for each metric that asks for something of its own. */
+export const GROUP_COLUMNS = ['g_all', 'g_rows', 'g_groups', 'g_counted', 'g_single', 'g_repeats', 'g_in_repeats', 'g_key_faults', 'g_weighted', 'g_top'] as const;
+
+/**
+ * One row: groups and rows, those with all columns NULL apart, and the largest groups one by one. `own` are further aggregates over
+ * `n` (weight) and `k1`, `k2` … (columns).
+ */
+export function groupSql(view: string, { columns, where, sumOf }: Grouping, own: readonly string[], dialect: Dialect): string {
+  const keys = columns.map((column, i) => `${dialect.quote(column)} as k${i + 1}`);
+  const names = columns.map((_, i) => `k${i + 1}`);
+  const absent = `(${names.map((name) => `${name} is null`).join(' and ')})`;
+  const incomplete = `(${names.map((name) => `${name} is null`).join(' or ')})`;
+  const texts = names.map((name) => `coalesce(${dialect.varchar(name)}, ${dialect.text(ABSENT_GROUP)})`);
+  const label = texts.length === 1 ? texts[0] : `concat_ws(${dialect.text('\u001f')}, ${texts.join(', ')})`;
+  const weight = sumOf === undefined ? 'count(*)' : `sum(${dialect.quote(sumOf)})`;
+  const grouped = `select ${names.join(', ')}, ${weight.replace(dialect.quote(sumOf ?? ''), 'w')} as n
+from (select ${[...keys, ...(sumOf === undefined ? [] : [`${dialect.quote(sumOf)} as w`])].join(', ')} from ${narrowedSource(view, where, dialect)} as narrowed) as keyed group by ${names.join(', ')}`;
+  const kept = `filter (where not ${absent})`;
+  return `with grouped as (${grouped}),
+told as (select ${label} as v, n from grouped order by n desc, v limit ${TOLD_VALUES})
+select coalesce(sum(n), 0) as g_rows,
+  count(*) as g_all,
+  count(*) ${kept} as g_groups,
+  coalesce(sum(n) ${kept}, 0) as g_counted,
+  count(*) filter (where n = 1 and not ${absent}) as g_single,
+  coalesce(sum(n - 1), 0) as g_repeats,
+  coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
+  coalesce(sum(case when ${incomplete} then n else n - 1 end), 0) as g_key_faults,
+  coalesce(sum(n * ln(n)) filter (where n > 0 and not ${absent}), 0) as g_weighted,
+  ${[`(select ${dialect.list({ v: 'v', n: 'n' }, dialect.name === 'duckdb' ? 'n desc, v' : 'n')} from told) as g_top`, ...own].join(',\n  ')}
+from grouped`;
+}
+
+/** What a metric asks of the groups beside what all ask. */
+export function ownAggregates(measure: GroupMetric, dialect: Dialect): string[] {
+  switch (measure.metric) {
+    case 'distinct-values': {
+      const named = measure.values.map((value) => literal(value, dialect)).join(', ');
+      const within = named === '' ? 'false' : `k1 in (${named})`;
+      return [`count(*) filter (where k1 is not null and ${within})`, `count(*) filter (where k1 is not null and not (${within}))`];
+    }
+    default:
+      return [];
+  }
+}
+
+/** Information two columns share, in nats: rows with one of them NULL count in the total only, as in deequ. */
+export function mutualInformationSql(view: string, columns: readonly [string, string], where: string | undefined, dialect: Dialect): string {
+  const [x, y] = columns.map((column) => dialect.quote(column));
+  const pairs = `select ${x} as x, ${y} as y, count(*) as n from ${narrowedSource(view, where, dialect)} as narrowed
+where ${x} is not null or ${y} is not null group by ${x}, ${y}`;
+  const margins = `select x, y, n, sum(n) over (partition by x) as nx, sum(n) over (partition by y) as ny, sum(n) over () as total from (${pairs}) as pairs`;
+  const term = '(n * 1.0 / total) * ln((n * 1.0 * total) / (nx * 1.0 * ny))';
+  return `select coalesce(max(total), 0) as m_rows, sum(${term}) filter (where x is not null and y is not null) as m_value from (${margins}) as margins`;
+}

@@ -1,0 +1,141 @@
+/** A column's distribution beside a declared one. */
+import { chiSquareUpperTail } from './chi-square';
+import type { DistanceMethod, GroupMetric, Partition } from './metrics';
+import { NO_VALUES, type ComparisonDetail, type Reading } from './reading';
+
+type DistanceMetric = Extract<GroupMetric, { metric: 'distribution-distance' }>;
+
+/** Counts by value, or by bin between the edges of the partition; `below` and `above` are outside of them. */
+export interface Observed {
+  readonly labels: readonly string[];
+  readonly counts: readonly number[];
+}
+
+/** Bins with finite edges only: infinite ones are tails. */
+export interface FiniteBins {
+  readonly edges: readonly number[];
+  readonly weights: readonly number[];
+  readonly tails: readonly [number, number];
+}
+
+export function compareShares(labels: readonly string[], observed: readonly number[], expected: readonly number[]): ComparisonDetail {
+  return { kind: 'comparison', labels, observed, expected };
+}
+
+/** Compares counts by value with the weights of the values a partition names. */
+export function compareWithPartition(measure: DistanceMetric, { labels, counts }: Observed): Omit<Reading, 'rows'> {
+  const { expected, method, tailWeightHoldout = 0, internalWeightHoldout = 0 } = measure;
+  if (!('values' in expected)) return { value: undefined, reason: 'a distribution by value is compared with one by value' };
+  const problem = partitionProblem(expected, tailWeightHoldout, internalWeightHoldout);
+  if (problem !== undefined) return { value: undefined, reason: problem };
+  const total = sum(counts);
+  if (total === 0) return { value: undefined, reason: NO_VALUES };
+  const named = expected.values.map(String);
+  const others = labels.filter((label) => !named.includes(label));
+  const every = [...named, ...others];
+  const observed = every.map((label) => (counts[labels.indexOf(label)] ?? 0) / total);
+  const held = others.length === 0 ? 0 : tailWeightHoldout;
+  const shares = [...expected.weights.map((weight) => weight * (1 - held)), ...others.map(() => held / others.length)];
+  return { value: distance(method, observed, shares, total), detail: compareShares(every, observed, shares) };
+}
+
+/** The bins that are counted: the finite part of a partition's edges. Undefined with the problem when there is none. */
+export function finiteBins({ expected, tailWeightHoldout = 0, internalWeightHoldout = 0 }: DistanceMetric): FiniteBins | string {
+  const problem = partitionProblem(expected, tailWeightHoldout, internalWeightHoldout);
+  if (problem !== undefined) return problem;
+  if ('values' in expected) return 'bins are needed';
+  const open = [expected.bins[0] === -Infinity, expected.bins.at(-1) === Infinity] as const;
+  if (tailWeightHoldout > 0 && (expected.tailWeights !== undefined || (open[0] && open[1])))
+    return 'the partition has weights of its tails already; leave `tailWeightHoldout` out';
+  if (expected.tailWeights !== undefined && (open[0] || open[1])) return 'a partition with an infinite edge has no `tailWeights` beside it';
+  const from = open[0] ? 1 : 0;
+  const to = expected.weights.length - (open[1] ? 1 : 0);
+  // What is held out is shared by the tails that have no weight of their own.
+  const heldTail = tailWeightHoldout / (open[0] || open[1] ? 1 : 2);
+  const empty = expected.weights.filter((weight) => weight === 0).length;
+  const heldBins = empty === 0 ? 0 : internalWeightHoldout;
+  const scaled = expected.weights.map((weight) => (weight === 0 ? heldBins / empty : weight * (1 - tailWeightHoldout - heldBins)));
+  const tails: [number, number] = [
+    open[0] ? (scaled[0] ?? 0) : (expected.tailWeights?.[0] ?? heldTail),
+    open[1] ? (scaled.at(-1) ?? 0) : (expected.tailWeights?.[1] ?? heldTail),
+  ];
+  return { edges: expected.bins.slice(from, to + 1), weights: scaled.slice(from, to), tails };
+}
+
+/** Compares counts of bins with a partition; `below` and `above` lie outside of its finite edges. */
+export function compareWithBins(method: DistanceMethod, bins: FiniteBins, counts: readonly number[], below: number, above: number): Omit<Reading, 'rows'> {
+  const all = [below, ...counts, above];
+  const total = sum(all);
+  if (total === 0) return { value: undefined, reason: NO_VALUES };
+  const observed = all.map((n) => n / total);
+  const expected = [bins.tails[0], ...bins.weights, bins.tails[1]];
+  const labels = ['below', ...bins.weights.map((_, i) => `[${bins.edges[i]}, ${bins.edges[i + 1]})`), 'above'];
+  return { value: distance(method, observed, expected, total), detail: compareShares(labels, observed, expected) };
+}
+
+/** `n`: how many values the observed shares are of. */
+function distance(method: DistanceMethod, observed: readonly number[], expected: readonly number[], n: number): number {
+  switch (method) {
+    case 'kl':
+      return divergence(normal(observed), normal(expected));
+    case 'js':
+      return jensenShannon(normal(observed), normal(expected));
+    case 'psi':
+      return psi(observed.map((share) => share * n), expected.map((share) => share * n));
+    case 'l-infinity':
+      return Math.max(...observed.map((share, i) => Math.abs(share - (expected[i] ?? 0))));
+    case 'chi-square': {
+      const statistic = sum(observed.map((share, i) => term(share * n, (expected[i] ?? 0) * n)));
+      return chiSquareUpperTail(statistic, observed.length - 1);
+    }
+  }
+}
+
+function term(observed: number, expected: number): number {
+  if (expected === 0) return observed === 0 ? 0 : Infinity;
+  return (observed - expected) ** 2 / expected;
+}
+
+/** Kullback and Leibler's divergence in nats; infinite when something is observed that is not expected at all. */
+function divergence(observed: readonly number[], expected: readonly number[]): number {
+  return sum(observed.map((p, i) => (p === 0 ? 0 : p * Math.log(p / (expected[i] ?? 0)))));
+}
+
+/** Divergence from the mean of both: 0 for equal shares, ln 2 for disjoint ones. */
+export function jensenShannon(p: readonly number[], q: readonly number[]): number {
+  const middle = p.map((share, i) => (share + (q[i] ?? 0)) / 2);
+  return (divergence(p, middle) + divergence(q, middle)) / 2;
+}
+
+/** Population stability index of two lists of counts; empty places are taken as half a row. */
+export function psi(observed: readonly number[], expected: readonly number[]): number {
+  const p = normal(observed.map((n) => Math.max(n, 0.5)));
+  const q = normal(expected.map((n) => Math.max(n, 0.5)));
+  return sum(p.map((share, i) => (share - (q[i] ?? 0)) * Math.log(share / (q[i] ?? 0))));
+}
+
+function normal(weights: readonly number[]): number[] {
+  const total = sum(weights);
+  return weights.map((weight) => weight / total);
+}
+
+/** Weights add up to 1 within this much. */
+const TOLERANCE = 1e-6;
+
+function partitionProblem(partition: Partition, tail: number, internal: number): string | undefined {
+  if (!(tail >= 0 && tail <= 1)) return '`tailWeightHoldout` lies between 0 and 1, less than or equal to 1';
+  if (!(internal >= 0 && internal <= 1)) return '`internalWeightHoldout` lies between 0 and 1, less than or equal to 1';
+  const values = 'values' in partition ? partition.values : undefined;
+  const bins = 'bins' in partition ? partition.bins : undefined;
+  const tails = 'tailWeights' in partition && partition.tailWeights !== undefined ? sum(partition.tailWeights) : 0;
+  if (values === undefined && bins === undefined) return 'the partition names neither values nor bins';
+  if (values !== undefined && internal > 0) return '`internalWeightHoldout` is for bins, not for values';
+  if (partition.weights.length !== (values?.length ?? (bins?.length ?? 0) - 1)) return 'the partition has not one weight for each value or bin';
+  if (Math.abs(sum(partition.weights) + tails - 1) > TOLERANCE) return 'the weights of the partition do not add up to 1';
+  if (bins?.some((edge, i) => i > 0 && !(edge > (bins[i - 1] ?? Infinity))) === true) return 'the edges of the bins do not ascend';
+  return undefined;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,109 @@
+/** Metrics with a statement of their own: about a table as such, or about two of them. */
+import type { Dialect } from './dialect';
+import { narrowedSource } from './group-sql';
+import type { TableMetric } from './metrics';
+import { count, NO_VALUES, numeric, type Reading } from './reading';
+
+export interface TableStatement {
+  readonly sql: string;
+  read(row: Readonly<Record<string, unknown>>): Reading;
+}
+
+/** The names types have in declarations, beside those engines give them. */
+const TYPE_NAMES: Readonly<Record<string, string>> = { varchar: 'text', string: 'text', int: 'integer', long: 'bigint' };
+
+export function tableStatement(view: string, measure: TableMetric, dialect: Dialect): TableStatement {
+  const own = dialect.quote(view);
+  switch (measure.metric) {
+    case 'column-count':
+      return plain(`select count(*) as v0, 0 as t_rows from ${dialect.describe(view)} as described`);
+    case 'schema-match':
+      return {
+        sql: `select ${dialect.list({ name: 'name', type: 'type' })} as t_columns from ${dialect.describe(view)} as described`,
+        read: (row) => ({ value: schemaFaults(measure, (row['t_columns'] ?? []) as readonly DescribedColumn[]), rows: 0 }),
+      };
+    case 'custom-sql':
+      return plain(`select ${dialect.double(`(${measure.sql}\n)`)} as v0, (select count(*) from ${own}) as t_rows`);
+    case 'unexpected-rows':
+      return plain(`select count(*) as v0, (select count(*) from ${own}) as t_rows from (${measure.sql}\n) as unexpected`);
+    case 'referential-integrity': {
+      const pairs = measure.columns.map((column, i) => `referenced.${dialect.quote(measure.in.columns[i] ?? column)} = narrowed.${dialect.quote(column)}`);
+      const found = `exists (select 1 from ${dialect.quote(measure.in.dataset)} as referenced where ${pairs.join(' and ')})`;
+      return shares(`select count(*) as t_rows, count(*) filter (where found) as t_holds from (select ${found} as found from ${narrowedSource(view, measure.where, dialect)} as narrowed) as looked`);
+    }
+    case 'row-count-match':
+      return plain(
+        `select a.n * 1.0 / nullif(b.n, 0) as v0, a.n as t_rows from (select count(*) as n from ${narrowedSource(view, measure.where, dialect)} as narrowed) as a cross join (select count(*) as n from ${dialect.quote(measure.dataset)}) as b`,
+      );
+    case 'data-set-match':
+      return matchStatement(own, measure, dialect);
+    case 'conservation':
+      return conservationStatement(own, measure, dialect);
+  }
+}
+
+function plain(sql: string): TableStatement {
+  return {
+    sql,
+    read: (row) => {
+      const value = numeric(row['v0']);
+      return { value, rows: count(row['t_rows']), ...(value === undefined ? { reason: NO_VALUES } : {}) };
+    },
+  };
+}
+
+/** A share of rows, whose counts add up over windows. */
+function shares(sql: string): TableStatement {
+  return {
+    sql,
+    read: (row) => {
+      const rows = count(row['t_rows']);
+      const holds = count(row['t_holds']);
+      return { value: rows === 0 ? 1 : holds / rows, rows, state: { kind: 'count', holds, rows } };
+    },
+  };
+}
+
+/** Rows that have an equal among the rows of the same key, of the rows of the larger side. */
+function matchStatement(own: string, measure: Extract<TableMetric, { metric: 'data-set-match' }>, dialect: Dialect): TableStatement {
+  const same = (columns: readonly string[], sign: string): string[] =>
+    columns.map((column) => `mine.${dialect.quote(column)} ${sign} theirs.${dialect.quote(column)}`);
+  const equal = dialect.name === 'spark' ? '<=>' : 'is not distinct from';
+  const pairs = [...same(measure.key, '='), ...same(measure.compare ?? [], equal)].join(' and ');
+  const theirs = dialect.quote(measure.dataset);
+  return shares(
+    `select greatest((select count(*) from ${own}), (select count(*) from ${theirs})) as t_rows, count(*) filter (where found) as t_holds from (select exists (select 1 from ${theirs} as theirs where ${pairs}) as found from ${own} as mine) as looked`,
+  );
+}
+
+function conservationStatement(own: string, measure: Extract<TableMetric, { metric: 'conservation' }>, dialect: Dialect): TableStatement {
+  const amount = (name: string): string => {
+    const of = measure.sumOf === undefined ? 'count(*)' : `coalesce(sum(${dialect.quote(measure.sumOf)}), 0)`;
+    return `(select ${of} from ${name})`;
+  };
+  const removed = measure.removed === undefined ? '' : ` + ${amount(dialect.quote(measure.removed))}`;
+  const gap = `${amount(own)} - ${amount(dialect.quote(measure.previous))} - ${amount(dialect.quote(measure.added))}${removed}`;
+  return plain(`select ${dialect.double(`abs(${gap})`)} as v0, (select count(*) from ${own}) as t_rows`);
+}
+
+interface DescribedColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** Columns that lack, are of another type, stand elsewhere, or are more than declared. */
+function schemaFaults({ columns, mode = 'exact' }: Extract<TableMetric, { metric: 'schema-match' }>, found: readonly DescribedColumn[]): number {
+  const declared = Object.entries(columns);
+  const wrong = declared.filter(([name, type], position) => {
+    const at = found.findIndex((column) => column.name === name);
+    if (at < 0) return true;
+    return (mode === 'ordered' && at !== position) || (type !== '' && typeName(found[at]?.type ?? '') !== typeName(type));
+  });
+  const more = mode === 'superset' ? 0 : found.filter(({ name }) => !Object.hasOwn(columns, name)).length;
+  return wrong.length + more;
+}
+
+function typeName(type: string): string {
+  const lower = type.toLowerCase();
+  return TYPE_NAMES[lower] ?? lower;
+}
