@@ -45,17 +45,22 @@ export async function acceptWindow(shell: AcceptanceShell, task: AcceptTask): Re
     const versions = plan.stages.flatMap(({ id }) => outputs[id]?.output.versions ?? []);
     const { pipeline, branch, window } = task.run;
     await shell.point('accept:before');
-    const accepted = await services.datasets.accept({
-      pipeline,
-      branch,
-      window,
-      run: task.run,
-      versions,
-      gates,
-      ...(row.bootstrap ? { bootstrap: true as const } : {}),
-      ...(row.origin ? { origin: true as const } : {}),
-      ...(isTainted(row, outputs) ? { tainted: true as const } : {}),
-    });
+    const accepted = await services.datasets.accept(
+      {
+        pipeline,
+        branch,
+        window,
+        run: task.run,
+        versions,
+        gates,
+        ...(row.bootstrap ? { bootstrap: true as const } : {}),
+        ...(row.origin ? { origin: true as const } : {}),
+        ...(isTainted(row, outputs) ? { tainted: true as const } : {}),
+        ...(row.matrix.over === undefined ? {} : { over: Number(row.matrix.over) }),
+      },
+      undefined,
+      Number(row.matrix.head ?? 0),
+    );
     await shell.point('accept:after');
     await recordAccepted(services.database, accepted);
     await markAccepted(services.database, task.run, versions);

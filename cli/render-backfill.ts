@@ -1,5 +1,6 @@
 import type { BackfillRow } from '../activities/ledger/backfills';
 import type { BackfillProof } from '../operator/backfills/step';
+import type { BranchDiff, BranchDifference } from '../operator/backfills/diff';
 import type { PlannedBackfill } from '../operator/backfills/plan';
 import type { BackfillListing, BackfillView } from '../operator/backfills/verbs';
 import type { BackfillEstimate } from '../pipelines/backfill-estimate';
@@ -23,6 +24,11 @@ export function renderPlan({ hash, plan, concurrency, estimate }: PlannedBackfil
     if (plan.windows.length > SHOWN) lines.push(`… and ${plan.windows.length - SHOWN} more; --json lists all`);
     if (plan.pins.length > 0) lines.push('', `goes on from ${plan.pins.join(', ')}`);
   }
+  if (plan.branch !== undefined)
+    lines.push(
+      '',
+      `builds on branch ${plan.branch.name} from ${plan.branch.from} on, with all windows after the range; the chain stays as it is until it is promoted`,
+    );
   if (plan.left.length > 0) lines.push('', 'left alone:', ...leftAlone(plan.left));
   lines.push('', `takes ${renderEstimate(estimate)}${concurrency === 1 ? '' : `, ${concurrency} windows at a time`}`);
   lines.push(`hash ${hash}`, `next: almanac backfill start ${hash} --reason …`);
@@ -52,6 +58,48 @@ function renderEstimate({ minutes, bytes, noHistory }: BackfillEstimate): string
 
 export function renderChange({ hash, state, concurrency, reason }: BackfillRow): string {
   return `backfill ${hash} is ${state}${reason === null ? '' : ` (${reason})`}, ${renderCount(concurrency, 'window')} at a time; almanac backfill show ${hash}`;
+}
+
+export function renderBranchDiff({ hash, pipeline, branch, from, windows, differences, behind }: BranchDiff): string {
+  const differing = differences.filter(({ state }) => state !== 'same');
+  const lines = [
+    `branch ${branch} of ${pipeline} from ${from} on, ${renderCount(windows, 'window')}: ${differing.length} of ${renderCount(differences.length, 'accepted version')} differ`,
+  ];
+  if (differing.length > 0) {
+    lines.push(
+      '',
+      renderTable(differing.slice(0, SHOWN), [
+        { title: 'DATASET', value: ({ dataset, window }) => `${dataset}@${window}` },
+        { title: 'STATE', value: ({ state }) => state },
+        { title: 'MAIN', value: ({ rows }) => rows.main ?? undefined, align: 'right' },
+        { title: 'BRANCH', value: ({ rows }) => rows.branch ?? undefined, align: 'right' },
+        { title: 'ADDED', value: ({ added }) => added, align: 'right' },
+        { title: 'REMOVED', value: ({ removed }) => removed, align: 'right' },
+        { title: 'CHANGED', value: ({ changed }) => changed, align: 'right' },
+      ]),
+    );
+    if (differing.length > SHOWN) lines.push(`… and ${differing.length - SHOWN} more; --json lists all`);
+    const shown = differing.slice(0, SHOWN).filter(({ samples }) => samples.length > 0);
+    if (shown.length > 0) lines.push('', ...shown.flatMap(sampleLines));
+  }
+  lines.push('');
+  for (const { window, why } of behind.slice(0, SHOWN)) lines.push(`behind: ${window} is ${why}`);
+  lines.push(
+    behind.length > 0
+      ? `next: almanac backfill resume ${hash} --reason … builds what is behind`
+      : `next: almanac backfill promote ${hash} --reason …, or almanac backfill discard ${hash} --reason …`,
+  );
+  return lines.join('\n');
+}
+
+function sampleLines({ dataset, window, samples }: BranchDifference): string[] {
+  return [
+    `${dataset}@${window}:`,
+    ...samples.flatMap(({ left, right }) => [
+      ...(left === null ? [] : [`  - ${JSON.stringify(left)}`]),
+      ...(right === null ? [] : [`  + ${JSON.stringify(right)}`]),
+    ]),
+  ];
 }
 
 export function renderProof(row: BackfillRow): string {
@@ -88,6 +136,8 @@ export function renderBackfill(view: BackfillView): string {
     `backfill ${view.hash}: ${view.pipeline} ${from} to ${to}, ${view.state}${view.reason === null ? '' : ` (${view.reason})`}`,
     `windows: ${counts.map(([phase, count]) => `${count} ${phase}`).join(', ') || 'none'}; ${view.concurrency} at a time`,
   ];
+  if (view.branch !== 'main')
+    lines.push(`on branch ${view.branch}${view.state === 'built' ? `: almanac backfill diff ${view.hash}, then promote or discard` : ''}`);
   if (view.failure !== null) lines.push(`${view.failure.code}: ${view.failure.message}`, `next: ${view.failure.next}`);
   if (view.endedAt === null)
     lines.push(`left: ${renderEstimate(view.remaining)}${view.eta === null ? '' : `; done about ${view.eta.slice(0, 16)}Z`}`);
@@ -96,7 +146,11 @@ export function renderBackfill(view: BackfillView): string {
     lines.push(
       '',
       renderTable(open, [
-        { title: 'RUN', value: ({ window, run }) => `${view.pipeline}/${window}${run === null ? '' : `#${run.generation}`}` },
+        {
+          title: 'RUN',
+          value: ({ window, run }) =>
+            `${view.pipeline}/${window}${view.branch === 'main' ? '' : `~${view.branch}`}${run === null ? '' : `#${run.generation}`}`,
+        },
         { title: 'STATE', value: ({ phase, run }) => (phase === 'ended' ? run?.state : phase) },
         { title: 'WHY', value: ({ run }) => Object.values(run?.failure ?? {})[0]?.message },
       ]),

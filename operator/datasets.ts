@@ -68,8 +68,8 @@ export async function listVersions(
     Omit<VersionView, 'run' | 'writtenAt'> & { pipeline: string; branch: string; generation: number; written_at: Date }
   >(
     `select v.dataset, v.window_key as window, v.version, v.stage, v.digest, v.rows, v.bytes, v.rows_in as "rowsIn", v.bootstrap, v.pipeline, v.branch, v.generation, v.written_at,
-       case when bool_or(a.branch = v.branch and a.window_key = v.window_key) then 'current' when count(a.*) > 0 then 'accepted' else 'candidate' end as state,
-       coalesce(bool_or(s.tainted and a.branch = v.branch and a.window_key = v.window_key), false) as tainted
+       case when bool_or(a.branch in (v.branch, 'main') and a.window_key = v.window_key) then 'current' when count(a.*) > 0 then 'accepted' else 'candidate' end as state,
+       coalesce(bool_or(s.tainted and a.branch in (v.branch, 'main') and a.window_key = v.window_key), false) as tainted
      from almanac.dataset_version v
      left join almanac.accepted_version a on a.dataset = v.dataset and a.version_window = v.window_key and a.version = v.version
      left join almanac.accepted_set s on s.pipeline = a.pipeline and s.branch = a.branch and s.window_key = a.window_key

@@ -64,7 +64,7 @@ export async function listQuarantine(services: QuarantineServices, filter: Quara
     `with counted as (
        select distinct on (v.dataset, v.window_key, v.branch) v.*, a.version is not null as accepted
        from almanac.dataset_version v
-       left join almanac.accepted_version a on a.dataset = v.dataset and a.version_window = v.window_key and a.version = v.version and a.branch = v.branch
+       left join almanac.accepted_version a on a.dataset = v.dataset and a.version_window = v.window_key and a.version = v.version and a.branch in (v.branch, 'main')
        order by v.dataset, v.window_key, v.branch, (a.version is not null) desc, v.written_at desc)
      select coalesce(string_agg(s.source, ', ' order by s.source) filter (where s.source not like 'replays/%'), '') as source, v.dataset, v.window_key as "window", v.version, v.accepted, q.reason, q.rows, v.rows_in as "rowsIn"
      from almanac.quarantine q join counted v using (dataset, window_key, version) left join almanac.version_source s using (dataset, window_key, version)

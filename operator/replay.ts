@@ -96,8 +96,8 @@ async function originsOf({ database }: ReplayServices, { source, window }: Repla
   const { rows } = await database.query<Origin>(
     `select distinct on (v.dataset) v.pipeline, v.dataset, v.window_key as "window", v.version, v.generation
      from almanac.dataset_version v
-     left join almanac.accepted_version a on a.dataset = v.dataset and a.version_window = v.window_key and a.version = v.version and a.branch = v.branch
-     where v.window_key = $2 and v.branch = $3
+     left join almanac.accepted_version a on a.dataset = v.dataset and a.version_window = v.window_key and a.version = v.version and a.branch = $3
+     where v.window_key = $2 and (v.branch = $3 or a.version is not null)
        and exists (select from almanac.quarantine q where q.dataset = v.dataset and q.window_key = v.window_key and q.reason in ('early', 'late'))
        and (v.dataset = $1 or exists (select from almanac.version_source s
          where s.dataset = v.dataset and s.window_key = v.window_key and s.version = v.version and s.source in ($1, 'landing/' || $1)))

@@ -16,8 +16,7 @@ export function driftOf(planned: BackfillPlan, now: BackfillPlan): string[] {
   // Days accepted since are replayed on a branch anyway.
   const last = planned.branch === undefined ? undefined : planned.windows.at(-1)?.window;
   const more = [...windows.keys()].filter((window) => last === undefined || window <= last);
-  if (planned.branch?.name !== now.branch?.name)
-    lines.push(`builds ${where(planned)} → ${where(now)}`);
+  if (planned.branch?.name !== now.branch?.name) lines.push(`builds ${where(planned)} → ${where(now)}`);
   for (const window of more) lines.push(`${window}: left alone → to be built`);
   if (canonicalJson(planned.pins) !== canonicalJson(now.pins))
     lines.push(`${planned.windows[0]?.window ?? ''}: goes on from ${list(planned.pins)} → ${list(now.pins)}`);

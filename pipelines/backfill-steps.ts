@@ -5,17 +5,7 @@
 import type { RunState } from './status';
 
 export type BackfillState =
-  | 'planned'
-  | 'running'
-  | 'pausing'
-  | 'paused'
-  | 'halted'
-  | 'built'
-  | 'publishing'
-  | 'cancelling'
-  | 'quiesced'
-  | 'discarded'
-  | 'done';
+  'planned' | 'running' | 'pausing' | 'paused' | 'halted' | 'built' | 'publishing' | 'cancelling' | 'quiesced' | 'discarded' | 'done';
 
 export interface BackfillStateFacts {
   /** The controller has something to do. */

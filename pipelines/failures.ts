@@ -38,7 +38,8 @@ export interface CodeEntry {
 /** Keep sorted by code. */
 export const CODES = {
   'accept.conflict': { class: 'refused', when: 'Another acceptance of the same window came first.', next: 'Look at what is current with `almanac dataset versions`; run the window again if its data should win.' },
-  'backfill.branch': { class: 'refused', when: 'Accepted windows after the range were built on what the backfill would rebuild.', next: 'Plan up to the head of the chain, as the message says.' },
+  'backfill.behind': { class: 'refused', when: 'The branch cannot be promoted now: `main` went on since it was built, or a run of the chain is open.', next: '`almanac backfill resume HASH` builds what is behind; let the open run end or cancel it. Then promote.' },
+  'backfill.branch': { class: 'refused', when: 'A branch of the pipeline is open already; there is one at a time.', next: '`almanac backfill promote HASH` or `almanac backfill discard HASH` closes it.' },
   'backfill.drift': { class: 'refused', when: 'What the plan would do is no longer what it said: code, inputs or runs changed since.', next: 'Read what drifted, then `almanac backfill plan` again and start the new hash.' },
   'backfill.gap': { class: 'refused', when: 'A window of an ordered range is not accepted and would be left alone; those after it need it.', next: 'Plan again with `--reprocess failed`, or mend the run the message names.' },
   'backfill.state': { class: 'refused', when: 'The backfill is not in a state the verb is for, or what stopped it is not mended.', next: '`almanac backfill show HASH` shows where it is.' },

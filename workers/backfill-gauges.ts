@@ -30,7 +30,7 @@ export const BACKFILL_FIGURES = `
        (select coalesce(json_agg(w), '[]') from (
           select w.begun_at is not null as begun, r.state as run, count(*) as windows
           from almanac.backfill_window w
-          left join lateral (select state from almanac.run r where r.pipeline = b.pipeline and r.branch = 'main' and r.window_key = w.window_key
+          left join lateral (select state from almanac.run r where r.pipeline = b.pipeline and r.branch = coalesce(b.branch, 'main') and r.window_key = w.window_key
             and r.generation > w.after_generation order by r.generation desc limit 1) r on true
           where w.hash = b.hash group by 1, 2) w) as windows
      from (

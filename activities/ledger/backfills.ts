@@ -3,6 +3,7 @@ import type { StageHistory } from '../../pipelines/backfill-estimate';
 import type { BackfillPlan } from '../../pipelines/backfill-plan';
 import { BACKFILL_STATES, type BackfillState } from '../../pipelines/backfill-steps';
 import type { FailureInfo } from '../../pipelines/failures';
+import { MAIN_BRANCH } from '../../pipelines/run-id';
 import { RUN_STATES, type RunState } from '../../pipelines/status';
 import type pg from 'pg';
 
@@ -12,6 +13,8 @@ export interface BackfillRow {
   readonly pipeline: string;
   readonly planHash: string;
   readonly plan: BackfillPlan;
+  /** The branch it builds on: `main` for one that builds in place. */
+  readonly branch: string;
   readonly state: BackfillState;
   readonly concurrency: number;
   readonly reason: string | null;
@@ -53,6 +56,7 @@ interface RawBackfill {
   pipeline: string;
   plan_hash: string;
   body: BackfillPlan;
+  branch: string | null;
   state: BackfillState;
   concurrency: number;
   reason: string | null;
@@ -81,12 +85,12 @@ export async function storeBackfill(
   const { hash, pipeline, plan, concurrency, who } = backfill;
   await transaction(database, async (client) => {
     const { rowCount } = await client.query(
-      `insert into almanac.backfill (hash, pipeline, plan_hash, body, state, concurrency, who, planned_at, changed_at)
-       values ($1, $2, $3, $4, 'planned', $5, $6, $7, $7)
+      `insert into almanac.backfill (hash, pipeline, plan_hash, body, state, concurrency, who, planned_at, changed_at, branch)
+       values ($1, $2, $3, $4, 'planned', $5, $6, $7, $7, $9)
        on conflict (hash) do update set state = 'planned', body = excluded.body, concurrency = excluded.concurrency, who = excluded.who, reason = null,
          failure = null, proof = null, planned_at = $7, changed_at = $7, started_at = null, ended_at = null
        where backfill.state = 'planned' or backfill.state = any($8)`,
-      [hash, pipeline, plan.planHash, JSON.stringify(plan), concurrency, who, now, OVER],
+      [hash, pipeline, plan.planHash, JSON.stringify(plan), concurrency, who, now, OVER, plan.branch?.name ?? null],
     );
     if (rowCount === 0) return;
     await client.query('delete from almanac.backfill_window where hash = $1', [hash]);
@@ -112,10 +116,23 @@ export async function listBackfills(database: Queryable, pipeline: string | unde
   return rows.map(fromRaw);
 }
 
-/** Hashes of those whose controller has something to do. */
+/** Hashes of those whose controller has something to do, or would have if somebody who promotes or discards died over it. */
 export async function drivenBackfills(database: Queryable): Promise<string[]> {
-  const { rows } = await database.query<{ hash: string }>('select hash from almanac.backfill where state = any($1)', [DRIVEN]);
+  const { rows } = await database.query<{ hash: string }>(
+    `select b.hash from almanac.backfill b where state = any($1)
+       or exists (select from almanac.chain_branch c where (c.pipeline, c.branch) = (b.pipeline, b.branch) and c.state = 'open' and b.state <> 'planned')`,
+    [DRIVEN],
+  );
   return rows.map(({ hash }) => hash);
+}
+
+/** The newest backfill of each branch of a pipeline. */
+export async function branchBackfills(database: Queryable, pipeline: string): Promise<Map<string, string>> {
+  const { rows } = await database.query<{ branch: string; hash: string }>(
+    "select branch, hash from almanac.backfill where pipeline = $1 and branch is not null and state <> 'planned' order by started_at",
+    [pipeline],
+  );
+  return new Map(rows.map(({ branch, hash }) => [branch, hash]));
 }
 
 export interface BackfillChange {
@@ -191,7 +208,7 @@ export async function backfillWindows(database: Queryable, hash: string): Promis
   }>(
     `select w.position, w.window_key, w.after_generation, w.begun_at, r.generation, r.state, r.failure, r.claimed_at, r.ended_at
      from almanac.backfill_window w join almanac.backfill b on b.hash = w.hash
-     left join lateral (select * from almanac.run r where r.pipeline = b.pipeline and r.branch = 'main' and r.window_key = w.window_key
+     left join lateral (select * from almanac.run r where r.pipeline = b.pipeline and r.branch = coalesce(b.branch, 'main') and r.window_key = w.window_key
        and r.generation > w.after_generation order by r.generation desc limit 1) r on true
      where w.hash = $1 order by w.position`,
     [hash],
@@ -214,12 +231,15 @@ export async function backfillWindows(database: Queryable, hash: string): Promis
   }));
 }
 
-/** Windows of a pipeline, but those of the backfill, whose runs are under way; a held one is not. */
-export async function openElsewhere(database: Queryable, { hash, pipeline }: Pick<BackfillRow, 'hash' | 'pipeline'>): Promise<string[]> {
+/** Windows of the branch, but those of the backfill, whose runs are under way; a held one is not. */
+export async function openElsewhere(
+  database: Queryable,
+  { hash, pipeline, branch }: Pick<BackfillRow, 'hash' | 'pipeline' | 'branch'>,
+): Promise<string[]> {
   const { rows } = await database.query<{ window_key: string }>(
-    `select window_key from almanac.run r where pipeline = $2 and branch = 'main' and ended_at is null and state <> 'held'
+    `select window_key from almanac.run r where pipeline = $2 and branch = $3 and ended_at is null and state <> 'held'
        and not exists (select from almanac.backfill_window w where w.hash = $1 and w.window_key = r.window_key)`,
-    [hash, pipeline],
+    [hash, pipeline, branch],
   );
   return rows.map((row) => row.window_key);
 }
@@ -244,6 +264,25 @@ export async function rewindWindows(database: Queryable, hash: string, windows: 
      from unnest($2::text[], $3::int[]) as e (window_key, generation) where w.hash = $1 and w.window_key = e.window_key`,
     [hash, ended.map(({ window }) => window), ended.map(({ generation }) => generation)],
   );
+}
+
+/** Adds windows to a branch, after those it has; those it has run once more, following their newest run. */
+export async function addWindows(database: pg.Pool, { hash, pipeline, branch }: BackfillRow, windows: readonly string[]): Promise<void> {
+  await transaction(database, async (client) => {
+    await client.query(
+      `update almanac.backfill_window w set begun_at = null, after_generation = coalesce(
+         (select max(generation) from almanac.run r where r.pipeline = $3 and r.branch = $4 and r.window_key = w.window_key), w.after_generation)
+       where hash = $1 and window_key = any($2)`,
+      [hash, windows, pipeline, branch],
+    );
+    await client.query(
+      `insert into almanac.backfill_window (hash, position, window_key, after_generation)
+       select $1, (select coalesce(max(position), 0) from almanac.backfill_window where hash = $1) + row_number() over (order by window_key collate "C"), window_key, 0
+       from unnest($2::text[]) as n (window_key)
+       where not exists (select from almanac.backfill_window w where w.hash = $1 and w.window_key = n.window_key)`,
+      [hash, windows],
+    );
+  });
 }
 
 /** Verbs and what the controller came to, oldest first. */
@@ -284,6 +323,7 @@ function fromRaw(row: RawBackfill): BackfillRow {
     pipeline: row.pipeline,
     planHash: row.plan_hash,
     plan: row.body,
+    branch: row.branch ?? MAIN_BRANCH,
     state: row.state,
     concurrency: row.concurrency,
     reason: row.reason,

@@ -97,7 +97,7 @@ export async function stageDurations(database: Queryable, pipelines: readonly st
        percentile_cont(array[0.5, 0.9]) within group (order by extract(epoch from a.ended_at - a.started_at)::float8) as seconds
      from unnest($1::text[]) as name (pipeline)
      cross join lateral (
-       select r.* from almanac.run r where r.pipeline = name.pipeline and r.branch = 'main' and r.state = 'succeeded' and r.ended_at is not null
+       select r.* from almanac.run r where r.pipeline = name.pipeline and r.branch = 'main' and r.state = 'succeeded' and r.verb <> 'promote' and r.ended_at is not null
        order by r.ended_at desc limit ${HISTORY_RUNS}) r
      join almanac.attempt a on (a.pipeline, a.window_key, a.branch, a.generation) = (r.pipeline, r.window_key, r.branch, r.generation)
      where a.state = 'succeeded' and a.attempt > 0 and a.polls = 0 and a.output -> 'adopted' is distinct from 'true'

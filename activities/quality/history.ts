@@ -61,11 +61,14 @@ export async function storeMetrics(
   );
 }
 
-/** Accepted values of a metric in windows before the run's own, on its branch. */
+/** Accepted values of a metric in windows before the run's own, on its branch; of a branch also those of `main` before its fork, and of what it carries. */
 export async function readBaseline(database: Queryable, run: RunRef, { dataset, measure }: MetricName): Promise<Baseline> {
   const { rows } = await database.query<{ window: string; value: number; rows: number }>(
-    `select window_key as window, value, row_count as rows from almanac.check_metric
-     where pipeline = $1 and branch = $2 and dataset = $3 and metric = $4 and params_hash = $5 and window_key < $6 and accepted
+    `select window_key as window, value, row_count as rows from almanac.check_metric m
+     where pipeline = $1 and dataset = $3 and metric = $4 and params_hash = $5 and window_key < $6 and accepted
+       and (branch = $2 or (branch = 'main' and (
+         window_key < (select from_window from almanac.chain_branch where pipeline = $1 and branch = $2)
+         or exists (select from almanac.accepted_version a where (a.pipeline, a.branch, a.window_key, a.dataset, a.version) = ($1, $2, m.window_key, $3, m.version)))))
      order by window_key desc limit ${BASELINE_WINDOWS}`,
     [run.pipeline, run.branch, dataset, measure.metric, paramsHash(measure), run.window],
   );

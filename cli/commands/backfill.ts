@@ -2,6 +2,8 @@ import { Option, type Command } from 'commander';
 import type { PlannedBackfill } from '../../operator/backfills/plan';
 import { REPROCESS, type Reprocess } from '../../pipelines/backfill-plan';
 import type { CliIo } from '../io';
+import { registerBranchCommands } from './backfill-branch';
+import { collect, parseParam } from './run';
 import { renderBackfill, renderBackfills, renderChange, renderPlan, renderProof } from '../render-backfill';
 import { renderStale } from '../render-stale';
 import { wholeNumber } from '../whole-number';
@@ -17,6 +19,7 @@ export function registerBackfillCommands(program: Command, io: CliIo): void {
   registerPlan(backfill, io);
   registerLooks(backfill, io);
   registerSteering(backfill, io);
+  registerBranchCommands(backfill, io);
   backfill
     .command('stale [pipeline]')
     .description('windows built on rows that are no longer current, oldest first, and the commands that rebuild them')
@@ -35,6 +38,7 @@ interface PlanOptions {
   readonly fromStage?: string;
   readonly concurrency: string;
   readonly order: 'forward' | 'backward';
+  readonly param: readonly string[];
 }
 
 function registerPlan(backfill: Command, io: CliIo): void {
@@ -51,12 +55,17 @@ function registerPlan(backfill: Command, io: CliIo): void {
     .option('--from-stage <stage>', 'windows that run do so from this stage on at the latest')
     .option('--concurrency <n>', 'windows at a time; an ordered chain has one', '1')
     .addOption(new Option('--order <order>', 'oldest or newest window first').choices(['forward', 'backward']).default('forward'))
-    .addHelpText('after', '\nExample:\n  almanac backfill plan audience-index --from 2011-11-01 --to 2011-11-30 --reprocess stale')
+    .addOption(new Option('--param <k=v>', 'override a parameter').argParser(collect).default([] as string[]))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  almanac backfill plan audience-index --from 2011-11-01 --to 2011-11-30 --reprocess stale\n  almanac backfill plan audience-index --from 2011-11-01 --to 2011-11-30 --reprocess all --param min_support=3',
+    )
     .action(async (pipeline: string, options: PlanOptions) => {
       const concurrency = wholeNumber('--concurrency', options.concurrency, { minimum: 1, maximum: 1000 });
-      const { from, to, reprocess, order, fromStage } = options;
+      const { from, to, reprocess, order, fromStage, param } = options;
+      const params = param.length === 0 ? {} : { params: Object.fromEntries(param.map(parseParam)) };
       const { makeBackfill } = await import('../../operator/backfills/plan.js');
-      const request = { pipeline, from, to, reprocess, fromStage: fromStage ?? null, order };
+      const request = { pipeline, from, to, reprocess, fromStage: fromStage ?? null, order, ...params };
       const planned: PlannedBackfill = await makeBackfill(await io.session(), request, concurrency);
       io.print(planned, () => renderPlan(planned));
     });

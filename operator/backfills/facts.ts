@@ -1,12 +1,14 @@
 import { listAttempts } from '../../activities/ledger/attempts';
 import { latestRun, type RunRow } from '../../activities/ledger/runs';
 import { previousReaders, type BackfillQuestion, type BackfillRequest, type WindowFacts } from '../../pipelines/backfill-plan';
+import { nextBranch } from '../../pipelines/chain-head';
 import { AlmanacError } from '../../pipelines/failures';
 import { MAIN_BRANCH } from '../../pipelines/run-id';
 import type { StaleWindow } from '../../pipelines/stale';
 import { RUN_STATES } from '../../pipelines/status';
 import type { Plan, VersionRef, Window } from '../../pipelines/types';
 import { enumerate, isOver, nextKey } from '../../pipelines/window';
+import { headOf } from '../runs/head';
 import { compareInputs } from '../runs/input-changes';
 import { presentOutputs } from '../runs/retry';
 import type { OperatorSession } from '../session';
@@ -27,7 +29,12 @@ export async function backfillFacts(session: OperatorSession, plan: Plan, reques
   }
   const accepted = await datasets.acceptedWindows(request.pipeline, MAIN_BRANCH);
   const anchor = plan.chain === 'ordered' ? accepted.filter((key) => key < request.from).at(-1) : undefined;
-  const windows = anchor === undefined ? asked : enumerate(plan.window, nextKey(plan.window, anchor), request.to);
+  const successors = accepted.filter((key) => key > request.to);
+  const upTo = plan.chain === 'ordered' ? (successors.at(-1) ?? request.to) : request.to;
+  const windows =
+    anchor === undefined && upTo === request.to
+      ? asked
+      : enumerate(plan.window, anchor === undefined ? request.from : nextKey(plan.window, anchor), upTo);
   const stale = await findStale(database);
   const facts: WindowFacts[] = [];
   for (const window of windows) facts.push(await windowFacts(session, plan, request, window, staleOf(stale, addressOf(request, window))));
@@ -36,7 +43,8 @@ export async function backfillFacts(session: OperatorSession, plan: Plan, reques
     request,
     facts,
     anchor: anchor === undefined ? null : { window: anchor, accepted: await acceptedVersions(session, request.pipeline, anchor) },
-    successors: accepted.filter((key) => key > request.to),
+    successors,
+    nextBranch: nextBranch(await headOf(session, request.pipeline)),
   };
 }
 
@@ -44,7 +52,8 @@ function addressOf({ pipeline }: BackfillRequest, window: Window): { pipeline: s
   return { pipeline, window: window.key, branch: MAIN_BRANCH };
 }
 
-async function windowFacts(
+/** What is known of a window of `main`. */
+export async function windowFacts(
   session: OperatorSession,
   plan: Plan,
   request: BackfillRequest,

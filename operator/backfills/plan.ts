@@ -1,13 +1,14 @@
-import { readBackfill, stageHistory, storeBackfill, type BackfillRow } from '../../activities/ledger/backfills';
+import { branchBackfills, readBackfill, stageHistory, storeBackfill, type BackfillRow } from '../../activities/ledger/backfills';
 import { planReader } from '../../activities/ledger/plans';
 import { storePlan, storeTexts } from '../../activities/ledger/runs';
 import { sha256 } from '../../lib/sha256';
 import { estimateBackfill, type BackfillEstimate } from '../../pipelines/backfill-estimate';
 import { backfillHash, planBackfill, type BackfillPlan, type BackfillRequest } from '../../pipelines/backfill-plan';
+import { openBranch, type ChainHead } from '../../pipelines/chain-head';
 import { AlmanacError } from '../../pipelines/failures';
-import type { OperatorSession } from '../session';
 import { installPoolsOf } from '../pools';
 import { headOf } from '../runs/head';
+import type { OperatorSession } from '../session';
 import { backfillFacts } from './facts';
 
 export interface PlannedBackfill {
@@ -19,14 +20,16 @@ export interface PlannedBackfill {
 
 /**
  * Notes what a backfill would do under its hash; starts nothing. Throws `pipeline.unknown`, `window.invalid`, `window.open`,
- * `run.usage`, `backfill.gap`, `backfill.branch`.
+ * `run.usage`, `params.*`, `backfill.gap`, `backfill.branch`.
  */
 export async function makeBackfill(session: OperatorSession, request: BackfillRequest, concurrency: number): Promise<PlannedBackfill> {
   const { database, config, clock } = session;
   const pipeline = (await session.project()).pipeline(request.pipeline);
-  const today = pipeline.plan();
+  const today = pipeline.plan(request.params);
   if (today.chain === 'ordered') requireOne(request.pipeline, concurrency);
   const plan = await planNow(session, request);
+  if (plan.branch !== undefined)
+    requireNoBranch(await headOf(session, request.pipeline), await branchBackfills(database, request.pipeline));
   const hash = backfillHash(plan, sha256);
   await storeTexts(database, pipeline.texts);
   await storePlan(database, today);
@@ -37,8 +40,19 @@ export async function makeBackfill(session: OperatorSession, request: BackfillRe
 
 /** What the same request would do now. */
 export async function planNow(session: OperatorSession, request: BackfillRequest): Promise<BackfillPlan> {
-  const plan = (await session.project()).pipeline(request.pipeline).plan();
+  const plan = (await session.project()).pipeline(request.pipeline).plan(request.params);
   return planBackfill(await backfillFacts(session, plan, request));
+}
+
+/** One branch of a pipeline at a time: what another one began from would be gone. Throws `backfill.branch`. */
+export function requireNoBranch(head: ChainHead, backfills: ReadonlyMap<string, string>): void {
+  const open = openBranch(head);
+  if (open === undefined) return;
+  const hash = backfills.get(open) ?? 'HASH';
+  throw new AlmanacError('backfill.branch', `branch ${open} of ${head.pipeline}, of backfill ${hash}, is open; there is one at a time`, {
+    next: `almanac backfill show ${hash}; almanac backfill promote ${hash} --reason … or almanac backfill discard ${hash} --reason … closes it`,
+    details: { branch: open, backfill: hash },
+  });
 }
 
 /** From the history of the pipeline's stages. */

@@ -4,17 +4,19 @@ import { standingOutputs } from '../../activities/accept-window';
 import { planReader } from '../../activities/ledger/plans';
 import { latestRun, type RunRow } from '../../activities/ledger/runs';
 import { canonicalJson } from '../../pipelines/canonical';
-import type { BackfillWindow } from '../../pipelines/backfill-plan';
+import { planFollowing, type BackfillWindow } from '../../pipelines/backfill-plan';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
 import type { Plan } from '../../pipelines/types';
+import { parseWindow } from '../../pipelines/window';
 import { startOfChain } from '../runs/chain';
 import { startGeneration } from '../runs/generation';
+import { claimUnder } from '../runs/head';
 import { startRun } from '../runs/start';
 import { stopRun } from '../runs/stop';
 import type { OperatorSession } from '../session';
-import { namesOf } from './facts';
+import { namesOf, windowFacts } from './facts';
 
 /**
  * Starts the run of one window of a backfill, as planned: under its frozen plan, with the outputs it carries. Starting it twice is
@@ -26,13 +28,10 @@ export async function startWindow(
   { window, after }: Pick<BackfillWindowRow, 'window' | 'after'>,
 ): Promise<void> {
   const { database } = session;
-  const { pipeline, hash } = row;
-  const planned = row.plan.windows.find((one) => one.window === window);
-  if (planned === undefined)
-    throw new AlmanacError('internal', `backfill ${hash} has no window ${window}`, { next: 'almanac backfill plan again' });
+  const { pipeline, hash, branch } = row;
   const plan = await planReader(database)(row.planHash);
-  const common = { pipeline, window, plan, who: `backfill ${hash}`, reason: `backfill ${hash}`, queue: 'backfill' as const };
-  let latest = await latestRun(database, pipeline, window, MAIN_BRANCH);
+  const common = { pipeline, window, branch, plan, who: `backfill ${hash}`, reason: `backfill ${hash}`, queue: 'backfill' as const };
+  let latest = await latestRun(database, pipeline, window, branch);
   if (latest !== undefined && latest.run.generation > after) {
     // Its claimer may have died before the start.
     if (latest.state === 'claimed') await startRun(session, common);
@@ -42,17 +41,45 @@ export async function startWindow(
     // A run that somebody mended since goes on; the step looks at it again.
     if (latest.state !== 'held') return;
     await stopRun(session, { address: latest.run, verb: 'cancel', reason: `backfill ${hash} runs it again` });
-    latest = await latestRun(database, pipeline, window, MAIN_BRANCH);
+    latest = await latestRun(database, pipeline, window, branch);
   }
-  if (latest === undefined || planned.carried.length === 0) {
-    await startRun(session, { ...common, again: after > 0, bootstrap: latest?.bootstrap });
+  const under = await claimUnder(session, { pipeline, window, branch });
+  const planned = await plannedOf(session, row, plan, window, after);
+  // What a branch carries, and how its windows began, is of the run on `main`.
+  const source = branch === MAIN_BRANCH ? latest : await latestRun(database, pipeline, window, MAIN_BRANCH);
+  if (source === undefined || planned.carried.length === 0) {
+    await startRun(session, {
+      ...common,
+      again: latest !== undefined || after > 0,
+      bootstrap: source?.bootstrap,
+      params: row.plan.request.params,
+    });
     return;
   }
-  await startPartly(session, row, latest, { ...planned, after }, plan);
+  await startPartly(session, row, source, { ...planned, after }, plan, under);
 }
 
-async function startPartly(session: OperatorSession, row: BackfillRow, latest: RunRow, planned: BackfillWindow, plan: Plan): Promise<void> {
+/** As it was planned; a window that came later, or is to be built once more on a branch, as it would be planned now. */
+async function plannedOf(session: OperatorSession, row: BackfillRow, plan: Plan, window: string, after: number): Promise<BackfillWindow> {
+  const planned = row.plan.windows.find((one) => one.window === window);
+  if (row.branch === MAIN_BRANCH || (planned !== undefined && after === 0)) {
+    if (planned !== undefined) return planned;
+    throw new AlmanacError('internal', `backfill ${row.hash} has no window ${window}`, { next: 'almanac backfill plan again' });
+  }
+  const { request } = row.plan;
+  return planFollowing(plan, request, await windowFacts(session, plan, request, parseWindow(plan.window, window), undefined));
+}
+
+async function startPartly(
+  session: OperatorSession,
+  row: BackfillRow,
+  latest: RunRow,
+  planned: BackfillWindow,
+  plan: Plan,
+  under: Awaited<ReturnType<typeof claimUnder>>,
+): Promise<void> {
   const { database, datasets } = session;
+  const { branch } = row;
   const standing = standingOutputs(await listAttempts(database, latest.run));
   const carried = planned.carried.map(({ stage, versions }) => {
     const kept = standing[stage];
@@ -66,10 +93,10 @@ async function startPartly(session: OperatorSession, row: BackfillRow, latest: R
       },
     );
   });
-  const chain = { database, datasets, plan, branch: MAIN_BRANCH };
+  const chain = { database, datasets, plan, branch };
   const { pins, origin, pinsTainted } = await startOfChain(chain, planned.window, latest.bootstrap);
   await startGeneration(session, {
-    run: { ...latest.run, generation: planned.after + 1 },
+    run: { ...latest.run, branch, generation: planned.after + 1 },
     plan,
     pins,
     pinsTainted,
@@ -83,5 +110,6 @@ async function startPartly(session: OperatorSession, row: BackfillRow, latest: R
     detail: { backfill: row.hash, stages: planned.stages.map(({ stage, reason }) => `${stage}: ${reason}`) },
     who: `backfill ${row.hash}`,
     queue: 'backfill',
+    under,
   });
 }

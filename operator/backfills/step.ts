@@ -1,4 +1,5 @@
 import {
+  addWindows,
   backfillWindows,
   beginWindow,
   changeBackfill,
@@ -18,6 +19,9 @@ import type { RunState } from '../../pipelines/status';
 import type { RunRef } from '../../pipelines/types';
 import { stopRun } from '../runs/stop';
 import type { OperatorSession } from '../session';
+import { headOf } from '../runs/head';
+import { behindMain, forkBranch } from './branch';
+import { publishStep } from './publish-head';
 import { startWindow } from './start-window';
 
 /** That nothing of a cancelled backfill goes on. */
@@ -49,25 +53,36 @@ export async function stepBackfill(session: OperatorSession, hash: string): Prom
 
 async function step(session: OperatorSession, hash: string): Promise<BackfillStep> {
   const { database, clock } = session;
-  const row = await readBackfill(database, hash);
+  let row = await readBackfill(database, hash);
+  if (row !== undefined && row.branch !== MAIN_BRANCH && row.state !== 'planned') {
+    // Whoever promoted or discarded it may have died before the ledger heard of it.
+    await headOf(session, row.pipeline);
+    row = await readBackfill(database, hash);
+  }
   if (row === undefined || !BACKFILL_STATES[row.state].driven) return { idle: true, changed: false };
+  if (row.state === 'publishing') return publishStep(session, row);
+  const refused = row.state === 'running' && row.branch !== MAIN_BRANCH ? await refusal(() => forkBranch(session, row)) : undefined;
+  if (refused !== undefined) return halt(session, hash, `its branch could not be forked: ${refused.message}`, refused);
   const windows = await backfillWindows(database, hash);
   const progress = windows.map(({ window, begunAt, run }) => ({ window, begun: begunAt !== null, run: run?.state }));
   const ordered = row.plan.chain === 'ordered';
   const elsewhere = ordered ? await openElsewhere(database, row) : [];
-  const decision = decideBackfill({ state: row.state, ordered, concurrency: row.concurrency, elsewhere }, progress);
+  const control = { state: row.state, ordered, concurrency: row.concurrency, elsewhere, branched: row.branch !== MAIN_BRANCH };
+  const decision = decideBackfill(control, progress);
+  if (decision.state === 'built') {
+    const behind = await behindMain(session, row);
+    if (behind.length > 0) {
+      await addWindows(
+        database,
+        row,
+        behind.map(({ window }) => window),
+      );
+      return { idle: false, changed: true };
+    }
+  }
   for (const window of windows.filter((one) => decision.start.includes(one.window))) {
-    const refusal = await start(session, row, window);
-    if (refusal === undefined) continue;
-    const halt = {
-      hash,
-      who: CONTROLLER,
-      verb: 'halted',
-      reason: `${window.window} could not be started: ${refusal.message}`,
-      failure: refusal,
-    };
-    const halted = await changeBackfill(database, { ...halt, from: ['running'], to: 'halted' }, clock.now());
-    return { idle: halted, changed: true };
+    const refused = await start(session, row, window);
+    if (refused !== undefined) return halt(session, hash, `${window.window} could not be started: ${refused.message}`, refused);
   }
   await Promise.all(decision.stop.map((window) => stop(session, row, window)));
   if (decision.state !== row.state) {
@@ -93,8 +108,21 @@ async function step(session: OperatorSession, hash: string): Promise<BackfillSte
 /** Undefined once the run is on its way; what refuses it halts the backfill, what fails for now fails the step, which is made again. */
 async function start(session: OperatorSession, row: BackfillRow, window: BackfillWindowRow): Promise<FailureInfo | undefined> {
   if (!(await beginWindow(session.database, row.hash, window.window, session.clock.now()))) return undefined;
+  return refusal(() => startWindow(session, row, window));
+}
+
+async function halt(session: OperatorSession, hash: string, reason: string, failure: FailureInfo): Promise<BackfillStep> {
+  const halted = await changeBackfill(
+    session.database,
+    { hash, who: CONTROLLER, verb: 'halted', reason, failure, from: ['running'], to: 'halted' },
+    session.clock.now(),
+  );
+  return { idle: halted, changed: true };
+}
+
+async function refusal(act: () => Promise<void>): Promise<FailureInfo | undefined> {
   try {
-    await startWindow(session, row, window);
+    await act();
     return undefined;
   } catch (error) {
     if (error instanceof AlmanacError && error.class !== 'platform') return failureInfo(error);
@@ -102,9 +130,9 @@ async function start(session: OperatorSession, row: BackfillRow, window: Backfil
   }
 }
 
-async function stop(session: OperatorSession, { hash, pipeline, reason }: BackfillRow, window: string): Promise<void> {
+async function stop(session: OperatorSession, { hash, pipeline, branch, reason }: BackfillRow, window: string): Promise<void> {
   try {
-    const address = { pipeline, window, branch: MAIN_BRANCH };
+    const address = { pipeline, window, branch };
     await stopRun(session, { address, verb: 'cancel', reason: `backfill ${hash} was cancelled: ${reason ?? ''}` });
   } catch (error) {
     // It ended by itself meanwhile, or is about to begin: the next step looks again.
@@ -117,7 +145,7 @@ async function proofOf(session: OperatorSession, row: BackfillRow, windows: read
   const runs: BackfillProof['runs'][number][] = [];
   for (const { window, begunAt, run } of windows) {
     if (begunAt === null || run === null) continue;
-    const ref = { pipeline: row.pipeline, window, branch: MAIN_BRANCH, generation: run.generation };
+    const ref = { pipeline: row.pipeline, window, branch: row.branch, generation: run.generation };
     const ended = await readRun(session.database, ref);
     runs.push({ run: ref, state: run.state, endedAt: run.endedAt, attempts: (ended?.proof as AttemptProof[] | null | undefined) ?? [] });
   }

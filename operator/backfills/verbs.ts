@@ -14,6 +14,7 @@ import { driftOf } from '../../pipelines/backfill-drift';
 import type { BackfillEstimate } from '../../pipelines/backfill-estimate';
 import { BACKFILL_STATES, phaseOf, type BackfillState, type WindowPhase } from '../../pipelines/backfill-steps';
 import { AlmanacError } from '../../pipelines/failures';
+import { formatRun } from '../../pipelines/run-id';
 import { requireReason } from '../reason';
 import { unavailable } from '../runs/execution';
 import type { OperatorSession } from '../session';
@@ -41,7 +42,9 @@ export async function showBackfill(session: OperatorSession, hash: string): Prom
   const counts: Record<WindowPhase, number> = { pending: 0, starting: 0, claimed: 0, running: 0, held: 0, done: 0, ended: 0 };
   for (const { phase } of windows) counts[phase] += 1;
   const done = new Set(windows.filter(({ phase }) => phase === 'done').map(({ window }) => window));
-  const left = row.plan.windows.filter(({ window }) => !done.has(window));
+  const left = windows
+    .filter(({ window }) => !done.has(window))
+    .map(({ window, after }) => row.plan.windows.find((one) => one.window === window) ?? { window, after, stages: [], carried: [] });
   const remaining = await estimate(session, row.plan, left, row.concurrency);
   const eta =
     row.state === 'running' && remaining.minutes !== null
@@ -90,23 +93,23 @@ export async function pauseBackfill(session: OperatorSession, hash: string, reas
   return move(session, row, { from: ['running'], to: 'pausing', verb: 'pause', reason: said });
 }
 
-/** Goes on after a pause, or after what halted it was mended; windows whose run ended unaccepted run once more. Throws `backfill.state` while one is held. */
+/** Goes on after a pause, or after what halted it was mended, or builds what a branch is behind of `main`; windows whose run ended unaccepted run once more. Throws `backfill.state` while one is held. */
 export async function resumeBackfill(session: OperatorSession, hash: string, reason: string): Promise<BackfillRow> {
   const row = await findBackfill(session, hash);
   const said = requireReason(reason, 'backfill resume');
-  if (!['pausing', 'paused', 'halted'].includes(row.state)) throw wrongState(row, 'resume');
+  if (!['pausing', 'paused', 'halted', 'built'].includes(row.state)) throw wrongState(row, 'resume');
   const windows = await backfillWindows(session.database, hash);
   const held = windows.filter((window) => phaseOfRow(window) === 'held');
   const [first] = held;
   if (first !== undefined) {
-    const run = `${row.pipeline}/${first.window}`;
+    const run = formatRun({ pipeline: row.pipeline, window: first.window, branch: row.branch });
     const more = held.length === 1 ? '' : `, and ${held.length - 1} more`;
     throw new AlmanacError('backfill.state', `${run} is held${more}; the backfill cannot go on before it is mended`, {
       next: `almanac why ${run} says what to mend; almanac retry ${run} --reason …, then almanac backfill resume ${hash} --reason …`,
     });
   }
   await rewindWindows(session.database, hash, windows);
-  return move(session, row, { from: ['pausing', 'paused', 'halted'], to: 'running', verb: 'resume', reason: said });
+  return move(session, row, { from: ['pausing', 'paused', 'halted', 'built'], to: 'running', verb: 'resume', reason: said });
 }
 
 /** Stops its open runs and answers with the proof that nothing of it goes on. Throws `backfill.state` once it is done. */
@@ -116,7 +119,7 @@ export async function cancelBackfill(session: OperatorSession, hash: string, rea
   if (row.state === 'quiesced') return row;
   if (row.state !== 'cancelling') {
     await move(session, row, {
-      from: ['planned', 'running', 'pausing', 'paused', 'halted'],
+      from: ['planned', 'running', 'pausing', 'paused', 'halted', 'built'],
       to: 'cancelling',
       verb: 'cancel',
       reason: said,
@@ -169,7 +172,7 @@ async function move(
 }
 
 /** Has the controller look now; starts it where it does not run. */
-async function wakeBackfill(session: OperatorSession, hash: string): Promise<void> {
+export async function wakeBackfill(session: OperatorSession, hash: string): Promise<void> {
   try {
     await (
       await session.temporal()
@@ -185,7 +188,7 @@ async function wakeBackfill(session: OperatorSession, hash: string): Promise<voi
   }
 }
 
-function wrongState(row: BackfillRow, verb: string): AlmanacError {
+export function wrongState(row: BackfillRow, verb: string): AlmanacError {
   return new AlmanacError('backfill.state', `backfill ${row.hash} is ${row.state}; there is nothing to ${verb}`, {
     next: BACKFILL_STATES[row.state].over
       ? `almanac backfill plan ${row.pipeline} --from ${row.plan.request.from} --to ${row.plan.request.to} plans what is left`
@@ -198,12 +201,13 @@ const NAMED = 5;
 
 function drifted(row: BackfillRow, drift: readonly string[]): AlmanacError {
   const more = drift.length > NAMED ? `; and ${drift.length - NAMED} more` : '';
-  const { pipeline, from, to, reprocess } = row.plan.request;
+  const { pipeline, from, to, reprocess, params = {} } = row.plan.request;
+  const given = Object.entries(params).map(([name, value]) => ` --param ${name}=${String(value)}`);
   return new AlmanacError(
     'backfill.drift',
     `the plan ${row.hash} is not what would be done now: ${drift.slice(0, NAMED).join('; ')}${more}`,
     {
-      next: `almanac backfill plan ${pipeline} --from ${from} --to ${to} --reprocess ${reprocess}, look at it, then start its hash`,
+      next: `almanac backfill plan ${pipeline} --from ${from} --to ${to} --reprocess ${reprocess}${given.join('')}, look at it, then start its hash`,
       details: { drift },
     },
   );

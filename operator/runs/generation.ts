@@ -10,6 +10,7 @@ import type { OperatorSession } from '../session';
 import { recordAction } from './actions';
 import { claimOrigin } from './chain';
 import { startExecution } from './execution';
+import { claimUnder } from './head';
 
 /** An output the next generation starts with instead of computing it. */
 export interface CarriedOutput {
@@ -38,6 +39,8 @@ export interface Generation {
   readonly who?: string | undefined;
   /** Where its stages run. Default: `live`. */
   readonly queue?: StageQueue | undefined;
+  /** What {@link claimUnder} answered before anything was read that this goes by. Default: asked now. */
+  readonly under?: Awaited<ReturnType<typeof claimUnder>> | undefined;
 }
 
 /** Claims the next generation of a closed run and starts it; of racing claimers one wins, the others get `run.stale`. */
@@ -47,6 +50,7 @@ export async function startGeneration(session: OperatorSession, generation: Gene
   const claim = randomUUID();
   const now = clock.now();
   const stages = carried.map(({ stage }) => stage);
+  const under = generation.under ?? (await claimUnder(session, run));
   const won = await transaction(database, async (client) => {
     if (generation.origin) {
       await claimOrigin({ database: client, datasets: session.datasets, plan, branch: run.branch }, run.window, from.bootstrap);
@@ -59,7 +63,7 @@ export async function startGeneration(session: OperatorSession, generation: Gene
       bootstrap: from.bootstrap,
       origin: generation.origin,
       pinsTainted: generation.pinsTainted,
-      matrix: { ...generation.matrix, carried: stages, ...(generation.queue === undefined ? {} : { queue: generation.queue }) },
+      matrix: { ...generation.matrix, ...under, carried: stages, ...(generation.queue === undefined ? {} : { queue: generation.queue }) },
       verb: generation.verb,
       who: generation.who ?? config.actor,
       reason: generation.reason,

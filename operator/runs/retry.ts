@@ -18,6 +18,7 @@ import { previousReads, startOfChain } from './chain';
 import { latestCode, matrixOf, sameCode, type Matrix, type Params } from './code';
 import { queryState } from './execution';
 import { startGeneration } from './generation';
+import { claimUnder } from './head';
 import { compareInputs, type InputChange } from './input-changes';
 import { intendVerb, sendIntended } from './verb';
 import { newestRun } from './newest-run';
@@ -69,6 +70,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const { database, datasets } = session;
   const name = formatRun(verb.address);
   const reason = requireReason(verb.reason, 'retry');
+  const under = await claimUnder(session, verb.address);
   const row = await newestRun(session, verb.address);
   const frozen = await planReader(database)(row.planHash);
   const attempts = await listAttempts(database, row.run);
@@ -149,6 +151,8 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     stage: recorded(stages),
     reason,
     detail: { ...answer(next), ...verb.recordedAs?.detail },
+    // What it keeps was made beside what `main` had then.
+    under: row.matrix.over === undefined ? under : { ...under, over: Number(row.matrix.over) },
   });
   return answer(next);
 }

@@ -15,11 +15,14 @@ import { builtOn } from '../stale';
 import type { OperatorSession } from '../session';
 import { claimOrigin, startOfChain } from './chain';
 import { startExecution } from './execution';
+import { claimUnder } from './head';
 import { retryRun } from './retry';
 
 export interface RunRequest {
   readonly pipeline: string;
   readonly window: string;
+  /** Default `main`. */
+  readonly branch?: string | undefined;
   /** Computes state from all landing data instead of the window before. */
   readonly bootstrap?: boolean | undefined;
   /** Makes a new generation of an accepted or closed window. */
@@ -62,9 +65,11 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
       next: `run it after ${window.end}`,
     });
   }
+  const branch = request.branch ?? MAIN_BRANCH;
+  const under = await claimUnder(session, { pipeline: request.pipeline, window: window.key, branch });
   // The store first: what it names and the ledger does not know after that, the ledger has lost.
-  const stored = await session.datasets.generations(request.pipeline, MAIN_BRANCH, window.key);
-  const latest = await latestRun(database, request.pipeline, window.key, MAIN_BRANCH);
+  const stored = await session.datasets.generations(request.pipeline, branch, window.key);
+  const latest = await latestRun(database, request.pipeline, window.key, branch);
   const lost = acceptedWithoutLedger(stored, latest, request);
   if (lost !== undefined) return lost;
   if (latest !== undefined) {
@@ -74,11 +79,11 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   const run: RunRef = {
     pipeline: request.pipeline,
     window: window.key,
-    branch: MAIN_BRANCH,
+    branch,
     generation: Math.max(latest?.run.generation ?? 0, stored.highest) + 1,
   };
   const bootstrap = request.bootstrap === true;
-  const chain = { database, datasets: session.datasets, plan, branch: MAIN_BRANCH };
+  const chain = { database, datasets: session.datasets, plan, branch };
   const { pins, origin, pinsTainted } = await startOfChain(chain, window.key, bootstrap);
   const later = run.generation === 1 ? [] : await builtOn(database, run);
   const claim = randomUUID();
@@ -101,6 +106,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
       inputs: 'latest',
       params: request.params ?? {},
       patienceSeconds: request.patienceSeconds ?? 0,
+      ...under,
       ...(request.declaredPatience === true ? { declaredPatience: true } : {}),
       ...(request.queue === undefined ? {} : { queue: request.queue }),
     },

@@ -181,10 +181,10 @@ test('a plan whose window somebody ran, or whose code changed, is refused with w
   await stack.ok('backfill', 'start', repair.hash);
   await reaches(repair.hash, 'done');
   expect(await stack.json('backfill', 'stale', 'broken')).toEqual([]);
-  expect(await stack.failure('backfill', 'plan', 'broken', '--from', day(5), '--to', day(6), '--reprocess', 'all')).toMatchObject({
-    code: 'backfill.branch',
-    next: expect.stringContaining(`--to ${day(DAYS)}`) as string,
-  });
+  // What others stand on is built on a branch, with all of them.
+  const branched = await plan('broken', 5, 6, '--reprocess', 'all');
+  expect(branched.plan).toMatchObject({ branch: { name: 'b1', from: day(5) }, pins: [expect.stringContaining(day(4))] });
+  expect(branched.plan.windows.map(({ window }) => window)).toEqual(Array.from({ length: DAYS - 4 }, (_, index) => day(index + 5)));
   expect(await stack.failure('backfill', 'plan', 'clean', '--from', day(1), '--to', day(2), '--concurrency', '2')).toMatchObject({
     code: 'run.usage',
   });

@@ -5,6 +5,7 @@ import { estimateBackfill } from '../../../pipelines/backfill-estimate';
 import {
   backfillHash,
   planBackfill,
+  planFollowing,
   previousReaders,
   REPROCESS,
   type BackfillPlan,
@@ -94,6 +95,7 @@ const ask = (
     facts,
     anchor: null,
     successors: [],
+    nextBranch: 'b1',
     ...rest,
   });
 const reasons = (plan: BackfillPlan): Record<string, string[]> =>
@@ -178,12 +180,44 @@ describe('an ordered range', () => {
     expect(reasons(plan)[day(3)]).toEqual(['read missing', 'add missing', 'top missing']);
   });
 
-  it('with accepted windows after it is refused, and told how far to plan', () => {
-    const facts = [accepted(1, ordered)];
-    expect(() => ask(ordered, facts, { reprocess: 'all' }, { anchor, successors: [day(2), day(3)] })).toThrow(
-      expect.objectContaining({ code: 'backfill.branch', next: expect.stringContaining(`--to ${day(3)} --reprocess all`) as string }),
-    );
-    expect(ask(ordered, facts, {}, { anchor, successors: [day(2)] }).windows).toEqual([]);
+  describe('with accepted windows after it', () => {
+    const facts = [accepted(1, ordered), accepted(2, ordered), accepted(3, ordered, { generation: 4 })];
+    const before = { anchor, successors: [day(2), day(3)] };
+
+    it('is rebuilt on a branch, from its first window on with all after it', () => {
+      const plan = ask(ordered, facts, { to: day(1), reprocess: 'all' }, before);
+      expect(plan.branch).toEqual({ name: 'b1', from: day(1) });
+      expect(plan.windows.map(({ window, after }) => [window, after])).toEqual([
+        [day(1), 0],
+        [day(2), 0],
+        [day(3), 0],
+      ]);
+      expect(reasons(plan)[day(1)]).toEqual(['read forced', 'add forced', 'top forced']);
+      // What follows is rebuilt for what it stands on, and keeps what it read.
+      expect(reasons(plan)[day(3)]).toEqual(['add input changed', 'top input changed']);
+      expect(plan.pins).toEqual(anchor.accepted);
+    });
+
+    it('does nothing when nothing of the range is due', () => {
+      const plan = ask(ordered, facts, { to: day(1) }, before);
+      expect([plan.windows, plan.branch]).toEqual([[], undefined]);
+    });
+
+    it('takes no notice of what goes on on main', () => {
+      const open = facts.map((fact) => ({ ...fact, run: 'open' as const, standing: {} }));
+      expect(ask(ordered, open, { to: day(1), reprocess: 'all' }, before).windows).toHaveLength(3);
+    });
+
+    it('stays in place when no window reads the one before', () => {
+      const plan = ask(independent, facts.slice(0, 1), { reprocess: 'all' }, before);
+      expect(plan.branch).toBeUndefined();
+    });
+
+    it('has a window that came later rebuilt likewise', () => {
+      const request = { ...ask(ordered, facts, { to: day(1), reprocess: 'all', fromStage: 'read' }, before).request };
+      const window = planFollowing(ordered, request, accepted(4, ordered, { run: 'open' }));
+      expect([window.after, window.stages.map(({ stage }) => stage)]).toEqual([0, ['add', 'top']]);
+    });
   });
 
   it('that would leave a hole is refused', () => {

@@ -1,0 +1,132 @@
+import { noteMover, openRunsFrom } from '../../activities/ledger/branches';
+import type { BackfillRow } from '../../activities/ledger/backfills';
+import { whileAlone } from '../../lib/postgres';
+import { withDiscarded, withIntent, withoutIntent, withPromoted } from '../../pipelines/chain-head';
+import { AlmanacError } from '../../pipelines/failures';
+import { formatRun } from '../../pipelines/run-id';
+import { faultPoints } from '../../workers/fault-points';
+import { requireReason } from '../reason';
+import { headOf } from '../runs/head';
+import type { OperatorSession } from '../session';
+import { behindMain, branchStart } from './branch';
+import { findBackfill } from './plan';
+import { wakeBackfill, wrongState } from './verbs';
+
+/** One promotes or discards a branch of a pipeline at a time; spells "prom". */
+const PROMOTE_LOCK = 0x70726f6d;
+
+/** A named step, where kill tests stop. */
+type Point = (name: string) => Promise<void>;
+
+/**
+ * Makes the branch of a backfill the head of its chain, in one step. Throws `backfill.behind` while `main` is ahead of it or a run of the
+ * chain is open, `backfill.state` when it is not built, or somebody else is at it.
+ */
+export async function promoteBackfill(
+  session: OperatorSession,
+  hash: string,
+  reason: string,
+  point: Point = faultPoints(process.env),
+): Promise<BackfillRow> {
+  const said = requireReason(reason, 'backfill promote');
+  return alone(session, hash, 'promote', async (row) => {
+    const { datasets, database, config } = session;
+    if (row.state !== 'built') throw wrongState(row, 'promote');
+    const intent = withIntent(await datasets.heads.settled(row.pipeline), row.branch);
+    if (!(await datasets.heads.put(intent))) throw overtaken(row);
+    await point('promote:intended');
+    try {
+      await requireNothingOpen(session, row);
+      await requireCaughtUp(session, row);
+    } catch (error) {
+      await datasets.heads.put(withoutIntent(intent));
+      throw error;
+    }
+    await noteMover(database, hash, config.actor, said);
+    await point('promote:judged');
+    if (!(await datasets.heads.put(withPromoted(intent, row.branch)))) throw overtaken(row);
+    await point('promote:moved');
+    await headOf(session, row.pipeline);
+    await point('promote:followed');
+    await wakeBackfill(session, hash);
+    return findBackfill(session, hash);
+  });
+}
+
+/** Closes the branch of a backfill that starts nothing any more; `main` stays as it is. Throws `backfill.state`. */
+export async function discardBackfill(
+  session: OperatorSession,
+  hash: string,
+  reason: string,
+  point: Point = faultPoints(process.env),
+): Promise<BackfillRow> {
+  const said = requireReason(reason, 'backfill discard');
+  return alone(session, hash, 'discard', async (row) => {
+    const { datasets, database, config } = session;
+    if (!['built', 'paused', 'halted', 'quiesced'].includes(row.state)) throw wrongState(row, 'discard');
+    await noteMover(database, hash, config.actor, said);
+    await point('discard:noted');
+    for (;;) {
+      const head = await datasets.heads.settled(row.pipeline);
+      if (head.branches[row.branch]?.state !== 'open') throw wrongState(row, 'discard');
+      if (await datasets.heads.put(withDiscarded(head, row.branch))) break;
+    }
+    await point('discard:moved');
+    await headOf(session, row.pipeline);
+    return findBackfill(session, hash);
+  });
+}
+
+async function alone(
+  session: OperatorSession,
+  hash: string,
+  verb: string,
+  act: (row: BackfillRow) => Promise<BackfillRow>,
+): Promise<BackfillRow> {
+  const { pipeline, branch } = await findBackfill(session, hash);
+  const done = await whileAlone(session.database, PROMOTE_LOCK, `${pipeline}~${branch}`, async () => {
+    await headOf(session, pipeline);
+    const row = await findBackfill(session, hash);
+    branchStart(row);
+    return act(row);
+  });
+  if (done !== undefined) return done;
+  throw new AlmanacError('backfill.state', `somebody else promotes or discards backfill ${hash}; there is nothing to ${verb}`, {
+    next: `almanac backfill show ${hash}`,
+  });
+}
+
+/** What is open began from what would be gone: it is to end first. */
+async function requireNothingOpen({ database }: OperatorSession, row: BackfillRow): Promise<void> {
+  const [first, ...more] = await openRunsFrom(database, row.pipeline, row.branch, branchStart(row));
+  if (first === undefined) return;
+  const run = formatRun({ pipeline: row.pipeline, window: first.window, branch: first.branch });
+  throw new AlmanacError(
+    'backfill.behind',
+    `${run} is ${first.state}${more.length === 0 ? '' : `, and ${more.length} more are open`}; nothing from ${branchStart(row)} on may be open when the head moves`,
+    {
+      next: `${first.state === 'held' ? `almanac why ${run}; mend it, or almanac abandon ${run} --reason …` : `almanac show ${run}; let it end, or almanac cancel ${run} --reason …`}; then almanac backfill resume ${row.hash} --reason …`,
+      details: { open: [first, ...more] },
+    },
+  );
+}
+
+async function requireCaughtUp(session: OperatorSession, row: BackfillRow): Promise<void> {
+  const behind = await behindMain(session, row);
+  const [first] = behind;
+  if (first === undefined) return;
+  throw new AlmanacError(
+    'backfill.behind',
+    `${row.pipeline} went on since branch ${row.branch} was built: ${first.window} is ${first.why}${behind.length === 1 ? '' : `, and ${behind.length - 1} more`}`,
+    {
+      next: `almanac backfill resume ${row.hash} --reason … builds what is behind; then promote`,
+      details: { behind },
+    },
+  );
+}
+
+function overtaken(row: BackfillRow): AlmanacError {
+  return new AlmanacError('backfill.behind', `${row.pipeline} accepted a window at the moment branch ${row.branch} was to be promoted`, {
+    next: `almanac backfill resume ${row.hash} --reason … builds what is behind; then promote`,
+  });
+}

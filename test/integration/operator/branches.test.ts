@@ -1,0 +1,192 @@
+import { collectStore } from '../../../activities/storage/collection';
+import { reindex } from '../../../activities/storage/catalog';
+import { discardBackfill, promoteBackfill } from '../../../operator/backfills/promote';
+import { makeBackfill } from '../../../operator/backfills/plan';
+import { stepBackfill } from '../../../operator/backfills/step';
+import { resumeBackfill, showBackfill } from '../../../operator/backfills/verbs';
+import { listVersions } from '../../../operator/datasets';
+import { retryRun } from '../../../operator/runs/retry';
+import { startRun } from '../../../operator/runs/start';
+import { listStale } from '../../../operator/stale';
+import { parseRun } from '../../../pipelines/run-id';
+import { BranchScenario, day } from '../../support/branch-scenario';
+import { ForeignProject, PLAYS } from '../../support/foreign-project';
+import { operatorSession, type TestSession } from '../../support/operator-session';
+
+let project: ForeignProject;
+let session: TestSession;
+let chain: BranchScenario;
+beforeAll(() => {
+  project = new ForeignProject(PLAYS);
+});
+/** Six accepted days. */
+beforeEach(async () => {
+  session = await operatorSession(project.directory);
+  chain = new BranchScenario(session);
+  await chain.main('old', 1, 2, 3, 4, 5, 6);
+});
+afterEach(() => session[Symbol.asyncDispose]());
+afterAll(() => project[Symbol.dispose]());
+
+const labelled = (labels: readonly string[]): Record<string, string> =>
+  Object.fromEntries(labels.map((label, index) => [day(index + 1), label]));
+const OLD = labelled(['old', 'old', 'old', 'old', 'old', 'old']);
+const NEW = labelled(['old', 'old', 'new', 'new', 'new', 'new']);
+const at = (run: string) => parseRun(`plays/${run}`);
+
+class Killed extends Error {}
+const killAt = (name: string) => (point: string) => (point === name ? Promise.reject(new Killed(point)) : Promise.resolve());
+
+test('a range with successors is built on a branch with all after it; main reads as before until it is promoted, then it reads the branch', async () => {
+  const hash = await chain.started(3, 4);
+  await chain.main('old', 7);
+  expect(await chain.drive(hash, 'new')).toBe('built');
+  expect(await chain.labels()).toEqual({ ...OLD, [day(7)]: 'old' });
+  expect(await chain.labels('b1')).toEqual({ ...NEW, [day(7)]: 'new' });
+  const promoted = await promoteBackfill(session, hash, 'compared');
+  expect(promoted).toMatchObject({ state: 'publishing', reason: 'compared', who: 'tester' });
+  expect(await chain.labels()).toEqual({ ...NEW, [day(7)]: 'new' });
+  expect(await chain.catalogued()).toEqual(await chain.labels());
+  expect(await chain.catalogued('b1')).toEqual({});
+  expect(await listStale(session)).toEqual([]);
+  expect(await chain.generations(3)).toEqual(['1 run succeeded', '2 promote succeeded']);
+  expect(await chain.generations(2)).toEqual(['1 run succeeded']);
+  expect(await reindex(session.store, session.database)).toMatchObject({ windows: 7 });
+  expect(await chain.catalogued()).toEqual(await chain.labels());
+  const versions = await listVersions(session, 'totals', { window: day(3), limit: 10 });
+  expect(versions.map(({ run, state }) => [run, state])).toEqual([
+    [`plays/${day(3)}~b1#1`, 'current'],
+    [`plays/${day(3)}#1`, 'candidate'],
+  ]);
+  // Live days go on from it, and so does what the operator does.
+  await chain.main('newer', 8);
+  expect((await chain.row(day(8))).pins.totals?.digest).toContain(`new ${day(7)}`);
+  await chain.main('newer', 3);
+  expect((await chain.labels())[day(3)]).toBe('newer');
+  expect((await listStale(session)).map(({ window }) => window)).toEqual([4, 5, 6, 7, 8].map(day));
+});
+
+test.each(['promote:intended', 'promote:judged', 'promote:moved', 'promote:followed'])(
+  'a promoter killed at %s leaves one whole head, and whoever comes next makes of it what it is to be',
+  async (point) => {
+    const hash = await chain.built(3, 4, 'new');
+    await expect(promoteBackfill(session, hash, 'compared', killAt(point))).rejects.toThrow(Killed);
+    const moved = point === 'promote:moved' || point === 'promote:followed';
+    expect(await chain.labels()).toEqual(moved ? NEW : OLD);
+    if (moved) await stepBackfill(session, hash);
+    else await promoteBackfill(session, hash, 'compared');
+    expect(await chain.labels()).toEqual(NEW);
+    expect(await chain.catalogued()).toEqual(NEW);
+    expect((await chain.generations(4)).filter((name) => name.includes('promote'))).toHaveLength(1);
+    await chain.main('live', 7);
+    expect(await chain.labels()).toEqual({ ...NEW, [day(7)]: 'live' });
+  },
+);
+
+test('the first claim after a promoter was killed finishes what it left, and begins from the new head', async () => {
+  const hash = await chain.built(3, 4, 'new');
+  await expect(promoteBackfill(session, hash, 'compared', killAt('promote:moved'))).rejects.toThrow(Killed);
+  await chain.main('live', 7);
+  expect((await chain.row(day(7))).pins.totals?.digest).toContain(`new ${day(6)}`);
+  expect(await showBackfill(session, hash)).toMatchObject({ state: 'publishing', reason: 'compared' });
+  await expect(promoteBackfill(session, hash, 'once more')).rejects.toMatchObject({ code: 'backfill.state' });
+});
+
+test('a live day accepted in the middle of a promotion comes first: the promotion is refused, and made again once that day is replayed', async () => {
+  const hash = await chain.built(3, 4, 'new');
+  const meanwhile = async (name: string): Promise<void> => {
+    if (name === 'promote:judged') await chain.main('old', 7);
+  };
+  await expect(promoteBackfill(session, hash, 'compared', meanwhile)).rejects.toMatchObject({
+    code: 'backfill.behind',
+    next: expect.stringContaining(`almanac backfill resume ${hash}`) as string,
+  });
+  expect(await chain.labels()).toEqual({ ...OLD, [day(7)]: 'old' });
+  await expect(promoteBackfill(session, hash, 'compared')).rejects.toMatchObject({
+    code: 'backfill.behind',
+    message: expect.stringContaining(`${day(7)} is not built`) as string,
+  });
+  await resumeBackfill(session, hash, 'replay');
+  expect(await chain.drive(hash, 'new')).toBe('built');
+  await promoteBackfill(session, hash, 'compared');
+  expect(await chain.labels()).toEqual({ ...NEW, [day(7)]: 'new' });
+});
+
+test('what main accepted anew, also before the fork, is built once more on the branch before it is promoted', async () => {
+  const hash = await chain.built(3, 4, 'new');
+  await chain.main('mended', 4);
+  await expect(promoteBackfill(session, hash, 'compared')).rejects.toMatchObject({
+    message: expect.stringContaining(`${day(4)} is accepted anew on main`) as string,
+  });
+  await chain.main('mended', 2);
+  await resumeBackfill(session, hash, 'replay');
+  expect(await chain.drive(hash, 'newer')).toBe('built');
+  await promoteBackfill(session, hash, 'compared');
+  expect(await chain.labels()).toEqual(labelled(['old', 'mended', 'newer', 'newer', 'newer', 'newer']));
+  expect(await listStale(session)).toEqual([]);
+});
+
+test('while a live run is open, or held, nothing is promoted; one claimed under the old head is fenced when it comes to accept', async () => {
+  const hash = await chain.built(3, 4, 'new');
+  await startRun(session, { pipeline: 'plays', window: day(7) });
+  await expect(promoteBackfill(session, hash, 'compared')).rejects.toMatchObject({
+    code: 'backfill.behind',
+    message: expect.stringContaining(`plays/${day(7)} is claimed`) as string,
+  });
+  // As if its claim had come between the look and the step.
+  await session.database.query('update almanac.run set ended_at = now() where window_key = $1', [day(7)]);
+  await promoteBackfill(session, hash, 'compared');
+  await session.database.query('update almanac.run set ended_at = null where window_key = $1', [day(7)]);
+  await expect(chain.finish(await chain.row(day(7)), 'late')).rejects.toMatchObject({ type: 'run.fenced' });
+  expect(await chain.labels()).toEqual(NEW);
+});
+
+test('discard leaves main as it is, and the versions of the branch to collection; its runs take no more', async () => {
+  const hash = await chain.built(3, 4, 'new');
+  await chain.main('live', 7);
+  await discardBackfill(session, hash, 'no better');
+  expect(await showBackfill(session, hash)).toMatchObject({ state: 'discarded', reason: 'no better' });
+  expect(await chain.labels()).toEqual({ ...OLD, [day(7)]: 'live' });
+  expect(await chain.catalogued()).toEqual({ ...OLD, [day(7)]: 'live' });
+  const { marked } = await collectStore(session, new Set(['totals']), { candidates: -1000, dryRun: true });
+  expect(marked.map(({ what }) => what)).toEqual([3, 4, 5, 6].map((on) => `totals@${day(on)}#b1-1`));
+  await expect(retryRun(session, { address: at(`${day(3)}~b1`), stages: ['add'], reason: 'x' })).rejects.toMatchObject({
+    code: 'run.closed',
+  });
+  await expect(promoteBackfill(session, hash, 'after all')).rejects.toMatchObject({ code: 'backfill.state' });
+  // The same range is planned again, on the next branch.
+  await chain.drive(await chain.started(3, 4), 'other');
+  expect(Object.values(await chain.labels('b2'))).toEqual(['old', 'old', 'other', 'other', 'other', 'other', 'other']);
+});
+
+test('after a promotion what main had is left to collection, what the branch has stays', async () => {
+  const hash = await chain.built(3, 4, 'new');
+  await promoteBackfill(session, hash, 'compared');
+  const { marked } = await collectStore(session, new Set(['totals']), { candidates: -1000, dryRun: true });
+  expect(marked.map(({ what }) => what)).toEqual([3, 4, 5, 6].map((on) => `totals@${day(on)}#main-1`));
+});
+
+test('of eight who promote or discard at once one wins, the others are told', async () => {
+  const hash = await chain.built(3, 4, 'new');
+  const answers = await Promise.allSettled(
+    Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? promoteBackfill : discardBackfill)(session, hash, `client ${index}`)),
+  );
+  const won = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  expect(won).toHaveLength(1);
+  for (const answer of answers) if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ code: 'backfill.state' });
+  expect(await chain.labels()).toEqual(won[0]?.state === 'discarded' ? OLD : NEW);
+  expect(await chain.catalogued()).toEqual(await chain.labels());
+});
+
+test('a second branch of a pipeline is refused while one is open, also to who planned it before', async () => {
+  const request = { pipeline: 'plays', from: day(2), to: day(2), reprocess: 'all', fromStage: null, order: 'forward' } as const;
+  const hash = await chain.built(3, 4, 'new');
+  await expect(makeBackfill(session, request, 1)).rejects.toMatchObject({
+    code: 'backfill.branch',
+    next: expect.stringContaining(`almanac backfill discard ${hash}`) as string,
+  });
+  await promoteBackfill(session, hash, 'compared');
+  // The next one forks from the promoted chain, below the first fork.
+  await promoteBackfill(session, await chain.built(2, 2, 'third'), 'compared');
+  expect(await chain.labels()).toEqual(labelled(['old', 'third', 'third', 'third', 'third', 'third']));
+});
