@@ -9,13 +9,15 @@ import { until } from '../support/until';
 jest.setTimeout(600_000);
 
 const page = readFileSync(path.join(packageRoot(), 'docs', 'operating.md'), 'utf8');
-const SCHEDULED = PLAYS['pipelines/plays/pipeline.ts'].replace(
-  'params:',
-  `schedule: { cron: '30 2 * * *', timezone: 'UTC', gap: 'shift', fold: 'first', catchUp: 'all', overlap: 'queue' }, deadline: { published: '06:00' }, params:`,
-);
+const SCHEDULED = PLAYS['pipelines/plays/pipeline.ts']
+  .replace(
+    'params:',
+    `schedule: { cron: '30 2 * * *', timezone: 'UTC', gap: 'shift', fold: 'first', catchUp: 'all', overlap: 'queue' }, deadline: { published: '06:00' }, params:`,
+  )
+  .replace(`each: 'bucket',`, `each: 'bucket', pool: { name: 'warehouse' },`);
 const CONFIG = `import { command, defineProject } from 'almanac';
 import { plays } from './pipelines/plays/pipeline';
-export default defineProject({ pipelines: [plays], notify: { log: command({ run: ['sh', '-c', 'cat >> told'] }) } });
+export default defineProject({ pipelines: [plays], pools: { warehouse: 2 }, notify: { log: command({ run: ['sh', '-c', 'cat >> told'] }) } });
 `;
 
 let project: ForeignProject;

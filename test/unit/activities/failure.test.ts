@@ -1,5 +1,6 @@
 import { decideRetry, toAlmanacError, toApplicationFailure } from '../../../activities/failure';
 import { AlmanacError, failureInfo, type FailureClass, type FailureInfo } from '../../../pipelines/failures';
+import { POOL_PATIENCE_SECONDS } from '../../../pipelines/pools';
 
 const now = new Date('2026-01-01T00:10:00Z');
 const info = (failureClass: FailureClass): FailureInfo => ({
@@ -113,4 +114,13 @@ test('Temporal carries the code as type and the whole failure as detail', () => 
   const error = new AlmanacError('chain.gap', 'no state', { next: 'almanac run', details: { needs: '2011-11-01' } });
   const failure = toApplicationFailure(error, { retry: false });
   expect(failure).toMatchObject({ type: 'chain.gap', nonRetryable: true, details: [failureInfo(error)] });
+});
+
+test('a stage in the line of a pool waits for days, whatever patience the run has, and looks again when its position says', () => {
+  const details = { lookAgainMs: 2000 };
+  const full = failureInfo(new AlmanacError('pool.full', 'not yet', { next: 'almanac pool show p', details }));
+  const waits = decideRetry(full, { ...history, patienceSeconds: 0 }, now);
+  expect(waits).toMatchObject({ retry: true, delayMs: 2000 });
+  expect((waits.waitsUntil?.getTime() ?? 0) - history.firstStartedAt.getTime()).toBe(POOL_PATIENCE_SECONDS * 1000);
+  expect(decideRetry(full, history, new Date(history.firstStartedAt.getTime() + POOL_PATIENCE_SECONDS * 1000))).toEqual({ retry: false });
 });

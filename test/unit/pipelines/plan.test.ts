@@ -209,3 +209,11 @@ describe('planDiff', () => {
     expect(planDiff(base, other)).toMatchObject({ added: ['summary'], removed: ['report'] });
   });
 });
+
+test('a pool is part of the plan and of what the workflow gets, of no hash', () => {
+  const pooled = plan(withStage('update', { pool: { name: 'warehouse' } }));
+  expect(moved(pooled)).toEqual([]);
+  expect(pooled.hash).not.toBe(base.hash);
+  expect(outline(pooled).find(({ id }) => id === 'update')).toMatchObject({ pool: { name: 'warehouse', permits: 1 } });
+  expect(outline(base).some((stage) => 'pool' in stage)).toBe(false);
+});

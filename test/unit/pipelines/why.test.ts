@@ -105,3 +105,22 @@ test('an ended run waits for no verb', () => {
   const verb = { verb: 'retry', stage: null, who: 'ann', at: '2026-01-03T01:00:00.000Z', state: 'intended' } as const;
   expect(why(ended, outline, [], [verb])).toEqual(why(ended, outline, []));
 });
+
+test('a stage that waits for permits says its position, who holds them and where to look', () => {
+  const full: FailureInfo = { code: 'pool.full', class: 'timeout', message: 'stage read waits', next: 'n', details: {} };
+  const holders = [
+    { run: 'plays/2026-01-01', stage: 'read', since: '2026-01-02T23:00:00.000Z' },
+    { run: 'games/2026-01-01', stage: 'load', since: '2026-01-02T23:30:00.000Z' },
+  ];
+  const permits = { stage: 'read', pool: 'warehouse', permits: 1, size: 2, position: 3, of: 7, holders };
+  expect(why(run, outline, [{ ...waiting, failure: full, permits }])).toEqual({
+    waitsFor:
+      'a permit of pool warehouse for stage read (position 3 of 7, held by plays/2026-01-01 read since 2026-01-02T23:00:00.000Z and 1 more)',
+    since: '2026-01-03T00:00:02.000Z',
+    next: 'almanac pool show warehouse',
+  });
+  const many = { ...permits, permits: 3, position: 1, of: 1, holders: [] };
+  expect(why(run, outline, [{ ...waiting, failure: full, permits: many }]).waitsFor).toBe(
+    '3 permits of pool warehouse for stage read (position 1 of 1, the pool has 2)',
+  );
+});
