@@ -84,8 +84,7 @@ function resolve(pipelines: readonly PipelineSpec[], condition: SenseCondition):
     return { kind: 'published', pipeline, window, windows: published.window ?? 'same', ...table };
   }
   const { accepted } = condition;
-  const spec = 'dataset' in accepted ? owner.datasets[accepted.dataset] : undefined;
-  const dataset = 'dataset' in accepted && spec !== undefined ? { dataset: { name: accepted.dataset, spec } } : {};
+  const dataset = 'dataset' in accepted ? { dataset: accepted.dataset } : {};
   return { kind: 'accepted', pipeline, window, windows: accepted.window ?? 'same', ...dataset };
 }
 

@@ -70,18 +70,18 @@ export function judgeAccepted(
   const missing: Missing[] = [];
   for (const { key } of windows) {
     const set = sets.get(key);
-    const versions = set?.versions.filter((version) => dataset === undefined || version.dataset === dataset.name) ?? [];
+    const versions = set?.versions.filter((version) => dataset === undefined || version.dataset === dataset) ?? [];
     if (set === undefined) missing.push(unbuilt(pipeline, key, runs.get(key)));
     else if (dataset !== undefined && versions.length === 0)
       missing.push({
         key,
-        why: `it was accepted without ${dataset.name}`,
+        why: `it was accepted without ${dataset}`,
         next: `almanac run ${pipeline} --window ${key} --again --wait`,
       });
     else sensed.push({ kind: 'accepted', pipeline, window: key, sequence: set.sequence, versions });
   }
   if (missing.length === 0) return { sensed };
-  const what = dataset === undefined ? 'accepted' : `accepted with ${dataset.name}`;
+  const what = dataset === undefined ? 'accepted' : `accepted with ${dataset}`;
   return { unmet: unmetWindows(pipeline, what, windows, missing) };
 }
 

@@ -107,8 +107,8 @@ export type ResolvedCondition =
       readonly pipeline: string;
       readonly window: WindowSpec;
       readonly windows: SensedWindows;
-      /** Of an accepted window, with what it declares. */
-      readonly dataset?: { readonly name: string; readonly spec: DatasetSpec };
+      /** Of an accepted window. */
+      readonly dataset?: string;
       /** Of a publication. */
       readonly table?: string;
     }

@@ -35,7 +35,7 @@ export interface RetryVerb {
   readonly downstream?: 'incomplete' | 'all' | undefined;
   /** Params in the place of the run's own. */
   readonly params?: Params | undefined;
-  /** Of a closed run: every stage, but the ingest stages when inputs are pinned. */
+  /** Of a closed run: every stage, but those that ingest or sense when inputs are pinned. */
   readonly everything?: boolean | undefined;
   /** Says what would be done. */
   readonly dryRun?: boolean | undefined;
@@ -197,7 +197,7 @@ function failedStages(row: RunRow, attempts: readonly AttemptRow[], state: Front
 }
 
 function allStages(plan: Plan, inputs: 'latest' | 'pinned'): string[] {
-  return plan.stages.filter(({ kind }) => inputs === 'latest' || kind !== 'ingest').map(({ id }) => id);
+  return plan.stages.filter(({ kind }) => inputs === 'latest' || (kind !== 'ingest' && kind !== 'sense')).map(({ id }) => id);
 }
 
 function progressOf(state: FrontierState): Record<string, StageStatus> {

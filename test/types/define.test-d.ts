@@ -2,7 +2,7 @@
  * What must not compile, checked by `tsc --noEmit`: an unused `@ts-expect-error` is an error, so each line below proves
  * that the compiler refuses exactly that place.
  */
-import { check, compute, daily, definePipeline, ingest, previous, publish, suite } from '../../pipelines/define';
+import { check, compute, daily, definePipeline, ingest, previous, publish, sense, suite } from '../../pipelines/define';
 import type { DatasetSpec, ScheduleSpec, StageSpec, SuiteSpec } from '../../pipelines/define';
 
 const base = { id: 'sample', owner: 'team', window: daily(), chain: 'ordered' } as const;
@@ -228,3 +228,24 @@ export function computed(
   definePipeline({ ...base, datasets, stages: { events, judge: check({ suite: wide }) } });
   definePipeline({ ...base, chain: 'independent', schedule: firing, datasets, stages: { events } });
 }
+
+// A sense stage: conditions are of one kind each, and name a pipeline or what belongs to it.
+sense({ conditions: [{ accepted: { pipeline: 'other', window: 'previous' } }, { marker: { landing: 'events', file: '_SUCCESS' } }] });
+// @ts-expect-error neither pipeline nor dataset
+sense({ conditions: [{ accepted: {} }] });
+// @ts-expect-error no such window
+sense({ conditions: [{ accepted: { pipeline: 'other', window: 'next' } }] });
+// @ts-expect-error a publication is of a pipeline or a table
+sense({ conditions: [{ published: { dataset: 'state' } }] });
+// @ts-expect-error a marker is a file
+sense({ conditions: [{ marker: { landing: 'events' } }] });
+// @ts-expect-error the project resolves conditions
+sense({ conditions: [], resolved: [] });
+definePipeline({
+  ...base,
+  datasets: {},
+  stages: {
+    // @ts-expect-error there is no such sibling
+    wait: sense({ conditions: [{ quiet: { landing: 'events', minutes: 5 } }], needs: ['evnets'] }),
+  },
+});

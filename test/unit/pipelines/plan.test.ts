@@ -107,6 +107,24 @@ describe('buildPlan', () => {
     expect(plan(change).stages.map(({ hash }) => hash)).toEqual(base.stages.map(({ hash }) => hash));
   });
 
+  it('lets the accepted windows that a sense stage pins decide its hash, and nothing else that it waits for', () => {
+    const accepted = { kind: 'accepted', pipeline: 'other', window: spec.window, windows: 'same' } as const;
+    const quiet = { kind: 'quiet', landing: 'events', minutes: 5 } as const;
+    const waiting = (change: object): Plan =>
+      plan({ stages: { ...spec.stages, wait: { kind: 'sense', conditions: [], resolved: [accepted, quiet], ...change } } });
+    const hashOf = ({ stages }: Plan): string | undefined => stages.find(({ id }) => id === 'wait')?.hash;
+    const first = hashOf(waiting({}));
+    expect(hashOf(waiting({ patience: '2h', resolved: [accepted, { ...quiet, minutes: 9 }] }))).toBe(first);
+    expect(hashOf(waiting({ resolved: [{ ...accepted, windows: 'previous' }, quiet] }))).not.toBe(first);
+    expect(outline(waiting({ patience: '90m' })).at(-1)).toEqual({
+      id: 'wait',
+      kind: 'sense',
+      needs: [],
+      timeoutSeconds: 3600,
+      patienceSeconds: 5400,
+    });
+  });
+
   it('leaves hashes alone when a check changes who is told and why', () => {
     const checks = [
       { id: 'few', dataset: 'report', measure: { metric: 'rows-where', predicate: 'plays < $floor' }, fail: { max: 0 }, why: 'other' },

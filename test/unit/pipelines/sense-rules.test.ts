@@ -105,7 +105,7 @@ test('a project freezes what its senses mean', () => {
       pipeline: 'plays',
       window: daily(),
       windows: 'same',
-      dataset: { name: 'plays_rows', spec: { columns: { user_id: 'text' } } },
+      dataset: 'plays_rows',
     },
     { kind: 'published', pipeline: 'plays', window: daily(), windows: 'previous', table: 'plays_live' },
     { kind: 'marker', landing: 'plays-files', file: '_SUCCESS' },

@@ -141,7 +141,7 @@ describe('judgeAccepted', () => {
   });
 
   it('pins the dataset asked for only, and waits for a set that has it', () => {
-    const of: SensedPipeline = { ...accepted, dataset: { name: 'counts', spec: { columns: {} } } };
+    const of: SensedPipeline = { ...accepted, dataset: 'counts' };
     const [hour] = hours;
     const key = hour?.key ?? '';
     const judge = (...versions: VersionRef[]): unknown =>
