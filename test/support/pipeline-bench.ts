@@ -67,6 +67,11 @@ export class PipelineBench implements AsyncDisposable {
     return file;
   }
 
+  /** A text of the pipeline as it stands in the repository. */
+  textOf(name: string): string {
+    return readFileSync(path.join(packageRoot(), 'pipelines', this.plan.pipeline, 'sql', name), 'utf8');
+  }
+
   put(objectPath: string, body: string | Buffer): void {
     writeFileSync(this.file(objectPath), body);
   }
