@@ -69,7 +69,7 @@ export function granted<R extends PermitRequest>(size: number, held: number, ord
 }
 
 const SOON_MS = 1000;
-const LATE_MS = 5000;
+const LATE_MS = 10_000;
 
 /** Milliseconds until a stage at this position, from 1, looks again: the sooner its turn may come, the sooner. */
 export function lookAgainMs(position: number, size: number): number {

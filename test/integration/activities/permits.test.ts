@@ -159,14 +159,20 @@ test('a zombie neither holds nor frees what the next attempt has', async () => {
   };
   expect(await first.attempt(1, zombie)).toBeUndefined();
   expect(await leases()).toEqual([]);
+});
+
+test.each([
+  ['took over', 'update almanac.lease set attempt = attempt + 1'],
+  ['has yet to take over', 'select'],
+])('an attempt that was declared lost ends late: what its successor %s stays', async (_when, takeOver) => {
+  const first = await ordered('2026-01-01');
   const late: StageBody = async () => {
     await pool.query("update almanac.attempt set state = 'lost'");
-    await pool.query('update almanac.lease set attempt = attempt + 1');
+    await pool.query(takeOver);
     return OUTPUT;
   };
-  const second = await ordered('2026-01-02');
-  expect(await second.attempt(30, late)).toBeUndefined();
-  expect(await leases()).toEqual(['2026-01-02 held']);
+  expect(await first.attempt(1, late)).toBeUndefined();
+  expect(await leases()).toEqual(['2026-01-01 held']);
 });
 
 test('after seven days it holds, as a matter of time', async () => {

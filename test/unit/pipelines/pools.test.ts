@@ -46,8 +46,8 @@ test('a request larger than the pool, and one whose stage does not look, keep no
   expect(granted(0, 0, [small])).toEqual([]);
 });
 
-test('who is next looks each second, the last of many every five', () => {
-  expect([1, 2, 3, 40].map((position) => lookAgainMs(position, 2))).toEqual([1000, 1000, 2000, 5000]);
+test('who is next looks each second, the last of many every ten', () => {
+  expect([1, 2, 3, 40].map((position) => lookAgainMs(position, 2))).toEqual([1000, 1000, 2000, 10_000]);
   expect(lookAgainMs(1, 0)).toBe(1000);
 });
 
