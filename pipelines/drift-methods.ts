@@ -48,7 +48,9 @@ function compare(spec: DriftSpec, tested: Tested, earlier: readonly Past[]): Dri
     case 'level': {
       const result = drift(tested.window, tested.value, earlier, tested.scale);
       const over = calendarKey(tested.window);
-      return result.score === undefined ? { ...result, over } : { ...result, over, level: levelOf(result.score, spec, { warn: DRIFT_WARN, fail: DRIFT_FAIL }) };
+      return result.score === undefined
+        ? { ...result, over }
+        : { ...result, over, level: levelOf(result.score, spec, { warn: DRIFT_WARN, fail: DRIFT_FAIL }) };
     }
     case 'rate':
       return rate(spec, tested, earlier);
@@ -77,7 +79,8 @@ function rate({ warn, fail }: DriftSpec, { value }: Tested, earlier: readonly Pa
   const over = 'window';
   const [before] = [...earlier].sort((a, b) => (a.window < b.window ? 1 : -1));
   if (before === undefined) return { level: 'no-history', n: 0, over, scored: 'no earlier window is accepted that it could be a ratio of' };
-  if (before.value === 0 && value !== 0) return { level: 'no-history', n: 1, over, scored: `it was 0 in ${before.window}, and no ratio leads from 0` };
+  if (before.value === 0 && value !== 0)
+    return { level: 'no-history', n: 1, over, scored: `it was 0 in ${before.window}, and no ratio leads from 0` };
   const ratio = before.value === 0 ? 1 : value / before.value;
   const expected = typeof warn === 'object' ? warn : RATE;
   const { min = -Infinity, max = Infinity } = expected;
@@ -99,7 +102,14 @@ function proportion(spec: DriftSpec, { window, value, rows }: Tested, past: read
   const change = Math.abs(value - share);
   const score = change < SMALLEST_CHANGE ? 0 : change / spread;
   const reach = Math.max(SMALLEST_CHANGE, PROPORTION.warn * spread);
-  return { level: levelOf(score, spec, PROPORTION), n: past.length, over, low: Math.max(0, share - reach), high: Math.min(1, share + reach), score };
+  return {
+    level: levelOf(score, spec, PROPORTION),
+    n: past.length,
+    over,
+    low: Math.max(0, share - reach),
+    high: Math.min(1, share + reach),
+    score,
+  };
 }
 
 /** Windows differ among themselves by more than chance draws: their own spread counts too. */
@@ -111,7 +121,8 @@ function distribution(spec: DriftSpec, { window, state }: Tested, past: readonly
   const over = calendarKey(window);
   const states = past.flatMap((one) => (one.state?.kind === 'frequencies' ? [one.state] : []));
   const merged = mergeStates(states);
-  if (states.length < DRIFT_MIN_WINDOWS || merged?.kind !== 'frequencies' || state?.kind !== 'frequencies') return { level: 'no-history', n: states.length, over };
+  if (states.length < DRIFT_MIN_WINDOWS || merged?.kind !== 'frequencies' || state?.kind !== 'frequencies')
+    return { level: 'no-history', n: states.length, over };
   const values = [...new Set([...Object.keys(state.counts), ...Object.keys(merged.counts)])];
   const counts = (of: FrequencyState): number[] => values.map((value) => of.counts[value] ?? 0);
   const shares = (all: readonly number[]): number[] => {
@@ -122,7 +133,8 @@ function distribution(spec: DriftSpec, { window, state }: Tested, past: readonly
   const score = spec.method === 'psi' ? psi(now, then) : jensenShannon(shares(now), shares(then));
   const fresh = values.filter((_, i) => then[i] === 0);
   const gone = values.filter((_, i) => now[i] === 0);
-  const listed = (names: readonly string[], word: string): string => (names.length === 0 ? '' : `, ${word}: ${names.slice(0, MOST_WINDOWS).join(', ')}`);
+  const listed = (names: readonly string[], word: string): string =>
+    names.length === 0 ? '' : `, ${word}: ${names.slice(0, MOST_WINDOWS).join(', ')}`;
   const scored = `its distribution is ${score.toPrecision(2)} from that of the last ${states.length} ${over}s by ${spec.method}${listed(fresh, 'new')}${listed(gone, 'gone')}`;
   return { level: levelOf(score, spec, spec.method === 'psi' ? PSI : JS), n: states.length, over, score, scored };
 }

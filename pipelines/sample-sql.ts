@@ -34,4 +34,3 @@ function shownValue(column: string, spec: DatasetSpec | undefined): string {
   if (spec?.columns[column] !== 'text') return text;
   return `case when length(${text}) > ${SAMPLE_CHARACTERS} then left(${text}, ${SAMPLE_CHARACTERS - 1}) || '…' else ${text} end`;
 }
-

@@ -172,11 +172,19 @@ function scanQuery(dataset: string, metrics: readonly SuiteMetric[], scope: Suit
     return { measure, sample };
   });
   const spec = scope.datasets[dataset];
-  const { sql, read } = scanStatement(dataset, scanned, { spec, salt: scope.salt, reference: scope.reference, dialect: scope.dialect ?? DUCKDB });
+  const { sql, read } = scanStatement(dataset, scanned, {
+    spec,
+    salt: scope.salt,
+    reference: scope.reference,
+    dialect: scope.dialect ?? DUCKDB,
+  });
   return { dataset, metrics, sql, read: (row) => read(row).map(({ sample, ...reading }) => measurementOf(reading, sample)) };
 }
 
-function measurementOf({ value, rows, detail, state, reason }: Reading, sample: readonly SampleRow[]): Measurement | Unreadable | undefined {
+function measurementOf(
+  { value, rows, detail, state, reason }: Reading,
+  sample: readonly SampleRow[],
+): Measurement | Unreadable | undefined {
   if (value === undefined) return reason === undefined ? undefined : { reason };
   return { value, rows, sample, ...(detail === undefined ? {} : { detail }), ...(state === undefined ? {} : { state }) };
 }

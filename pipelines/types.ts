@@ -2,6 +2,7 @@
  * The vocabulary of Almanac as types. Everything here is plain data: it travels in workflow inputs, ledger rows and
  * manifests, so it holds ids, counts, hashes and URIs, never rows of a dataset.
  */
+import type { QualityMetric } from './quality/metrics';
 
 /** Column types every engine understands; `timestamp` is UTC with microseconds, `text` is UTF-8 without NUL. */
 export type ColumnType = 'text' | 'bigint' | 'integer' | 'double' | 'boolean' | 'timestamp' | 'date';
@@ -147,10 +148,12 @@ export interface PublishSpec extends StageCommon {
 export type StageSpec = IngestSpec | SenseSpec | ComputeSpec | CheckSpec | PublishSpec;
 export type StageKind = StageSpec['kind'];
 
-/** A band: an observed value outside `[min, max]` breaches it. */
+/** A band: an observed value outside `[min, max]` breaches it, and so does one that is not above `above` or below `below`. */
 export interface Band {
   readonly min?: number;
   readonly max?: number;
+  readonly above?: number;
+  readonly below?: number;
 }
 
 /** What a check measures. `rows-where` counts rows for which the SQL predicate is true. `D`, `S`: names of datasets and stages. */
@@ -160,7 +163,20 @@ export type Metric<D extends string = string, S extends string = string> =
   | { readonly metric: 'duplicate-keys'; readonly key: readonly string[] }
   | { readonly metric: 'rows-where'; readonly predicate: string }
   | { readonly metric: 'missing-references'; readonly column: string; readonly in: { readonly dataset: D; readonly column: string } }
-  | { readonly metric: 'quarantine-ratio'; readonly stage: S; readonly reasons: readonly string[] };
+  | { readonly metric: 'quarantine-ratio'; readonly stage: S; readonly reasons: readonly string[] }
+  | QualityMetric<D>;
+
+/**
+ * How a value is held against the accepted ones of earlier windows. `level`: the median of the same calendar key; `rate`: the ratio to
+ * the window before; `proportion`: a share, by the test of two proportions; `psi`, `js`: the distribution by value of the last windows.
+ */
+export interface DriftSpec {
+  readonly method: 'level' | 'rate' | 'proportion' | 'psi' | 'js';
+  /** From this score on it warns; a rate warns outside of the band. Each method has a default. */
+  readonly warn?: number | Band;
+  /** From this score on it fails; without it drift only warns. */
+  readonly fail?: number | Band;
+}
 
 /** A check: a metric of one dataset and the bands it is held to. Names follow deequ where one fits. */
 export interface CheckDeclaration<D extends string = string, S extends string = string> {
@@ -171,6 +187,11 @@ export interface CheckDeclaration<D extends string = string, S extends string = 
   readonly as?: 'count' | 'ratio';
   readonly warn?: Band | 'drift';
   readonly fail?: Band;
+  /** The least share of rows that must be right: a `fail` band from it on. */
+  readonly mostly?: number;
+  readonly drift?: DriftSpec;
+  /** `warn` lets the run go on where the check fails; what cannot be measured holds it all the same. Default `block`. */
+  readonly onFail?: 'block' | 'warn';
   /** Columns shown for sampled failing rows. Default: the dataset's key. */
   readonly sample?: readonly string[];
   readonly owner?: string;

@@ -110,7 +110,14 @@ export function judge(
   return { ...verdict, status: 'WARN' };
 }
 
-function judged(check: CheckDeclaration, value: number, rows: number, baseline: Baseline, found: string, state: MetricState | undefined): Verdict {
+function judged(
+  check: CheckDeclaration,
+  value: number,
+  rows: number,
+  baseline: Baseline,
+  found: string,
+  state: MetricState | undefined,
+): Verdict {
   const fail = failBand(check);
   if (fail !== undefined && breaches(value, fail)) return banded(check, 'FAIL', value, fail, found);
   if (check.warn === 'drift' || check.drift !== undefined) {
@@ -165,7 +172,11 @@ function drifted(
     const message = sentence(check, 'NO_HISTORY', `${found}; drift is not judged of this window: ${baseline.excluded}`);
     return { status: 'NO_HISTORY', observed, low: null, high: null, method, n: 0, score: null, message };
   }
-  const result = driftOf(spec, { window: baseline.window, value: observed, rows, state, scale: scaleOf(check, [observed, ...history.map(({ value }) => value)]) }, history);
+  const result = driftOf(
+    spec,
+    { window: baseline.window, value: observed, rows, state, scale: scaleOf(check, [observed, ...history.map(({ value }) => value)]) },
+    history,
+  );
   const status = ({ 'no-history': 'NO_HISTORY', 'normal': 'PASS', 'warn': 'WARN', 'fail': 'FAIL' } as const)[result.level];
   return {
     status,
@@ -208,7 +219,20 @@ function bandText(check: CheckDeclaration, { min, max, above, below }: OpenBand)
 type OpenBand = { readonly [B in keyof Band]?: Band[B] | undefined };
 
 /** Metrics that are counts, whose changes are judged by their ratio. */
-const COUNTS = new Set(['rows', 'null-count', 'duplicate-keys', 'rows-where', 'missing-references', 'size', 'zeros-count', 'count-distinct', 'approx-count-distinct', 'duplicate-row-count', 'primary-key', 'unexpected-rows']);
+const COUNTS = new Set([
+  'rows',
+  'null-count',
+  'duplicate-keys',
+  'rows-where',
+  'missing-references',
+  'size',
+  'zeros-count',
+  'count-distinct',
+  'approx-count-distinct',
+  'duplicate-row-count',
+  'primary-key',
+  'unexpected-rows',
+]);
 
 /** `values`: what is compared; sums are judged as counts are while none is negative. */
 function scaleOf({ as, measure }: CheckDeclaration, values: readonly number[]): DriftScale {

@@ -21,7 +21,8 @@ const MOST_BINS = 1000;
 export function binnedHistogram(view: string, measure: BinnedMetric, dialect: Dialect): Binned {
   const bins = measure.edges === undefined ? (measure.bins ?? DEFAULT_BINS) : measure.edges.length - 1;
   const given = measure.edges;
-  const edge = (i: number): string => (given === undefined ? `(lo + (hi - lo) * ${i} / ${number(bins)}.0)` : number(given[i] ?? Number.NaN));
+  const edge = (i: number): string =>
+    given === undefined ? `(lo + (hi - lo) * ${i} / ${number(bins)}.0)` : number(given[i] ?? Number.NaN);
   const usable = Number.isInteger(bins) && bins >= 1 && bins <= MOST_BINS;
   return {
     sql: countsSql(view, measure, measure.sumOf, usable ? bins : 1, (i) => (given === undefined && i === bins ? 'hi' : edge(i)), dialect),
@@ -33,7 +34,10 @@ export function binnedHistogram(view: string, measure: BinnedMetric, dialect: Di
       if (low === undefined || high === undefined) return { value: undefined, rows, reason: NO_VALUES };
       const edges = given ?? Array.from({ length: bins + 1 }, (_, i) => (i === bins ? high : low + ((high - low) * i) / bins));
       const counts = countsOf(row, bins);
-      const state = given === undefined ? {} : { state: { kind: 'frequencies' as const, rows, counts: Object.fromEntries(counts.map((n, i) => [String(i), n])) } };
+      const state =
+        given === undefined
+          ? {}
+          : { state: { kind: 'frequencies' as const, rows, counts: Object.fromEntries(counts.map((n, i) => [String(i), n])) } };
       return { value: bins, rows, detail: { kind: 'bins', edges, counts, nulls: count(row['b_nulls']) }, ...state };
     },
   };

@@ -10,7 +10,11 @@ const DEFAULT_FACTOR = 1.8;
  * The largest difference of shares. Less what two samples of these sizes may differ by chance, unless `raw`; `alpha` is how often
  * chance may exceed that.
  */
-export function maximumDistance(sample: Counts, baseline: Counts, { raw = false, alpha }: { readonly raw?: boolean; readonly alpha?: number } = {}): number {
+export function maximumDistance(
+  sample: Counts,
+  baseline: Counts,
+  { raw = false, alpha }: { readonly raw?: boolean; readonly alpha?: number } = {},
+): number {
   const n = total(sample);
   const m = total(baseline);
   const categories = new Set([...Object.keys(sample), ...Object.keys(baseline)]);

@@ -41,7 +41,11 @@ export function readGroups(row: Readonly<Record<string, unknown>>): Groups {
 }
 
 /** `own` are the values of the metric's own aggregates. */
-export function groupReading(measure: Exclude<GroupMetric, { metric: 'mutual-information' }>, groups: Groups, own: readonly unknown[]): Reading {
+export function groupReading(
+  measure: Exclude<GroupMetric, { metric: 'mutual-information' }>,
+  groups: Groups,
+  own: readonly unknown[],
+): Reading {
   const { rows, counted } = groups;
   const state = stateOf(groups);
   const reading = (value: number): Reading => ({ value, rows, ...(state === undefined ? {} : { state }) });
@@ -63,7 +67,8 @@ export function groupReading(measure: Exclude<GroupMetric, { metric: 'mutual-inf
       return share(() => Math.max(0, Math.log(counted) - groups.weighted / counted));
     case 'histogram': {
       const limit = measure.maxDetailBins ?? TOLD_VALUES;
-      if (limit > TOLD_VALUES) return { value: undefined, rows, reason: `a histogram tells at most ${TOLD_VALUES} values one by one, not ${limit}` };
+      if (limit > TOLD_VALUES)
+        return { value: undefined, rows, reason: `a histogram tells at most ${TOLD_VALUES} values one by one, not ${limit}` };
       return { ...reading(groups.all), detail: histogram(groups, limit) };
     }
     case 'distinct-values': {
@@ -77,13 +82,18 @@ export function groupReading(measure: Exclude<GroupMetric, { metric: 'mutual-inf
       const present = groups.top.filter(({ v }) => v !== ABSENT_GROUP);
       const modes = present.filter(({ n }) => n === present[0]?.n).map(({ v }) => v);
       const named = new Set(measure.values.map(String));
-      const right = measure.ties === true ? modes.some((mode) => named.has(mode)) : modes.length > 0 && modes.every((mode) => named.has(mode));
+      const right =
+        measure.ties === true ? modes.some((mode) => named.has(mode)) : modes.length > 0 && modes.every((mode) => named.has(mode));
       return { ...reading(right ? 1 : 0), detail: histogram(groups, TOLD_VALUES) };
     }
     case 'distribution-distance': {
       if (!('values' in measure.expected)) return { value: undefined, rows, reason: 'bins are compared by a statement of their own' };
       const present = groups.top.filter(({ v }) => v !== ABSENT_GROUP);
-      return { rows: counted, ...compareWithPartition(measure, { labels: present.map(({ v }) => v), counts: present.map(({ n }) => n) }), ...(state === undefined ? {} : { state }) };
+      return {
+        rows: counted,
+        ...compareWithPartition(measure, { labels: present.map(({ v }) => v), counts: present.map(({ n }) => n) }),
+        ...(state === undefined ? {} : { state }),
+      };
     }
     case 'sample-ratio-mismatch':
       return sampleRatio(measure.expected, groups);
@@ -114,7 +124,11 @@ function sampleRatio(expected: Readonly<Record<string, number>>, { top, rows }: 
     const wanted = (weight / total) * rows;
     return sum + ((observed[i] ?? 0) - wanted) ** 2 / wanted;
   }, 0);
-  const detail = compareShares(design.map(([arm]) => arm), observed.map((n) => n / rows), design.map(([, weight]) => weight / total));
+  const detail = compareShares(
+    design.map(([arm]) => arm),
+    observed.map((n) => n / rows),
+    design.map(([, weight]) => weight / total),
+  );
   return { value: chiSquareUpperTail(statistic, design.length - 1), rows, detail };
 }
 

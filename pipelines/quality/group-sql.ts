@@ -31,9 +31,6 @@ export function narrowedSource(view: string, where: string | undefined, dialect:
   return where === undefined ? dialect.quote(view) : `(select * from ${dialect.quote(view)} where (${where}\n))`;
 }
 
-/** Columns of a group statement, beside one for each metric that asks for something of its own. */
-export const GROUP_COLUMNS = ['g_all', 'g_rows', 'g_groups', 'g_counted', 'g_single', 'g_repeats', 'g_in_repeats', 'g_key_faults', 'g_weighted', 'g_top'] as const;
-
 /**
  * One row: groups and rows, those with all columns NULL apart, and the largest groups one by one. `own` are further aggregates over
  * `n` (weight) and `k1`, `k2` … (columns).
@@ -45,8 +42,8 @@ export function groupSql(view: string, { columns, where, sumOf }: Grouping, own:
   const incomplete = `(${names.map((name) => `${name} is null`).join(' or ')})`;
   const texts = names.map((name) => `coalesce(${dialect.varchar(name)}, ${dialect.text(ABSENT_GROUP)})`);
   const label = texts.length === 1 ? texts[0] : `concat_ws(${dialect.text('\u001f')}, ${texts.join(', ')})`;
-  const weight = sumOf === undefined ? 'count(*)' : `sum(${dialect.quote(sumOf)})`;
-  const grouped = `select ${names.join(', ')}, ${weight.replace(dialect.quote(sumOf ?? ''), 'w')} as n
+  const weight = sumOf === undefined ? 'count(*)' : 'sum(w)';
+  const grouped = `select ${names.join(', ')}, ${weight} as n
 from (select ${[...keys, ...(sumOf === undefined ? [] : [`${dialect.quote(sumOf)} as w`])].join(', ')} from ${narrowedSource(view, where, dialect)} as narrowed) as keyed group by ${names.join(', ')}`;
   const kept = `filter (where not ${absent})`;
   return `with grouped as (${grouped}),
@@ -78,7 +75,12 @@ export function ownAggregates(measure: GroupMetric, dialect: Dialect): string[] 
 }
 
 /** Information two columns share, in nats: rows with one of them NULL count in the total only, as in deequ. */
-export function mutualInformationSql(view: string, columns: readonly [string, string], where: string | undefined, dialect: Dialect): string {
+export function mutualInformationSql(
+  view: string,
+  columns: readonly [string, string],
+  where: string | undefined,
+  dialect: Dialect,
+): string {
   const [x, y] = columns.map((column) => dialect.quote(column));
   const pairs = `select ${x} as x, ${y} as y, count(*) as n from ${narrowedSource(view, where, dialect)} as narrowed
 where ${x} is not null or ${y} is not null group by ${x}, ${y}`;

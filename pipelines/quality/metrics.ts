@@ -74,7 +74,11 @@ export type RowMetric =
     })
   | (OfColumn & { readonly metric: 'increasing' | 'decreasing'; readonly strictly?: boolean; readonly orderBy: readonly string[] })
   | (OfColumn & { readonly metric: 'z-score-within'; readonly limit: number; readonly doubleSided?: boolean })
-  | (OfColumn & { readonly metric: 'parseable'; readonly as: 'integer' | 'double' | 'date' | 'timestamp' | 'json'; readonly nulls?: NullRows })
+  | (OfColumn & {
+      readonly metric: 'parseable';
+      readonly as: 'integer' | 'double' | 'date' | 'timestamp' | 'json';
+      readonly nulls?: NullRows;
+    })
   | (OfGroups & { readonly metric: 'distinct-within-row' });
 
 /** Metrics answered by aggregates over all rows, so that one scan serves any number of them. */
@@ -99,8 +103,8 @@ export type ScanMetric =
   | (OfColumn & { readonly metric: 'exact-quantile'; readonly quantile: number })
   | (OfColumn & {
       readonly metric: 'min-length' | 'max-length';
-      /** `ignore` (default) leaves rows without a value out, `empty` counts them as length 0. */
-      readonly nulls?: 'ignore' | 'empty';
+      /** `ignore` (default) leaves rows without a value out, `empty` counts them as length 0, `fail` has them break any band. */
+      readonly nulls?: 'ignore' | 'empty' | 'fail';
     })
   | (OfColumn & { readonly metric: 'data-type'; readonly type?: DataTypeName })
   | (Narrowed & { readonly metric: 'ratio-of-sums'; readonly numerator: string; readonly denominator: string })
@@ -111,13 +115,7 @@ export type ScanMetric =
 export type GroupMetric =
   | (OfGroups & {
       readonly metric:
-        | 'uniqueness'
-        | 'distinctness'
-        | 'unique-value-ratio'
-        | 'count-distinct'
-        | 'primary-key'
-        | 'duplicate-row-count'
-        | 'entropy';
+        'uniqueness' | 'distinctness' | 'unique-value-ratio' | 'count-distinct' | 'primary-key' | 'duplicate-row-count' | 'entropy';
     })
   | (Narrowed & { readonly metric: 'mutual-information'; readonly columns: readonly [string, string] })
   | (OfColumn & {
@@ -127,7 +125,11 @@ export type GroupMetric =
       /** Sum of this column instead of a count of rows. */
       readonly sumOf?: string;
     })
-  | (OfColumn & { readonly metric: 'distinct-values'; readonly values: readonly Scalar[]; readonly relation: 'contains' | 'within' | 'equals' })
+  | (OfColumn & {
+      readonly metric: 'distinct-values';
+      readonly values: readonly Scalar[];
+      readonly relation: 'contains' | 'within' | 'equals';
+    })
   | (OfColumn & { readonly metric: 'most-common'; readonly values: readonly Scalar[]; readonly ties?: boolean })
   | (OfColumn & {
       readonly metric: 'distribution-distance';
@@ -190,16 +192,45 @@ export type TableMetric<D extends string = string> =
 export type QualityMetric<D extends string = string> = RowMetric | ScanMetric | GroupMetric | SketchMetric | TableMetric<D>;
 
 const ROW = new Set<string>([
-  'completeness', 'columns-completeness', 'compliance', 'pattern-match', 'contained-in', 'within', 'length-within', 'contained-in-tuples',
-  'increasing', 'decreasing', 'z-score-within', 'parseable', 'distinct-within-row',
+  'completeness',
+  'columns-completeness',
+  'compliance',
+  'pattern-match',
+  'contained-in',
+  'within',
+  'length-within',
+  'contained-in-tuples',
+  'increasing',
+  'decreasing',
+  'z-score-within',
+  'parseable',
+  'distinct-within-row',
 ] satisfies RowMetric['metric'][]);
 const GROUP = new Set<string>([
-  'uniqueness', 'distinctness', 'unique-value-ratio', 'count-distinct', 'primary-key', 'duplicate-row-count', 'entropy', 'mutual-information',
-  'histogram', 'distinct-values', 'most-common', 'distribution-distance', 'sample-ratio-mismatch',
+  'uniqueness',
+  'distinctness',
+  'unique-value-ratio',
+  'count-distinct',
+  'primary-key',
+  'duplicate-row-count',
+  'entropy',
+  'mutual-information',
+  'histogram',
+  'distinct-values',
+  'most-common',
+  'distribution-distance',
+  'sample-ratio-mismatch',
 ] satisfies GroupMetric['metric'][]);
 const SKETCH = new Set<string>(['approx-count-distinct', 'approx-quantile', 'histogram-binned'] satisfies SketchMetric['metric'][]);
 const TABLE = new Set<string>([
-  'column-count', 'schema-match', 'custom-sql', 'unexpected-rows', 'referential-integrity', 'row-count-match', 'data-set-match', 'conservation',
+  'column-count',
+  'schema-match',
+  'custom-sql',
+  'unexpected-rows',
+  'referential-integrity',
+  'row-count-match',
+  'data-set-match',
+  'conservation',
 ] satisfies TableMetric['metric'][]);
 
 interface Kinded {

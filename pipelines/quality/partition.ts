@@ -63,7 +63,13 @@ export function finiteBins({ expected, tailWeightHoldout = 0, internalWeightHold
 }
 
 /** Compares counts of bins with a partition; `below` and `above` lie outside of its finite edges. */
-export function compareWithBins(method: DistanceMethod, bins: FiniteBins, counts: readonly number[], below: number, above: number): Omit<Reading, 'rows'> {
+export function compareWithBins(
+  method: DistanceMethod,
+  bins: FiniteBins,
+  counts: readonly number[],
+  below: number,
+  above: number,
+): Omit<Reading, 'rows'> {
   const all = [below, ...counts, above];
   const total = sum(all);
   if (total === 0) return { value: undefined, reason: NO_VALUES };
@@ -81,7 +87,10 @@ function distance(method: DistanceMethod, observed: readonly number[], expected:
     case 'js':
       return jensenShannon(normal(observed), normal(expected));
     case 'psi':
-      return psi(observed.map((share) => share * n), expected.map((share) => share * n));
+      return psi(
+        observed.map((share) => share * n),
+        expected.map((share) => share * n),
+      );
     case 'l-infinity':
       return Math.max(...observed.map((share, i) => Math.abs(share - (expected[i] ?? 0))));
     case 'chi-square': {
@@ -130,7 +139,8 @@ function partitionProblem(partition: Partition, tail: number, internal: number):
   const tails = 'tailWeights' in partition && partition.tailWeights !== undefined ? sum(partition.tailWeights) : 0;
   if (values === undefined && bins === undefined) return 'the partition names neither values nor bins';
   if (values !== undefined && internal > 0) return '`internalWeightHoldout` is for bins, not for values';
-  if (partition.weights.length !== (values?.length ?? (bins?.length ?? 0) - 1)) return 'the partition has not one weight for each value or bin';
+  if (partition.weights.length !== (values?.length ?? (bins?.length ?? 0) - 1))
+    return 'the partition has not one weight for each value or bin';
   if (Math.abs(sum(partition.weights) + tails - 1) > TOLERANCE) return 'the weights of the partition do not add up to 1';
   if (bins?.some((edge, i) => i > 0 && !(edge > (bins[i - 1] ?? Infinity))) === true) return 'the edges of the bins do not ascend';
   return undefined;

@@ -54,7 +54,10 @@ function unnarrowed(measure: RowMetric, dialect: Dialect): RowCondition {
     case 'decreasing': {
       const before = dialect.lag(quote(measure.column), measure.orderBy.map(quote).join(', '));
       const sign = `${measure.metric === 'increasing' ? '>' : '<'}${measure.strictly === true ? '' : '='}`;
-      return { fails: `(not coalesce(${quote(measure.column)} ${sign} ${before}, true))`, counts: `(${quote(measure.column)} is not null)` };
+      return {
+        fails: `(not coalesce(${quote(measure.column)} ${sign} ${before}, true))`,
+        counts: `(${quote(measure.column)} is not null)`,
+      };
     }
     case 'z-score-within': {
       const value = quote(measure.column);
@@ -107,7 +110,9 @@ function patternCondition(measure: Extract<RowMetric, { metric: 'pattern-match' 
 function namedCondition(name: NamedPattern, one: (pattern: string) => string): string {
   switch (name) {
     case 'email':
-      return one(String.raw`[a-z0-9!#$%&'*+/=?^_\x60{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_\x60{|}~-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?`);
+      return one(
+        String.raw`[a-z0-9!#$%&'*+/=?^_\x60{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_\x60{|}~-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?`,
+      );
     case 'url':
       return one(String.raw`(https?|ftp)://[^\s/$.?#].[^\s]*`);
     case 'credit-card': {

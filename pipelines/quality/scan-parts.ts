@@ -42,7 +42,7 @@ export function scanPart(measure: ScanMetric, dialect: Dialect, { reference }: S
       return extremes(measure, rows, dialect.double(`min(${column} + 0)${filter}`), dialect.double(`max(${column} + 0)${filter}`));
     case 'min-length':
     case 'max-length': {
-      const length = `length(${measure.nulls === 'empty' ? `coalesce(${column}, '')` : column})`;
+      const length = lengthSql(measure, column, dialect);
       return extremes(measure, rows, `min(${length})${filter}`, `max(${length})${filter}`);
     }
     case 'mean':
@@ -64,7 +64,11 @@ export function scanPart(measure: ScanMetric, dialect: Dialect, { reference }: S
       return dataType(measure.type, rows, narrowed(dialect.varchar(column)), filter, dialect);
     case 'ratio-of-sums':
       return {
-        aggregates: [rows, `${dialect.double(`sum(${dialect.quote(measure.numerator)})${filter}`)}`, dialect.double(`sum(${dialect.quote(measure.denominator)})${filter}`)],
+        aggregates: [
+          rows,
+          `${dialect.double(`sum(${dialect.quote(measure.numerator)})${filter}`)}`,
+          dialect.double(`sum(${dialect.quote(measure.denominator)})${filter}`),
+        ],
         read: ([n, numerator, denominator]) => {
           const over = numeric(numerator);
           const under = numeric(denominator);
@@ -80,10 +84,24 @@ export function scanPart(measure: ScanMetric, dialect: Dialect, { reference }: S
         aggregates: [rows, dialect.epoch(`max(${column})${filter}`)],
         read: ([n, newest]) => {
           const at = numeric(newest);
-          return at === undefined ? { value: undefined, rows: count(n), reason: NO_VALUES } : { value: Date.parse(reference) / 1000 - at, rows: count(n) };
+          return at === undefined
+            ? { value: undefined, rows: count(n), reason: NO_VALUES }
+            : { value: Date.parse(reference) / 1000 - at, rows: count(n) };
         },
       };
   }
+}
+
+/** Length of a text; for `fail`, rows without one have the length that no band holds. */
+export function lengthSql(
+  { metric, nulls }: { readonly metric: 'min-length' | 'max-length'; readonly nulls?: 'ignore' | 'empty' | 'fail' },
+  column: string,
+  dialect: Dialect,
+): string {
+  if (nulls === 'empty') return `length(coalesce(${column}, ''))`;
+  if (nulls !== 'fail') return `length(${column})`;
+  const worst = dialect.double(`'${metric === 'min-length' ? '-' : ''}${Number.MAX_VALUE}'`);
+  return `coalesce(${dialect.double(`length(${column})`)}, ${worst})`;
 }
 
 function part(aggregates: readonly string[], read: (first: number) => Reading): ScanPart {
@@ -124,7 +142,8 @@ function quantile(rows: string, quantiles: readonly string[]): ScanPart {
 }
 
 function moments(measure: ScanMetric, rows: string, dialect: Dialect, value: string): ScanPart {
-  const power = measure.metric === 'mean' || measure.metric === 'sum' ? 1 : measure.metric === 'skewness' ? 3 : measure.metric === 'kurtosis' ? 4 : 2;
+  const power =
+    measure.metric === 'mean' || measure.metric === 'sum' ? 1 : measure.metric === 'skewness' ? 3 : measure.metric === 'kurtosis' ? 4 : 2;
   const aggregates = [rows, `count(${value})`, dialect.double(`sum(${value})`), dialect.double(`avg(${value})`)];
   if (power >= 2) aggregates.push(`var_pop(${value})`);
   if (power >= 3) aggregates.push(dialect.skewness(value));

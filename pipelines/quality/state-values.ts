@@ -57,7 +57,9 @@ export const ABSENT_GROUP = '\u001e';
 
 function frequencyValue(measure: QualityMetric, { counts }: FrequencyState): number | undefined {
   const every = Object.entries(counts);
-  const grouped = every.filter(([value]) => [...value].some((character) => character !== ABSENT_GROUP && character !== '\u001f') || value === '');
+  const grouped = every.filter(
+    ([value]) => [...value].some((character) => character !== ABSENT_GROUP && character !== '\u001f') || value === '',
+  );
   const rows = total(grouped.map(([, n]) => n));
   const single = grouped.filter(([, n]) => n === 1).length;
   const repeated = every.filter(([, n]) => n > 1).map(([, n]) => n);

@@ -59,7 +59,13 @@ function grouped<M extends Owner>(
     sql: groupSql(first.metric.dataset, groupingOf(first.measure, columns), own, dialect),
     read: (row) => {
       const groups = readGroups(row);
-      return members.map(({ measure }, i) => groupReading(measure, groups, (aggregates[i] ?? []).map(({ name }) => row[name])));
+      return members.map(({ measure }, i) =>
+        groupReading(
+          measure,
+          groups,
+          (aggregates[i] ?? []).map(({ name }) => row[name]),
+        ),
+      );
     },
   };
 }
@@ -70,7 +76,11 @@ function single<M extends Owner>(metric: M, dialect: Dialect): Statement<M> {
   return { metrics: [metric], sql, read: (row) => [read(row)] };
 }
 
-function answer(dataset: string, measure: OwnMetric, dialect: Dialect): { readonly sql: string; read(row: Readonly<Record<string, unknown>>): Reading } {
+function answer(
+  dataset: string,
+  measure: OwnMetric,
+  dialect: Dialect,
+): { readonly sql: string; read(row: Readonly<Record<string, unknown>>): Reading } {
   if (isGroupMetric(measure)) {
     if (measure.metric === 'mutual-information')
       return { sql: mutualInformationSql(dataset, measure.columns, measure.where, dialect), read: mutualInformationReading };
@@ -81,7 +91,11 @@ function answer(dataset: string, measure: OwnMetric, dialect: Dialect): { readon
   return tableStatement(dataset, measure, dialect);
 }
 
-function sketch(dataset: string, measure: SketchMetric, dialect: Dialect): { readonly sql: string; read(row: Readonly<Record<string, unknown>>): Reading } {
+function sketch(
+  dataset: string,
+  measure: SketchMetric,
+  dialect: Dialect,
+): { readonly sql: string; read(row: Readonly<Record<string, unknown>>): Reading } {
   const source = narrowedSource(dataset, measure.where, dialect);
   switch (measure.metric) {
     case 'histogram-binned':
@@ -100,7 +114,11 @@ function sketch(dataset: string, measure: SketchMetric, dialect: Dialect): { rea
         read: (row) => {
           const told = (row['bins'] ?? []) as Readonly<Record<'i' | 'n' | 'lo' | 'hi', unknown>>[];
           const bins = told.map(({ i, n, lo, hi }) => [count(i), count(n), count(lo), count(hi)] as const);
-          return ofState(measure, { kind: 'quantiles', bins }, bins.reduce((sum, [, n]) => sum + n, 0));
+          return ofState(
+            measure,
+            { kind: 'quantiles', bins },
+            bins.reduce((sum, [, n]) => sum + n, 0),
+          );
         },
       };
     }

@@ -27,9 +27,13 @@ export function tableStatement(view: string, measure: TableMetric, dialect: Dial
     case 'unexpected-rows':
       return plain(`select count(*) as v0, (select count(*) from ${own}) as t_rows from (${measure.sql}\n) as unexpected`);
     case 'referential-integrity': {
-      const pairs = measure.columns.map((column, i) => `referenced.${dialect.quote(measure.in.columns[i] ?? column)} = narrowed.${dialect.quote(column)}`);
+      const pairs = measure.columns.map(
+        (column, i) => `referenced.${dialect.quote(measure.in.columns[i] ?? column)} = narrowed.${dialect.quote(column)}`,
+      );
       const found = `exists (select 1 from ${dialect.quote(measure.in.dataset)} as referenced where ${pairs.join(' and ')})`;
-      return shares(`select count(*) as t_rows, count(*) filter (where found) as t_holds from (select ${found} as found from ${narrowedSource(view, measure.where, dialect)} as narrowed) as looked`);
+      return shares(
+        `select count(*) as t_rows, count(*) filter (where found) as t_holds from (select ${found} as found from ${narrowedSource(view, measure.where, dialect)} as narrowed) as looked`,
+      );
     }
     case 'row-count-match':
       return plain(
@@ -92,7 +96,10 @@ interface DescribedColumn {
 }
 
 /** Columns that lack, are of another type, stand elsewhere, or are more than declared. */
-function schemaFaults({ columns, mode = 'exact' }: Extract<TableMetric, { metric: 'schema-match' }>, found: readonly DescribedColumn[]): number {
+function schemaFaults(
+  { columns, mode = 'exact' }: Extract<TableMetric, { metric: 'schema-match' }>,
+  found: readonly DescribedColumn[],
+): number {
   const declared = Object.entries(columns);
   const wrong = declared.filter(([name, type], position) => {
     const at = found.findIndex((column) => column.name === name);

@@ -37,7 +37,8 @@ async function measured(...checks: CheckDeclaration[]): Promise<Record<string, M
   const byKey = new Map<string, Measurement | undefined>();
   for (const query of suiteQueries(suiteMetrics({ checks }, DATASETS), SCOPE)) {
     const [row] = await duckdb.rows(query.sql);
-    for (const [key, value] of readMeasurements(query, row ?? {})) byKey.set(key, value !== undefined && 'value' in value ? value : undefined);
+    for (const [key, value] of readMeasurements(query, row ?? {}))
+      byKey.set(key, value !== undefined && 'value' in value ? value : undefined);
   }
   return Object.fromEntries(checks.map((declared) => [declared.id, byKey.get(metricOf(declared, DATASETS[declared.dataset])?.key ?? '')]));
 }

@@ -1,0 +1,88 @@
+/** What is wrong with a check by itself, whatever its dataset: contradictions a compiler does not see. */
+import type { Band, CheckDeclaration, Metric } from '../types';
+import { baseOf } from '../suite-sql';
+import { isRowMetric } from './metrics';
+
+/** Metrics whose states merge, so that they can be taken over many windows. */
+const MERGED = new Set([
+  'size',
+  'zeros-count',
+  'minimum',
+  'maximum',
+  'range',
+  'mean',
+  'sum',
+  'variance',
+  'standard-deviation',
+  'sample-standard-deviation',
+  'skewness',
+  'kurtosis',
+  'min-length',
+  'max-length',
+  'ratio-of-sums',
+  'correlation',
+  'approx-count-distinct',
+  'approx-quantile',
+  'count-distinct',
+  'uniqueness',
+  'distinctness',
+  'unique-value-ratio',
+  'duplicate-row-count',
+  'entropy',
+  'histogram',
+]);
+const MOST_WINDOWS = 400;
+
+/** One sentence a problem; none when the check can be judged. */
+export function declarationProblems(check: CheckDeclaration): string[] {
+  const { fail, warn, mostly, drift, measure } = check;
+  const problems = [...bandProblems('fail', fail), ...(warn === 'drift' ? [] : bandProblems('warn', warn))];
+  if (mostly !== undefined) {
+    if (!(mostly >= 0 && mostly <= 1)) problems.push(`\`mostly\` is a share from 0 to 1, not ${String(mostly)}`);
+    if (fail !== undefined) problems.push('`mostly` is a `fail` band of its own; declare one of them');
+    if (!isRowMetric(measure)) problems.push(`\`mostly\` is for shares of rows, and ${measure.metric} is none`);
+  }
+  if (warn === 'drift' && drift !== undefined) problems.push("`warn: 'drift'` and `drift` say the same; declare one of them");
+  if (drift?.fail !== undefined && fail === undefined && mostly === undefined) {
+    problems.push('drift that may fail needs a `fail` band too: it is what holds while there is no history');
+  }
+  return [...problems, ...measureProblems(measure)];
+}
+
+function bandProblems(name: string, band: Band | undefined): string[] {
+  if (band === undefined) return [];
+  const bounds = [band.min, band.max, band.above, band.below].filter((bound) => bound !== undefined);
+  if (bounds.length === 0) return [`\`${name}\` bounds nothing: give \`min\`, \`max\`, \`above\` or \`below\``];
+  if (bounds.some((bound) => typeof bound !== 'number' || Number.isNaN(bound))) return [`the bounds of \`${name}\` must be numbers`];
+  const low = Math.max(band.min ?? -Infinity, band.above ?? -Infinity);
+  const high = Math.min(band.max ?? Infinity, band.below ?? Infinity);
+  return low > high ? [`\`${name}\` holds nothing: its lower bound ${low} is greater than its upper bound ${high}`] : [];
+}
+
+function measureProblems(measure: Metric): string[] {
+  const problems: string[] = [];
+  if ('over' in measure && measure.over !== undefined) {
+    if (!Number.isInteger(measure.over) || measure.over < 2 || measure.over > MOST_WINDOWS)
+      problems.push(`\`over\` is a number of windows from 2 to ${MOST_WINDOWS}, not ${String(measure.over)}`);
+    if (!MERGED.has(measure.metric) && !(isRowMetric(measure) && measure.metric !== 'increasing' && measure.metric !== 'decreasing'))
+      problems.push(`${measure.metric} cannot be merged over windows; measure it of each`);
+  }
+  if ('quantile' in measure && !(measure.quantile >= 0 && measure.quantile <= 1))
+    problems.push(`a quantile lies between 0 and 1, not at ${measure.quantile}`);
+  const base = baseOf(measure);
+  if (base.metric === 'pattern-match' && base.patterns.length === 0) problems.push('there is no pattern to match');
+  if (base.metric === 'contained-in' && !Array.isArray(base.values)) problems.push('`values` is a list');
+  if (base.metric === 'length-within' && base.min === undefined && base.max === undefined)
+    problems.push('a length needs a bound, `min` or `max`');
+  if (base.metric === 'length-within' && [base.min, base.max].some((bound) => bound !== undefined && !Number.isInteger(bound)))
+    problems.push('a length is a whole number');
+  if (base.metric === 'within' && [base.min, base.max, base.above, base.below].every((bound) => bound === undefined))
+    problems.push('a range needs a bound: `min`, `max`, `above` or `below`');
+  if (base.metric === 'within' && emptyRange(base.min ?? base.above, base.max ?? base.below))
+    problems.push('the range holds nothing: its lower bound is greater than its upper bound');
+  return problems;
+}
+
+function emptyRange(low: number | string | undefined, high: number | string | undefined): boolean {
+  return low !== undefined && high !== undefined && typeof low === typeof high && low > high;
+}
