@@ -113,15 +113,28 @@ async function promoteRuns(client: pg.PoolClient, { pipeline, branch, from, head
      where r.pipeline = $1 and r.branch = $2 and r.window_key collate "C" >= $3`,
     [pipeline, branch, from],
   );
+  const mover = (
+    await client.query<{ hash: string; who: string; reason: string | null }>(
+      "select hash, who, reason from almanac.backfill where pipeline = $1 and branch = $2 and state <> 'planned' order by started_at desc limit 1",
+      [pipeline, branch],
+    )
+  ).rows[0];
   const made = `unnest($3::text[], $4::int[], $5::int[]) as m (window_key, generation, next)`;
   const windows = [rows.map((row) => row.window_key), rows.map((row) => row.generation), rows.map((row) => row.next)];
   await client.query(
     `insert into almanac.run (pipeline, window_key, branch, generation, state, claim, plan_hash, pins, bootstrap, origin, matrix, verb, who, reason,
        claimed_at, started_at, changed_at, ended_at, pins_tainted)
      select r.pipeline, r.window_key, 'main', m.next, 'succeeded', gen_random_uuid()::text, r.plan_hash, r.pins, r.bootstrap, r.origin,
-       (r.matrix - 'over' - 'queue') || jsonb_build_object('promoted', $2::text, 'head', $6::int), 'promote', r.who, r.reason, $7, $7, $7, $7, r.pins_tainted
+       (r.matrix - 'over' - 'queue') || jsonb_build_object('promoted', $2::text, 'head', $6::int), 'promote', coalesce($8, r.who), coalesce($9, r.reason),
+       $7, $7, $7, $7, r.pins_tainted
      from almanac.run r join ${made} on (r.window_key, r.generation) = (m.window_key, m.generation) where r.pipeline = $1 and r.branch = $2`,
-    [pipeline, branch, ...windows, head, now],
+    [pipeline, branch, ...windows, head, now, mover?.who ?? null, mover?.reason ?? null],
+  );
+  await client.query(
+    `insert into almanac.action (pipeline, window_key, branch, generation, at, who, verb, reason, detail)
+     select $1, m.window_key, 'main', m.next, $6, coalesce($7, 'controller'), 'promote', $8, jsonb_build_object('branch', $2::text, 'backfill', $9::text)
+     from ${made}`,
+    [pipeline, branch, ...windows, now, mover?.who ?? null, mover?.reason ?? null, mover?.hash ?? null],
   );
   await client.query(
     `insert into almanac.attempt (pipeline, window_key, branch, generation, stage, attempt, epoch, kind, state, stage_hash, output, tainted, started_at, ended_at)

@@ -1,6 +1,7 @@
 import { noteMover, openRunsFrom } from '../../activities/ledger/branches';
 import type { BackfillRow } from '../../activities/ledger/backfills';
 import { whileAlone } from '../../lib/postgres';
+import { BACKFILL_STATES } from '../../pipelines/backfill-steps';
 import { withDiscarded, withIntent, withoutIntent, withPromoted } from '../../pipelines/chain-head';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun } from '../../pipelines/run-id';
@@ -31,6 +32,8 @@ export async function promoteBackfill(
   const said = requireReason(reason, 'backfill promote');
   return alone(session, hash, 'promote', async (row) => {
     const { datasets, database, config } = session;
+    // Somebody died over it: the head has moved, and the controller is to hear of it.
+    if (BACKFILL_STATES[row.state].driven) await wakeBackfill(session, hash);
     if (row.state !== 'built') throw wrongState(row, 'promote');
     const intent = withIntent(await datasets.heads.settled(row.pipeline), row.branch);
     if (!(await datasets.heads.put(intent))) throw overtaken(row);

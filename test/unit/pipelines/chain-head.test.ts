@@ -47,7 +47,11 @@ test('an intent changes nothing that anybody reads, and goes with the next chang
   const open = withBranch(firstHead('p'), 'b1', '2026-01-03');
   const intended = withIntent(open, 'b1');
   expect(DAYS.map((window) => homeOf(intended, 'main', window))).toEqual(DAYS.map((window) => homeOf(open, 'main', window)));
-  expect([intended.promoting, withoutIntent(intended).promoting, withPromoted(intended, 'b1').promoting]).toEqual(['b1', undefined, undefined]);
+  expect([intended.promoting, withoutIntent(intended).promoting, withPromoted(intended, 'b1').promoting]).toEqual([
+    'b1',
+    undefined,
+    undefined,
+  ]);
   expect([open.number, intended.number, withoutIntent(intended).number]).toEqual([1, 2, 3]);
 });
 
