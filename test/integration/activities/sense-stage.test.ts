@@ -1,8 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import type { Engine } from '../../../activities/compute/engine';
+import { listAttempts } from '../../../activities/ledger/attempts';
 import { claimRun } from '../../../activities/ledger/runs';
+import { runStage, type StageShell } from '../../../activities/run-stage';
 import { senseStage } from '../../../activities/sense-stage';
 import type { StageContext } from '../../../activities/stage';
 import type { DatasetStore } from '../../../activities/storage/dataset-store';
@@ -13,6 +16,7 @@ import { migrate } from '../../../lib/migrate';
 import { AlmanacError } from '../../../pipelines/failures';
 import type { Plan, PlanStage, ResolvedCondition, StageOutput, VersionRef, WindowSpec } from '../../../pipelines/types';
 import { enumerate, parseWindow } from '../../../pipelines/window';
+import { StageMetrics } from '../../../workers/metrics';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
 const NOW = new Date('2026-11-21T06:00:00Z');
@@ -41,8 +45,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-/** What the stage answers for these conditions, looking once at the window. */
-async function sense(window: string, ...resolved: ResolvedCondition[]): Promise<StageOutput> {
+function planOf(...resolved: readonly ResolvedCondition[]): { readonly stage: PlanStage; readonly plan: Plan } {
   const stage: PlanStage = {
     id: 'wait',
     kind: 'sense',
@@ -51,7 +54,12 @@ async function sense(window: string, ...resolved: ResolvedCondition[]): Promise<
     timeoutSeconds: 30,
     spec: { kind: 'sense', conditions: [], resolved },
   };
-  const plan: Plan = { hash: 'p', pipeline: 'ours', chain: 'independent', window: DAY, params: {}, datasets: {}, stages: [stage] };
+  return { stage, plan: { hash: 'p', pipeline: 'ours', chain: 'independent', window: DAY, params: {}, datasets: {}, stages: [stage] } };
+}
+
+/** What the stage answers for these conditions, looking once at the window. */
+async function sense(window: string, ...resolved: ResolvedCondition[]): Promise<StageOutput> {
+  const { stage, plan } = planOf(...resolved);
   const context: StageContext = {
     store,
     datasets,
@@ -241,5 +249,39 @@ test('of several conditions all that are unmet are named, and one is enough to w
   const failure = await unmet('2026-11-20', daily, { ...daily, pipeline: 'absent' }, { kind: 'marker', landing: 'feed', file: '_SUCCESS' });
   expect(failure.message).toBe(
     'What stage wait waits for has not come: absent/2026-11-20 is not accepted: it never ran; landing/feed/dt=2026-11-20 is missing or empty.',
+  );
+});
+
+test('it waits as one attempt, is told apart in the metrics, and hands on the taint of what it found', async () => {
+  const { plan } = planOf({ kind: 'accepted', pipeline: 'origin', window: DAY, windows: 'same' });
+  await claim('ours', '2026-11-20');
+  const run = { pipeline: 'ours', window: '2026-11-20', branch: 'main', generation: 1 };
+  const metrics = new StageMetrics();
+  const stopped = (): Promise<never> => Promise.reject(new Error('only sensing is ordered here'));
+  const shell: StageShell = {
+    services: { store, datasets, engine: unused, database: database.pool, clock, text: stopped },
+    bodies: { ingest: stopped, sense: senseStage, compute: stopped, check: stopped, publish: stopped },
+    worker: 'host:1',
+    limits: { memoryBytes: 1e9, threads: 1 },
+    observer: metrics,
+    plan: () => Promise.resolve(plan),
+    point: () => Promise.resolve(),
+  };
+  const order = (): Promise<unknown> =>
+    new MockActivityEnvironment().run(() =>
+      runStage(shell, { run, claim: 'c', planHash: 'p', stage: 'wait', epoch: 1, patienceSeconds: 7200 }),
+    );
+  await expect(order()).rejects.toMatchObject({ type: 'sense.unmet', nonRetryable: false });
+  await expect(order()).rejects.toMatchObject({ type: 'sense.unmet', nonRetryable: false });
+  expect(await listAttempts(database.pool, run)).toMatchObject([
+    { attempt: 1, kind: 'sense', state: 'waiting', polls: 2, waitingSince: NOW.toISOString(), waitsUntil: '2026-11-21T08:00:00.000Z' },
+  ]);
+  await accept('origin', '2026-11-20', 'rows', true);
+  await order();
+  expect(await listAttempts(database.pool, run)).toMatchObject([
+    { attempt: 1, state: 'succeeded', tainted: true, output: { sensed: [{ pipeline: 'origin' }] } },
+  ]);
+  expect(await metrics.registry.metrics()).toContain(
+    'almanac_stage_duration_seconds_count{pipeline="ours",stage="wait",kind="sense",engine="none",outcome="succeeded"} 1',
   );
 });
