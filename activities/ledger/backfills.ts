@@ -307,9 +307,9 @@ export async function stageHistory(database: Queryable, pipeline: string): Promi
                order by a.stage limit 1)
        from known where known.stage is not null)
      select known.stage, medians.* from known, lateral (
-       select percentile_cont(0.5) within group (order by extract(epoch from ended_at - started_at)::float8) as seconds,
+       select percentile_cont(0.5) within group (order by extract(epoch from ended_at - coalesce(permits_at, started_at))::float8) as seconds,
          percentile_cont(0.5) within group (order by coalesce((output ->> 'bytesOut')::float8, 0)) as bytes
-       from (select started_at, ended_at, output from almanac.attempt a
+       from (select permits_at, started_at, ended_at, output from almanac.attempt a
              where a.pipeline = $1 and a.stage = known.stage and a.state = 'succeeded' and a.attempt > 0 order by ended_at desc limit ${HISTORY_ATTEMPTS}) newest
      ) medians where known.stage is not null`,
     [pipeline],

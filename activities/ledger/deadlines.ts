@@ -90,17 +90,17 @@ export async function openDeadlines(database: Queryable, now: Date): Promise<Ope
 /** Accepted runs whose durations tell how long a stage takes. */
 const HISTORY_RUNS = 20;
 
-/** How long the stages of pipelines took in their last accepted runs; time spent waiting for data is left out. */
+/** How long the stages of pipelines took in their last accepted runs; time spent waiting for data or permits is left out. */
 export async function stageDurations(database: Queryable, pipelines: readonly string[]): Promise<Map<string, Map<string, StageDuration>>> {
   const { rows } = await database.query<{ pipeline: string; stage: string; seconds: [number, number] }>(
     `select a.pipeline, a.stage,
-       percentile_cont(array[0.5, 0.9]) within group (order by extract(epoch from a.ended_at - a.started_at)::float8) as seconds
+       percentile_cont(array[0.5, 0.9]) within group (order by extract(epoch from a.ended_at - coalesce(a.permits_at, a.started_at))::float8) as seconds
      from unnest($1::text[]) as name (pipeline)
      cross join lateral (
        select r.* from almanac.run r where r.pipeline = name.pipeline and r.branch = 'main' and r.state = 'succeeded' and r.verb <> 'promote' and r.ended_at is not null
        order by r.ended_at desc limit ${HISTORY_RUNS}) r
      join almanac.attempt a on (a.pipeline, a.window_key, a.branch, a.generation) = (r.pipeline, r.window_key, r.branch, r.generation)
-     where a.state = 'succeeded' and a.attempt > 0 and a.polls = 0 and a.output -> 'adopted' is distinct from 'true'
+     where a.state = 'succeeded' and a.attempt > 0 and (a.polls = 0 or a.permits_at is not null) and a.output -> 'adopted' is distinct from 'true'
      group by 1, 2`,
     [pipelines],
   );
@@ -121,7 +121,7 @@ export interface NewestAttempt {
 /** The newest attempt of every stage of one run of the main branch. */
 export async function newestAttempts(database: Queryable, pipeline: string, window: string, generation: number): Promise<NewestAttempt[]> {
   const { rows } = await database.query<{ stage: string; state: AttemptState; started_at: Date }>(
-    `select distinct on (stage) stage, state, started_at from almanac.attempt
+    `select distinct on (stage) stage, state, coalesce(permits_at, started_at) as started_at from almanac.attempt
      where pipeline = $1 and window_key = $2 and branch = 'main' and generation = $3 order by stage, attempt desc`,
     [pipeline, window, generation],
   );

@@ -166,15 +166,16 @@ export async function takePermits(database: pg.Pool, ask: PermitAsk): Promise<Pe
     const size = pools[0]?.size;
     if (size === undefined) return { state: 'unknown-pool' };
     // Under the lock: a zombie that waited for it must not take what its successor gave back meanwhile.
-    const { rows: mine } = await client.query(
+    const mine = await client.query(
       `select from almanac.attempt where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6
          and epoch = $7 and state = 'running'`,
       [...runKey(run), stage, ask.attempt, ask.epoch],
     );
-    if (mine.length === 0) return { state: 'fenced' };
+    if (mine.rowCount === 0) return { state: 'fenced' };
     const own = await ownLease(client, ask);
     if (own?.state === 'held') {
       await takeOver(client, ask);
+      await noteGranted(client, ask);
       return { state: 'held' };
     }
     const { held, waiting, turns } = await readLeases(client, pool.name, now);
@@ -193,6 +194,7 @@ export async function takePermits(database: pg.Pool, ask: PermitAsk): Promise<Pe
        on conflict (pool, pipeline, lane) do update set turn = excluded.turn`,
       [pool.name, run.pipeline, lane],
     );
+    await noteGranted(client, ask);
     return { state: 'held' };
   });
 }
@@ -225,6 +227,14 @@ async function putLease(client: Queryable, ask: PermitAsk, lane: Lane, held: boo
      on conflict (pipeline, window_key, branch, generation, stage) do update set
        epoch = excluded.epoch, attempt = excluded.attempt, state = excluded.state, seen_at = excluded.seen_at, since = excluded.since`,
     [...runKey(ask.run), ask.stage, ask.pool.name, ask.pool.permits, lane, ask.epoch, ask.attempt, held, ask.now],
+  );
+}
+
+/** What an attempt took before this it waited. */
+async function noteGranted(client: Queryable, { run, stage, attempt, now }: PermitAsk): Promise<void> {
+  await client.query(
+    'update almanac.attempt set permits_at = $7 where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6',
+    [...runKey(run), stage, attempt, now],
   );
 }
 

@@ -44,6 +44,9 @@ create table almanac.pool_turn (
   primary key (pool, pipeline, lane)
 );
 
+-- When it last got its permits: what it took before that it waited, and says nothing of how long its stage takes.
+alter table almanac.attempt add column permits_at timestamptz;
+
 -- A run that ends other than well gives back what it has, whatever ended it; a hold gives back what its failed stages have. Every
 -- stage of a run that succeeded gave its own back.
 create function almanac.free_leases() returns trigger language plpgsql as $$

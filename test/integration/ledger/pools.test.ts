@@ -1,5 +1,7 @@
 import type pg from 'pg';
 import { openAttempt, closeAttempt } from '../../../activities/ledger/attempts';
+import { stageHistory } from '../../../activities/ledger/backfills';
+import { stageDurations } from '../../../activities/ledger/deadlines';
 import {
   freePermits,
   installPools,
@@ -220,4 +222,23 @@ test('a hold gives back what its failed stages have, those that are not in it ke
 
 test('a stage of a pool that the ledger does not know is told so', async () => {
   expect(await (await stageOf('a', '1')).ask(1, { pool: 'nowhere' })).toEqual([1, 'unknown-pool']);
+});
+
+test('the time a stage waited for permits is not taken for the time it takes', async () => {
+  const [a, b] = [await stageOf('a', '1'), await stageOf('b', '1')];
+  const output = { versions: [], rowsIn: 1, rowsOut: 1, bytesIn: 1, bytesOut: 1 };
+  const succeed = async ({ run, last }: Stage, second: number): Promise<void> => {
+    await closeAttempt(pool, { ...last(), state: 'succeeded', output, lines: [], now: at(second) });
+    await freePermits(pool, last());
+    await endRun(pool, run, 'mine', 'succeeded', undefined, null, at(second));
+  };
+  await setPermits(pool, 'warehouse', 1, BY);
+  await a.ask(10);
+  for (const second of [20, 30]) expect(await b.ask(second)).toEqual([1, '1 of 1']);
+  await succeed(a, 40);
+  expect(await b.ask(50)).toEqual([1, 'held']);
+  await succeed(b, 55);
+  const seconds = await stageDurations(pool, ['a', 'b']);
+  expect([seconds.get('a')?.get('load')?.usual, seconds.get('b')?.get('load')?.usual]).toEqual([30, 5]);
+  expect((await stageHistory(pool, 'b')).load?.seconds).toBe(5);
 });
