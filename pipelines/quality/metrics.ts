@@ -168,7 +168,8 @@ export type TableMetric<D extends string = string> =
   | { readonly metric: 'column-count' }
   | {
       readonly metric: 'schema-match';
-      readonly columns: Readonly<Record<string, string>>;
+      /** Type by name, or the types that will do; '' for any. */
+      readonly columns: Readonly<Record<string, string | readonly string[]>>;
       /** `superset`: more columns are allowed; `ordered`: in this order too. Default `exact`. */
       readonly mode?: 'exact' | 'superset' | 'ordered';
     }

@@ -42,7 +42,7 @@ function unnarrowed(measure: RowMetric, dialect: Dialect): RowCondition {
       return judged(patternCondition(measure, dialect), measure.nulls ?? DEFAULT_NULLS['pattern-match']);
     case 'contained-in': {
       const found = memberCondition(quote(measure.column), measure.values, dialect);
-      return judged(measure.not === true ? `not (${found})` : found, measure.nulls ?? DEFAULT_NULLS['contained-in']);
+      return judged(measure.not === true ? `(not ${found})` : found, measure.nulls ?? DEFAULT_NULLS['contained-in']);
     }
     case 'within':
       return judged(rangeCondition(quote(measure.column), measure, dialect), measure.nulls ?? DEFAULT_NULLS.within);

@@ -104,10 +104,15 @@ function schemaFaults(
   const wrong = declared.filter(([name, type], position) => {
     const at = found.findIndex((column) => column.name === name);
     if (at < 0) return true;
-    return (mode === 'ordered' && at !== position) || (type !== '' && typeName(found[at]?.type ?? '') !== typeName(type));
+    return (mode === 'ordered' && at !== position) || !fits(type, found[at]?.type ?? '');
   });
   const more = mode === 'superset' ? 0 : found.filter(({ name }) => !Object.hasOwn(columns, name)).length;
   return wrong.length + more;
+}
+
+function fits(declared: string | readonly string[], found: string): boolean {
+  const types = typeof declared === 'string' ? [declared] : declared;
+  return types.some((type) => type === '' || typeName(type) === typeName(found));
 }
 
 function typeName(type: string): string {

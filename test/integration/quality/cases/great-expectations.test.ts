@@ -1,0 +1,139 @@
+import path from 'node:path';
+import { isRowMetric } from '../../../../pipelines/quality/metrics';
+import { isRowLevel, rowLevelSql } from '../../../../pipelines/quality/row-level';
+import type { CheckDeclaration } from '../../../../pipelines/types';
+import { jsonFiles, readJson, withCases } from '../../../support/quality/case-files';
+import { differenceOf } from '../../../support/quality/differences';
+import { translate } from '../../../support/quality/ge-expectations';
+import { conditionOf, evaluated, fixtureOf, type Kwargs } from '../../../support/quality/ge-kwargs';
+import { POSITION, Refused, Workbench, type Cell } from '../../../support/quality/workbench';
+
+interface Expectation {
+  readonly title: string;
+  readonly in: Kwargs;
+  readonly out: Readonly<Record<string, unknown>>;
+  readonly error?: unknown;
+  readonly tolerance?: number;
+  readonly only_for?: readonly string[];
+}
+
+interface File {
+  readonly expectation_type: string;
+  readonly datasets: readonly {
+    readonly data: Readonly<Record<string, readonly Cell[]>>;
+    readonly schemas?: Readonly<Record<string, Kwargs>>;
+    readonly tests: readonly Expectation[];
+  }[];
+}
+
+const NOW = new Date('2026-11-20T00:00:00Z');
+
+withCases("Great Expectations' published expectations", (folder) => {
+  const bench = new Workbench();
+  beforeAll(() => bench.open());
+  afterAll(() => bench.close());
+
+  async function run(name: string, type: string, set: File['datasets'][number], of: Expectation): Promise<void> {
+    const fixture = fixtureOf(set.data, set.schemas);
+    const keyed = !type.startsWith('expect_table') && !type.startsWith('expect_column_to_exist');
+    const view = await bench.load(name, fixture, keyed);
+    const kwargs = evaluated(of.in, NOW);
+    const wrong = of.error !== undefined || of.out['traceback_substring'] !== undefined;
+    if (![undefined, 'pandas', 'great_expectations', 'spark'].includes(kwargs['condition_parser'] as string | undefined)) {
+      // Ours has one language of predicates, so there is no other to name.
+      expect(wrong).toBe(true);
+      return;
+    }
+    const told = translate(type, kwargs, view);
+    const where = kwargs['row_condition'] === undefined ? {} : { where: conditionOf(String(kwargs['row_condition']), bench.types(view)) };
+    const check: CheckDeclaration = {
+      id: 'it',
+      dataset: view,
+      measure: { ...told.measure, ...where },
+      ...(told.fail === undefined ? {} : { fail: told.fail }),
+      ...(told.mostly === undefined ? {} : { mostly: told.mostly }),
+      why: 'Somebody else expects it.',
+    };
+    const judged = await bench.judge([check]).catch((error: unknown) => {
+      if (wrong && error instanceof Refused) return undefined;
+      throw error;
+    });
+    if (judged === undefined) return;
+    const [result] = judged;
+    if (result === undefined) throw new Error('nothing was judged');
+    if (wrong) {
+      expect(result.verdict.status).toBe('ERROR');
+      return;
+    }
+    const { verdict, measured } = result;
+    const out = { ...of.out, ...(of.out['result'] as object | undefined) } as Readonly<Record<string, unknown>>;
+    if ('reason' in measured && out['observed_value'] !== null) throw new Error(`not measured: ${measured.reason}`);
+    if (out['success'] !== undefined) expect(verdict.status === 'PASS').toBe(out['success']);
+    if (told.observed === 'value' && typeof out['observed_value'] === 'number') {
+      const tolerance = Math.max(of.tolerance ?? 0, 1e-7) * Math.max(1, Math.abs(out['observed_value']));
+      expect(Math.abs(Number(verdict.observed) - out['observed_value'])).toBeLessThanOrEqual(tolerance);
+    }
+    if (
+      told.observed === 'values' &&
+      Array.isArray(out['observed_value']) &&
+      'detail' in measured &&
+      measured.detail?.kind === 'frequencies'
+    ) {
+      const values = measured.detail.values.map(({ value }) => String(value)).filter((value) => value !== 'NullValue');
+      expect(values.sort()).toEqual(out['observed_value'].map(String).sort());
+    }
+    if (told.observed === 'rows')
+      expect(`${String(verdict.observed)} unexpected row${verdict.observed === 1 ? '' : 's'}`).toBe(out['observed_value']);
+    for (const side of ['observed', 'expected'] as const)
+      expectPartition(out[`${side}_partition`] ?? (out['details'] as Kwargs | undefined)?.[`${side}_partition`], measured, side);
+    await expectRows(view, check, told.told ?? [], out);
+  }
+
+  /** The rows that are told to be wrong, by their position, and their values. */
+  async function expectRows(
+    view: string,
+    check: CheckDeclaration,
+    columns: readonly string[],
+    out: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    const { measure } = check;
+    if (!Array.isArray(out['unexpected_list']) && !Array.isArray(out['unexpected_index_list'])) return;
+    // What is told of a table's schema names no row.
+    if (measure.metric === 'schema-match' && [out['unexpected_list'], out['unexpected_index_list']].flat().length === 0) return;
+    if (!isRowLevel(measure as never)) throw new Error('rows have no answer of their own');
+    const sql = rowLevelSql(view, measure as never);
+    const present = isRowMetric(measure) ? '' : ` and ${columns.map((column) => `"${column}" is not null`).join(' and ')}`;
+    const wrong = await bench.rows(`select * from (${sql}) where answer = false${present} order by ${POSITION}`);
+    if (Array.isArray(out['unexpected_index_list']))
+      expect(wrong.map((row) => Number(row[POSITION]))).toEqual(
+        out['unexpected_index_list'].map((row: Kwargs | number) => (typeof row === 'number' ? row : row['pk_index'])),
+      );
+    if (Array.isArray(out['unexpected_list'])) expect(wrong).toHaveLength(out['unexpected_list'].length);
+  }
+
+  function expectPartition(wanted: unknown, measured: object, side: 'observed' | 'expected'): void {
+    if (wanted === undefined || wanted === null || !('detail' in measured)) return;
+    const detail = measured.detail as { readonly kind: string; readonly observed: number[]; readonly expected: number[] };
+    const { weights, tail_weights: tails } = wanted as { weights: number[]; tail_weights?: [number, number] };
+    const all = tails === undefined ? weights : [tails[0], ...weights, tails[1]];
+    for (const [i, weight] of all.entries()) expect(detail[side][i]).toBeCloseTo(weight, 9);
+  }
+
+  for (const name of jsonFiles(path.join(folder, 'ge'))) {
+    const file = readJson(path.join(folder, 'ge', name)) as File;
+    const short = name
+      .replace(/\.json$/, '')
+      .split('__')
+      .slice(1)
+      .join(' ');
+    describe(short, () => {
+      for (const [i, set] of file.datasets.entries()) {
+        for (const [j, of] of set.tests.entries()) {
+          const id = `${short}/${i}/${j}`;
+          if (differenceOf(short, of) !== undefined) continue;
+          test(`${id} ${of.title}`, () => run(`${short} ${i}`, file.expectation_type, set, of));
+        }
+      }
+    });
+  }
+});
