@@ -66,6 +66,29 @@ function implied(stages: Stages, writers: ReadonlyMap<string, string>, id: strin
   return sorted(needs);
 }
 
+/**
+ * Stages that make what is carried on since an ingest of `dataset`: the writers of what is read so and everything they need, sorted, without
+ * the ingest itself. None when nothing is carried since it.
+ */
+export function carriersOf(stages: Stages, dataset: string): string[] {
+  const writers = writersOf(stages);
+  const carried = Object.values(stages).flatMap((stage) =>
+    stage.kind !== 'compute'
+      ? []
+      : Object.values(stage.reads ?? {}).flatMap((read) => (typeof read !== 'string' && read.since === dataset ? [read.previous] : [])),
+  );
+  const needs = new Map(graphOf(stages).map((node) => [node.id, node.needs]));
+  const found = new Set<string>();
+  const waiting = carried.flatMap((name) => writers.get(name) ?? []);
+  for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+    if (found.has(id)) continue;
+    found.add(id);
+    waiting.push(...(needs.get(id) ?? []));
+  }
+  found.delete(writers.get(dataset) ?? '');
+  return sorted([...found]);
+}
+
 /** A cycle as the path that closes it, `['a', 'b', 'a']`: a needs b, b needs a. */
 export function cyclePath(nodes: readonly GraphNode[]): string[] | undefined {
   const needs = new Map(nodes.map((node) => [node.id, node.needs]));

@@ -6,7 +6,7 @@
 import { canonicalJson } from './canonical';
 import { durationMs } from './duration';
 import { AlmanacError } from './failures';
-import { graphOf, layers, writtenBy } from './graph';
+import { carriersOf, graphOf, layers, writtenBy } from './graph';
 import { BUILT_IN_PLACEHOLDERS, placeholdersOf, unknownPlaceholder } from './sql-text';
 import type { DatasetSpec, ParamValue, PipelineSpec, Plan, PlanStage, StageOutline, StageSpec } from './types';
 
@@ -69,6 +69,7 @@ function planStage(spec: PipelineSpec, id: string, stage: StageSpec, context: St
     params: Object.fromEntries(names.map((name) => [name, context.params[name]])),
     settings: settingsOf(stage),
     schema: schemaOf(spec.datasets, stage),
+    carried: carriedBy(spec, stage, context),
     upstream: Object.fromEntries(context.needs.map((need, at) => [need, context.upstream[at]])),
   };
   return {
@@ -76,13 +77,28 @@ function planStage(spec: PipelineSpec, id: string, stage: StageSpec, context: St
     kind: stage.kind,
     needs: context.needs,
     timeoutSeconds: stage.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS,
-    hash: context.hash(canonicalJson(body)),
     ...(stage.pool === undefined ? {} : { pool: { name: stage.pool.name, permits: stage.pool.permits ?? 1 } }),
+    hash: context.hash(canonicalJson(body)),
     spec: stage,
     ...(sqlHash === undefined ? {} : { sqlHash }),
     ...(bootstrapHash === undefined ? {} : { bootstrapHash }),
     ...(names.length === 0 ? {} : { params: names }),
   };
+}
+
+/**
+ * What an ingest goes on from was made by these stages: changed, they have to make it of everything again. Their hashes cannot be part of its
+ * own, which is part of theirs.
+ */
+function carriedBy(spec: PipelineSpec, stage: StageSpec, { params, texts, hash }: StageContext): unknown {
+  if (stage.kind !== 'ingest' || stage.folders !== 'every') return undefined;
+  return carriersOf(spec.stages, stage.writes).map((id) => {
+    const carrier = spec.stages[id];
+    if (carrier?.kind !== 'compute') return id;
+    const text = textOf(spec, id, carrier.sql, texts) ?? '';
+    const used = placeholdersOf(text).flatMap(({ name }) => (Object.hasOwn(params, name) ? [[name, params[name]]] : []));
+    return { id, text: hash(text), params: used, settings: settingsOf(carrier), schema: schemaOf(spec.datasets, carrier) };
+  });
 }
 
 function textOf(spec: PipelineSpec, id: string, file: string | undefined, texts: ReadonlyMap<string, string>): string | undefined {
@@ -209,7 +225,14 @@ function invalidParam(spec: PipelineSpec, name: string, what: string, next: stri
 export function outline(plan: Plan): StageOutline[] {
   return plan.stages.map(({ id, kind, needs, timeoutSeconds, pool, spec }) => {
     const patience = spec.kind === 'sense' && spec.patience !== undefined ? durationMs(spec.patience) : undefined;
-    return { id, kind, needs, timeoutSeconds, ...(patience === undefined ? {} : { patienceSeconds: patience / 1000 }), ...(pool && { pool }) };
+    return {
+      id,
+      kind,
+      needs,
+      timeoutSeconds,
+      ...(patience === undefined ? {} : { patienceSeconds: patience / 1000 }),
+      ...(pool && { pool }),
+    };
   });
 }
 
@@ -248,5 +271,16 @@ function reasonsOf(before: Plan, after: Plan, was: PlanStage, is: PlanStage): Ch
   if (differ(schemaOf(before.datasets, was.spec), schemaOf(after.datasets, is.spec))) reasons.push('schema');
   if (was.kind !== is.kind || differ(settingsOf(was.spec), settingsOf(is.spec))) reasons.push('declaration');
   if (differ(hashes(before, was), hashes(after, is))) reasons.push('upstream');
-  return reasons;
+  return [...new Set([...reasons, ...carrierReasons(before, after, is)])];
+}
+
+/** Of an ingest that goes on from what other stages made: why those make it otherwise now. */
+function carrierReasons(before: Plan, after: Plan, { spec }: PlanStage): ChangeReason[] {
+  if (spec.kind !== 'ingest' || spec.folders !== 'every') return [];
+  const carriers = carriersOf(Object.fromEntries(after.stages.map((stage) => [stage.id, stage.spec])), spec.writes);
+  return carriers.flatMap((id): ChangeReason[] => {
+    const [was, is] = [before, after].map(({ stages }) => stages.find((stage) => stage.id === id));
+    if (is === undefined) return [];
+    return was === undefined ? ['declaration'] : reasonsOf(before, after, was, is).filter((reason) => reason !== 'upstream');
+  });
 }

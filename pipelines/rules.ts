@@ -1,5 +1,7 @@
 /** The rules a declaration keeps beyond what its types can say; {@link definePipeline} and the project apply them. */
-import { cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
+import { carriersOf, cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
+import { declarationProblems } from './quality/check-rules';
+import { otherDatasets } from './suite-sql';
 import { isTimezone } from './local-day';
 import { poolUseProblems } from './pool-rules';
 import { senseProblems } from './sense-rules';
@@ -212,7 +214,11 @@ function carriedProblems(spec: PipelineSpec, place: string, { since }: PreviousR
   if (since === undefined) return [];
   const writer = writersOf(spec.stages).get(since);
   const stage = writer === undefined ? undefined : spec.stages[writer];
-  if (stage?.kind === 'ingest' && stage.folders === 'every') return [];
+  if (stage?.kind === 'ingest' && stage.folders === 'every') {
+    const other = carriersOf(spec.stages, since).find((id) => spec.stages[id]?.kind === 'ingest');
+    if (other === undefined) return [];
+    return [{ place, message: `what is carried since "${since}" would be made of "${other}" as well, of which nothing says what is new` }];
+  }
   return [{ place, message: `"${since}" is not written by an ingest with folders: 'every', so nothing says what is new` }];
 }
 
