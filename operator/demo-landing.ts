@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { copyFile, link, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Engine, EngineSession, SessionLimits } from '../activities/compute/engine';
 import { packageRoot } from '../lib/package-root';
-import { AlmanacError } from '../pipelines/failures';
 import { quoteText } from '../pipelines/quote-sql';
 import { renderSql } from '../pipelines/sql-text';
+import { isOurs, placeReference, placeSource, readIfThere } from './demo-places';
 
 /** The dates of the data, both included; every one of them gets a landing folder, days without sales an empty one. */
 export const DEMO_FIRST_DAY = '2010-12-01';
@@ -47,7 +47,7 @@ export interface DemoLanding {
 export async function writeDemoLanding({ root, engine, signal }: DemoLandingInput): Promise<DemoLanding> {
   const days = daysBetween(DEMO_FIRST_DAY, DEMO_LAST_DAY);
   const attribution = await readFile(demoFile(ATTRIBUTION));
-  const present = await Promise.all(SOURCES.map(({ source }) => isOurs(root, source, attribution)));
+  const present = await Promise.all(SOURCES.map(({ source }) => isOurs(root, source, { file: ATTRIBUTION, content: attribution })));
   const references = await Promise.all(REFERENCES.map(({ file }) => readIfThere(path.join(root, 'reference', file))));
   if (present.every(Boolean) && references.every((content) => content !== undefined)) return { written: false, days: days.length };
 
@@ -74,7 +74,7 @@ export async function writeDemoLanding({ root, engine, signal }: DemoLandingInpu
     for (const [n, { source }] of SOURCES.entries()) {
       if (present[n]) continue;
       await copyFile(demoFile(ATTRIBUTION), path.join(scratch, source, ATTRIBUTION));
-      await placeSource(root, path.join(scratch, source), source, attribution);
+      await placeSource(root, path.join(scratch, source), source, { file: ATTRIBUTION, content: attribution });
     }
   } finally {
     await rm(scratch, { recursive: true, force: true });
@@ -103,64 +103,4 @@ async function convert(session: EngineSession): Promise<void> {
 
 async function copyRows(session: EngineSession, rows: string, file: string, compression: 'none' | 'gzip'): Promise<void> {
   await session.exec(`copy (${rows}) to ${quoteText(file)} (format csv, header true, compression ${quoteText(compression)})`);
-}
-
-/** Whether the demo wrote this source's folder; throws `demo.data-taken` when somebody else did. */
-async function isOurs(root: string, source: string, attribution: Buffer): Promise<boolean> {
-  const folder = path.join(root, 'landing', source);
-  const mark = await readIfThere(path.join(folder, ATTRIBUTION));
-  if (mark?.equals(attribution)) return true;
-  if (await isThere(folder)) throw taken(folder);
-  return false;
-}
-
-/** Moves a whole folder into place; of two demos at once one wins, and both wrote the same. */
-async function placeSource(root: string, made: string, source: string, attribution: Buffer): Promise<void> {
-  const folder = path.join(root, 'landing', source);
-  await mkdir(path.dirname(folder), { recursive: true });
-  try {
-    await rename(made, folder);
-  } catch (error) {
-    if (!isCode(error, 'ENOTEMPTY', 'EEXIST') || !(await isOurs(root, source, attribution))) throw error;
-  }
-}
-
-async function placeReference(root: string, made: string, file: string): Promise<void> {
-  const placed = path.join(root, 'reference', file);
-  await mkdir(path.dirname(placed), { recursive: true });
-  try {
-    await link(made, placed);
-  } catch (error) {
-    if (!isCode(error, 'EEXIST')) throw error;
-    if (!(await readFile(placed)).equals(await readFile(made))) throw taken(placed);
-  }
-}
-
-function taken(place: string): AlmanacError {
-  return new AlmanacError('demo.data-taken', `${place} holds data the demo did not write.`, {
-    next: 'Give the demo an empty data root: ALMANAC_HOME=.almanac-demo almanac demo',
-    details: { place },
-  });
-}
-
-async function readIfThere(file: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    if (isCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
-}
-
-async function isThere(folder: string): Promise<boolean> {
-  try {
-    return (await readdir(folder)).length > 0;
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return false;
-    throw error;
-  }
-}
-
-function isCode(error: unknown, ...codes: string[]): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && codes.includes(String(error.code));
 }

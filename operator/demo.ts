@@ -72,7 +72,8 @@ async function describeDay(session: OperatorSession, row: RunRow, computed: bool
   };
 }
 
-function notSucceeded(row: RunRow): AlmanacError {
+/** The failure of a run that a demo waited for. */
+export function notSucceeded(row: RunRow): AlmanacError {
   const name = formatRun(row.run);
   const [stage, failure] = Object.entries(row.failure ?? {})[0] ?? [];
   if (stage === undefined || failure === undefined) {
