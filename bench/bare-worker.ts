@@ -16,7 +16,7 @@ async function main(role: BareRole, address: string, taskQueue: string): Promise
   const connection = await connectWorker(config, address);
   const options: WorkerOptions =
     role === 'activities'
-      ? { ...stageOptions(config, connection, config.worker.places), taskQueue, activities: { ...activities } }
+      ? { ...stageOptions(config, connection, 'live'), taskQueue, activities: { ...activities } }
       : {
           ...controlOptions(config, connection),
           taskQueue,

@@ -1,10 +1,11 @@
 import { gunzipSync } from 'node:zlib';
 import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker';
+import { drivenBackfills } from '../activities/ledger/backfills';
 import { exportedHistories, openExecutions, windowsByPlan, type AcceptedUnder } from '../activities/ledger/deploys';
 import { planReader } from '../activities/ledger/plans';
 import { listSchedules } from '../activities/ledger/schedules';
 import { isForgotten } from '../lib/forgotten-execution';
-import { CLOCK_WORKFLOW_ID } from '../lib/queues';
+import { backfillWorkflowId, CLOCK_WORKFLOW_ID } from '../lib/queues';
 import { changedStages, type StageChange } from '../pipelines/deploy-changes';
 import { AlmanacError } from '../pipelines/failures';
 import { formatRun } from '../pipelines/run-id';
@@ -53,7 +54,7 @@ export function quietReplay(): void {
 }
 
 /**
- * Whether the runs that are open, held or closed lately replay under the workflow code of this build, and what a deploy of the project
+ * Whether the runs that are open, held or closed lately, the clock and the controllers of backfills replay under the workflow code of this build, and what a deploy of the project
  * would change. Changes nothing. Throws `deploy.incompatible`, naming the runs whose history another build cannot go on with.
  */
 export async function deployCheck(session: OperatorSession, options: DeployCheckOptions): Promise<DeployCheck> {
@@ -79,15 +80,16 @@ async function* histories(
     name: `${formatRun(run)}`,
     temporalRunId: temporalRunId ?? undefined,
   }));
-  for (const { name, temporalRunId } of [...open, { name: CLOCK_WORKFLOW_ID, temporalRunId: undefined }]) {
+  const controllers = [CLOCK_WORKFLOW_ID, ...(await drivenBackfills(session.database)).map(backfillWorkflowId)];
+  for (const { name, temporalRunId } of [...open, ...controllers.map((id) => ({ name: id, temporalRunId: undefined }))]) {
     try {
       const history = await client.workflow.getHandle(name, temporalRunId).fetchHistory();
       counted.open += 1;
       yield { workflowId: name, history };
     } catch (error) {
       if (!isForgotten(error)) throw unavailable(error);
-      // Without a schedule there is no clock.
-      if (name !== CLOCK_WORKFLOW_ID) lost.push(name);
+      // Without a schedule there is no clock, and a backfill without its controller gets one within a minute.
+      if (!controllers.includes(name)) lost.push(name);
     }
   }
   for (const { run, path } of await exportedHistories(session.database, recent)) {

@@ -1,6 +1,7 @@
 import os from 'node:os';
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import type { Config } from '../lib/config';
+import type { StageQueue } from '../lib/queues';
 import { dataConverter } from '../lib/payload-converter';
 
 /** `HOST:PID`, the identity of this process in Temporal and on every attempt. */
@@ -36,15 +37,20 @@ export function controlOptions(config: Pick<Config, 'temporal'>, connection: Nat
 }
 
 /** For stages of one queue. */
-export function stageOptions(config: Pick<Config, 'temporal'>, connection: NativeConnection, places: number): Options {
+export function stageOptions(config: Pick<Config, 'temporal' | 'worker'>, connection: NativeConnection, queue: StageQueue): Options {
   return {
     ...common(config, connection),
-    maxConcurrentActivityTaskExecutions: places * STAGES_PER_PLACE,
+    maxConcurrentActivityTaskExecutions: slotsOf(config, queue),
     shutdownGraceTime: '2 seconds',
   };
 }
 
 /** How many stages a compute worker has begun and not ended, at most, of all queues. */
-export function stageSlots({ worker }: Pick<Config, 'worker'>): number {
-  return (worker.places + worker.backfillPlaces) * STAGES_PER_PLACE;
+export function stageSlots(config: Pick<Config, 'worker'>): number {
+  return slotsOf(config, 'live') + slotsOf(config, 'backfill');
+}
+
+/** Live stages may compute in places of backfills as well. */
+function slotsOf({ worker: { places, backfillPlaces } }: Pick<Config, 'worker'>, queue: StageQueue): number {
+  return queue === 'live' ? places * STAGES_PER_PLACE + backfillPlaces : backfillPlaces * STAGES_PER_PLACE;
 }

@@ -2,8 +2,7 @@ import path from 'node:path';
 import type pg from 'pg';
 import { Worker, type NativeConnection } from '@temporalio/worker';
 import { computeStage } from '../activities/compute/compute-stage';
-import { createDuckDbEngine } from '../activities/compute/duckdb-engine';
-import type { Engine } from '../activities/compute/engine';
+import { createDuckDbEngines } from '../activities/compute/duckdb-engine';
 import { ingestStage } from '../activities/compute/ingest-stage';
 import { createControlActivities } from '../activities/control';
 import { planReader, textReader } from '../activities/ledger/plans';
@@ -60,7 +59,7 @@ export interface ComputeWorker {
   close(): Promise<void>;
 }
 
-/** Stages: ingest, sense, compute, check, publish. Live ones and those of backfills have queues, places and children of their own. */
+/** Stages: ingest, sense, compute, check, publish. Live ones and those of backfills have queues and places of their own; idle places of backfills are lent to live ones. */
 export async function createComputeWorker(resources: WorkerResources, metrics: StageMetrics): Promise<ComputeWorker> {
   const { config, connection, database } = resources;
   const store = createLocalStore(config.data);
@@ -88,18 +87,15 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
     plan: planReader(database),
     point: faultPoints(process.env),
   };
-  const engines: Engine[] = [];
+  const { places, backfillPlaces } = config.worker;
+  const engines = createDuckDbEngines(path.join(config.home, 'spill'), { live: places, backfill: backfillPlaces });
   const workers: Worker[] = [];
-  for (const [queue, places] of [
-    ['live', config.worker.places],
-    ['backfill', config.worker.backfillPlaces],
-  ] as const) {
-    const engine = createDuckDbEngine({ scratch: path.join(config.home, 'spill'), maxChildren: places });
-    engines.push(engine);
+  for (const queue of ['live', 'backfill'] as const) {
+    const engine = engines[queue];
     const activities: StageActivities = { runStage: (task) => runStage({ ...shell, services: { ...services, engine } }, task) };
     workers.push(
       await Worker.create({
-        ...stageOptions(config, connection, places),
+        ...stageOptions(config, connection, queue),
         taskQueue: queueNames(config, queue).stages,
         activities: { ...activities },
       }),
@@ -108,7 +104,7 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
   return {
     workers,
     async close() {
-      await Promise.all(engines.map((engine) => engine.close()));
+      await engines.live.close();
     },
   };
 }

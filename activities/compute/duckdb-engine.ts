@@ -3,9 +3,10 @@ import path from 'node:path';
 import { confineSql } from '../../pipelines/confine-sql';
 import type { Child } from './child';
 import { childIdentity, isAlive } from './child-identity';
-import { ChildPool, reason } from './child-pool';
+import { ChildPool } from './child-pool';
 import type { Engine, EngineSession, SessionLimits, SessionUsage, StatementLabel } from './engine';
 import { engineFailure, kernelMemoryKills } from './engine-failures';
+import { Places, reason, type Side } from './places';
 
 /** An interrupted statement that has not ended after this time is killed with its process. */
 const KILL_AFTER_MS = 5_000;
@@ -22,18 +23,28 @@ export interface DuckDbEngineOptions {
 }
 
 /** DuckDB in child processes: a statement that runs out of memory or must be killed takes no worker with it. */
-export function createDuckDbEngine(options: DuckDbEngineOptions): Engine {
-  const directory = ownDirectory(options.scratch);
-  const pool = new ChildPool(options.maxChildren, options.warm ?? 0);
+export function createDuckDbEngine({ scratch, maxChildren, warm = 0 }: DuckDbEngineOptions): Engine {
+  return createDuckDbEngines(scratch, { live: maxChildren, backfill: 0 }, Math.min(warm, maxChildren)).live;
+}
+
+/** One for live stages and one for those of backfills, over the same children; closing either closes both. */
+export function createDuckDbEngines(scratch: string, places: Readonly<Record<Side, number>>, warm = 0): Readonly<Record<Side, Engine>> {
+  const directory = ownDirectory(scratch);
+  const pool = new ChildPool(new Places(places), warm);
   let sessions = 0;
 
-  async function session<T>(limits: SessionLimits, signal: AbortSignal, body: (session: EngineSession) => Promise<T>): Promise<T> {
+  async function session<T>(
+    side: Side,
+    limits: SessionLimits,
+    signal: AbortSignal,
+    body: (session: EngineSession) => Promise<T>,
+  ): Promise<T> {
     const killsBefore = kernelMemoryKills();
     const fail = (error: unknown, label?: StatementLabel): unknown =>
       signal.aborted
         ? reason(signal)
         : engineFailure(error, { limits, ...(label && { label }), kernelKilled: kernelMemoryKills() > killsBefore });
-    const child = await pool.acquire(signal).catch((error: unknown) => {
+    const child = await pool.acquire(side, signal).catch((error: unknown) => {
       throw fail(error);
     });
     const sessionDirectory = path.join(directory, `session-${++sessions}`);
@@ -44,7 +55,7 @@ export function createDuckDbEngine(options: DuckDbEngineOptions): Engine {
       });
       return await body(sessionOn(child, signal, fail));
     } finally {
-      await pool.release(child);
+      await pool.release(side, child);
       stopWatching();
       // The child removes it at the end of a lease; a killed one could not.
       rmSync(sessionDirectory, { recursive: true, force: true });
@@ -56,7 +67,8 @@ export function createDuckDbEngine(options: DuckDbEngineOptions): Engine {
     rmSync(directory, { recursive: true, force: true });
   }
 
-  return { session, close };
+  const engine = (side: Side): Engine => ({ session: (limits, signal, body) => session(side, limits, signal, body), close });
+  return { live: engine('live'), backfill: engine('backfill') };
 }
 
 function sessionOn(child: Child, signal: AbortSignal, fail: (error: unknown, label?: StatementLabel) => unknown): EngineSession {

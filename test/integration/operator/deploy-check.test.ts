@@ -5,6 +5,8 @@ import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { claimRun, storePlan, storeTexts } from '../../../activities/ledger/runs';
 import { packageRoot } from '../../../lib/package-root';
 import { queueNames } from '../../../lib/queues';
+import { makeBackfill } from '../../../operator/backfills/plan';
+import { startBackfill } from '../../../operator/backfills/verbs';
 import { applySchedules } from '../../../operator/schedules/apply';
 import { deployCheck, quietReplay } from '../../../operator/deploy-check';
 import { loadProject } from '../../../operator/project';
@@ -99,6 +101,20 @@ test('a build that cannot go on with them is refused, and each run named', async
     ...{ code: 'deploy.incompatible', message: expect.stringMatching(/plays\/2026-01-02.*plays\/2026-01-01/) as string },
     details: { runs: [expect.objectContaining({ run: 'plays/2026-01-02' }), expect.objectContaining({ run: 'plays/2026-01-01' })] },
   });
+});
+
+test('the controller of a backfill that is under way is replayed like a run, and lost is none', async () => {
+  const request = {
+    pipeline: 'plays',
+    from: '2026-01-01',
+    to: '2026-01-02',
+    reprocess: 'missing',
+    fromStage: null,
+    order: 'forward',
+  } as const;
+  const { hash } = await makeBackfill(session, request, 1);
+  await startBackfill(session, hash, 'go');
+  expect(await deployCheck(session, { recent: 0, bundle: ours })).toMatchObject({ replayed: { open: 1, recent: 0 }, lost: [] });
 });
 
 test('an open run that Temporal does not know is named', async () => {
