@@ -1,5 +1,8 @@
 /** Verdicts and histories of checks as text. Pure. */
+import type { Exclusion } from '../activities/quality/exclusions';
+import type { Trial } from '../operator/check-try';
 import type { HistoryPoint, ShownCheck } from '../operator/checks';
+import type { Suggestion } from '../pipelines/quality/suggest';
 import { printable, renderCount, renderTable } from './render';
 
 /** A table of all checks; below it, for each that is not well, why and which rows. */
@@ -14,7 +17,9 @@ export function renderChecks(checks: readonly ShownCheck[]): string {
     {
       title: 'METHOD',
       value: ({ method, n, score }) =>
-        method === 'drift' ? `drift of ${n ?? 0}${score === null ? '' : `, score ${score.toPrecision(2)}`}` : method,
+        method !== 'band' && method !== 'none'
+          ? `${method} of ${n ?? 0}${score === null ? '' : `, score ${score.toPrecision(2)}`}`
+          : method,
     },
     { title: 'JUDGED BY', value: ({ stage, generation, attempt }) => `${stage}, generation ${generation}, attempt ${attempt}` },
   ]);
@@ -46,6 +51,36 @@ export function renderHistory(points: readonly HistoryPoint[]): string {
     { title: 'ROWS', value: ({ rows }) => numberText(rows), align: 'right' },
     { title: 'BASELINE', value: ({ accepted }) => (accepted ? 'yes' : 'no') },
     { title: 'VERSION', value: ({ version }) => version },
+  ]);
+}
+
+/** Verdicts of a trial, which are nobody's record. */
+export function renderTrial({ dataset, window, version, status, checks }: Trial): string {
+  const table = renderTable(checks, [
+    { title: 'STATUS', value: (check) => check.status },
+    { title: 'CHECK', value: ({ check }) => check },
+    { title: 'OBSERVED', value: ({ observed }) => numberText(observed), align: 'right' },
+    { title: 'EXPLANATION', value: ({ message }) => printable(message) },
+  ]);
+  return `${status}: ${dataset}@${window}#${version}; nothing went on record\n\n${table}`;
+}
+
+/** Declarations as a person would paste them, each below what suggests it. */
+export function renderSuggestions(suggestions: readonly Suggestion[]): string {
+  if (suggestions.length === 0) return 'The version suggests no check.';
+  return suggestions.map(({ check, because }) => `// ${printable(because)}\n${printable(JSON.stringify(check))},`).join('\n');
+}
+
+export function renderExclusions(exclusions: readonly Exclusion[]): string {
+  if (exclusions.length === 0) return 'No window is excluded.';
+  return renderTable(exclusions, [
+    { title: 'NUMBER', value: ({ id }) => String(id), align: 'right' },
+    { title: 'PIPELINE', value: ({ pipeline }) => pipeline },
+    { title: 'DATASET', value: ({ dataset }) => dataset ?? 'all' },
+    { title: 'FROM', value: ({ from }) => from },
+    { title: 'TO', value: ({ to }) => to },
+    { title: 'WHO', value: ({ who }) => printable(who) },
+    { title: 'REASON', value: ({ reason }) => printable(reason) },
   ]);
 }
 

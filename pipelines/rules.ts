@@ -139,10 +139,10 @@ function stageProblems(spec: PipelineSpec, id: string, stage: StageSpec): Proble
   if (timeoutSeconds !== undefined && !(Number.isInteger(timeoutSeconds) && timeoutSeconds > 0)) {
     problems.push({ place: `${place}.timeoutSeconds`, message: `${timeoutSeconds} is not a whole number of seconds above 0` });
   }
+  if (stage.pool !== undefined) problems.push(...poolUseProblems(`${place}.pool`, stage.pool));
   const written = writtenBy(stage);
   if (written !== undefined) problems.push(...undeclared(spec, `${place}.writes`, written));
   for (const dataset of datasetsOf(stage)) problems.push(...unwritten(spec, place, dataset));
-  if (stage.pool !== undefined) problems.push(...poolUseProblems(`${place}.pool`, stage.pool));
   switch (stage.kind) {
     case 'ingest':
       return [...problems, ...ingestProblems(spec, place, stage)];
@@ -273,13 +273,13 @@ function checkProblems(spec: PipelineSpec, place: string, stage: CheckSpec): Pro
     const dataset = spec.datasets[check.dataset];
     problems.push(...unknownColumns(at, dataset, check.sample ?? []));
     const { measure } = check;
-    if (measure.metric === 'null-count') problems.push(...unknownColumns(at, dataset, [measure.column]));
+    problems.push(...declarationProblems(check).map((message) => ({ place: at, message })));
+    problems.push(...otherDatasets(measure).flatMap((other) => undeclared(spec, at, other)));
+    if ('column' in measure) problems.push(...unknownColumns(at, dataset, [measure.column]));
+    if ('columns' in measure && measure.metric !== 'schema-match') problems.push(...unknownColumns(at, dataset, measure.columns));
     if (measure.metric === 'duplicate-keys') problems.push(...unknownColumns(at, dataset, measure.key));
     if (measure.metric === 'missing-references') {
-      problems.push(
-        ...unknownColumns(at, dataset, [measure.column]),
-        ...unknownColumns(at, spec.datasets[measure.in.dataset], [measure.in.column]),
-      );
+      problems.push(...unknownColumns(at, spec.datasets[measure.in.dataset], [measure.in.column]));
     }
     if (measure.metric === 'quarantine-ratio') {
       const ingest = spec.stages[measure.stage];

@@ -1,17 +1,29 @@
 import { transaction } from '../../lib/postgres';
 import { AlmanacError } from '../../pipelines/failures';
-import { metricOf, suiteMetrics, versionView, type Measurement, type SuiteMetric, type SuiteScope } from '../../pipelines/suite-sql';
+import { isQualityMetric, isRowMetric } from '../../pipelines/quality/metrics';
+import {
+  baseOf,
+  metricOf,
+  otherDatasets,
+  suiteMetrics,
+  versionView,
+  type Measurement,
+  type SuiteMetric,
+  type SuiteScope,
+} from '../../pipelines/suite-sql';
 import type { CheckDeclaration, Metric, StageOutput, SuiteSpec } from '../../pipelines/types';
 import { blocks, judge, overrule, summarize, type Baseline, type Unmeasured } from '../../pipelines/verdict';
 import type { SessionUsage } from '../compute/engine';
 import type { StageBody, StageContext } from '../stage';
 import type { Manifest } from '../storage/manifest';
+import { excludedBy, readExclusions, type Exclusion } from './exclusions';
 import { gateFailure } from './gate-failure';
 import { readBaseline, storeMetrics, type MeasuredMetric } from './history';
 import { measure, type Measurements } from './measure';
 import { quarantineRatio, sampleQuarantine } from './quarantine';
 import { readOverrides } from './overrides';
 import { storeResults, type CheckResult } from './results';
+import { mergeSpan, spanOf, type Span } from './spans';
 
 /** Versions this run has of the datasets its suite names. */
 type Versions = ReadonlyMap<string, Manifest>;
@@ -26,22 +38,23 @@ export const checkStage: StageBody = async (context) => {
   const versions = await resolveVersions(context, suite);
   const { measurements, usage } = await measureSuite(context, suite, versions);
   await context.point('check:measured');
+  const drifting = suite.checks.some((check) => check.warn === 'drift' || check.drift !== undefined);
+  const exclusions = drifting ? await readExclusions(context.database, context.run.pipeline) : [];
   const judged: CheckResult[] = [];
   const metrics: MeasuredMetric[] = [];
   for (const check of suite.checks) {
     const manifest = versions.get(check.dataset);
-    const measured = manifest === undefined ? unwritten(check.dataset) : await measuredFor(context, check, manifest, measurements);
-    const result = resultOf(check, measured, await baselineFor(context, check));
+    const own = manifest === undefined ? unwritten(check.dataset) : await measuredFor(context, check, manifest, measurements);
+    const over = spanOf(check.measure);
+    const span = over === undefined ? undefined : await mergeSpan(context, check, own, over);
+    const measured = span?.measured ?? own;
+    const result = told(resultOf(check, measured, await baselineFor(context, check, exclusions)), span);
     judged.push(manifest === undefined || result.verdict.status === 'PASS' ? result : await sampleQuarantine(context, result, manifest));
-    if (manifest !== undefined && 'value' in measured) {
-      metrics.push({
-        dataset: check.dataset,
-        version: manifest.version,
-        measure: check.measure,
-        value: measured.value,
-        rows: measured.rows,
-      });
-    }
+    if (manifest === undefined) continue;
+    const { dataset, measure: declared } = check;
+    metrics.push(...storable({ dataset, version: manifest.version, measure: declared }, measured));
+    // What longer spans are merged from.
+    if (span !== undefined) metrics.push(...storable({ dataset, version: manifest.version, measure: baseOf(declared) }, own));
   }
   const now = context.clock.now();
   const results = await overruled(context, judged, now);
@@ -79,9 +92,7 @@ function suiteOf({ stage }: StageContext): SuiteSpec {
 
 /** Manifests by dataset; what the run did not write is left out and makes its checks ERROR. */
 async function resolveVersions(context: StageContext, suite: SuiteSpec): Promise<Versions> {
-  const named = suite.checks.flatMap(({ dataset, measure: metric }) =>
-    metric.metric === 'missing-references' ? [dataset, metric.in.dataset] : [dataset],
-  );
+  const named = suite.checks.flatMap(({ dataset, measure: metric }) => [dataset, ...otherDatasets(metric)]);
   const versions = new Map<string, Manifest>();
   for (const dataset of new Set(named)) {
     const ref = context.inputs[dataset];
@@ -96,7 +107,8 @@ async function measureSuite(
   suite: SuiteSpec,
   versions: Versions,
 ): Promise<{ measurements: Measurements; usage: SessionUsage | undefined }> {
-  const scope: SuiteScope = { datasets: context.plan.datasets, salt: `${context.run.pipeline}/${context.run.window}` };
+  const salt = `${context.run.pipeline}/${context.run.window}`;
+  const scope: SuiteScope = { datasets: context.plan.datasets, salt, reference: context.window.end };
   const metrics = suiteMetrics(suite, scope.datasets);
   const possible = metrics.filter((metric) => datasetsOf(metric).every((dataset) => versions.has(dataset)));
   const impossible = metrics.filter((metric) => !possible.includes(metric));
@@ -125,7 +137,7 @@ async function measureSuite(
 }
 
 function datasetsOf({ dataset, measure: metric }: SuiteMetric): string[] {
-  return metric.metric === 'missing-references' ? [dataset, metric.in.dataset] : [dataset];
+  return [dataset, ...otherDatasets(metric)];
 }
 
 function unwritten(dataset: string): Unmeasured {
@@ -143,15 +155,31 @@ async function measuredFor(
   return measurements.get(metric?.key ?? '') ?? { reason: 'it was not measured' };
 }
 
-async function baselineFor(context: StageContext, check: CheckDeclaration): Promise<Baseline> {
-  if (check.warn !== 'drift') return { window: context.run.window, accepted: [] };
+async function baselineFor(context: StageContext, check: CheckDeclaration, exclusions: readonly Exclusion[]): Promise<Baseline> {
+  if (check.warn !== 'drift' && check.drift === undefined) return { window: context.run.window, accepted: [] };
+  const excluded = excludedBy(exclusions, check.dataset, context.run.window);
+  if (excluded !== undefined) return { window: context.run.window, accepted: [], excluded };
   return readBaseline(context.database, context.run, check);
+}
+
+/** Values only: what is not a number is nobody's history. */
+function storable(metric: Pick<MeasuredMetric, 'dataset' | 'version' | 'measure'>, measured: Measured): MeasuredMetric[] {
+  if (!('value' in measured) || !Number.isFinite(measured.value)) return [];
+  const { sample: _, ...rest } = measured;
+  return [{ ...metric, ...rest }];
+}
+
+/** The result with the windows it is of, where it is over many. */
+function told(result: CheckResult, span: Span | undefined): CheckResult {
+  if (span === undefined || !('value' in span.measured)) return result;
+  const message = `${result.verdict.message} It is of ${span.windows} of the last ${span.over} windows.`;
+  return { ...result, verdict: { ...result.verdict, message } };
 }
 
 function resultOf(check: CheckDeclaration, measured: Measured, baseline: Baseline): CheckResult {
   if (!('value' in measured)) return { check, verdict: judge(check, measured, 0, baseline), failedRows: null, sample: [] };
-  const { value, rows, sample } = measured;
-  return { check, verdict: judge(check, value, rows, baseline), failedRows: failedRows(check.measure, value, rows), sample };
+  const { value, rows, sample, state } = measured;
+  return { check, verdict: judge(check, value, rows, baseline, state), failedRows: failedRows(check.measure, value, rows), sample };
 }
 
 /** The results under what operators let pass; asked only when something would hold the run. */
@@ -162,8 +190,12 @@ async function overruled(context: StageContext, results: readonly CheckResult[],
 }
 
 /** How many rows a metric counts as failing; the size of a dataset says nothing of any one row. */
-function failedRows({ metric }: Metric, value: number, rows: number): number | null {
+function failedRows(measure: Metric, value: number, rows: number): number | null {
+  const { metric } = measure;
   if (metric === 'rows' || !Number.isFinite(value)) return null;
+  if (isRowMetric(measure)) return Math.round((1 - value) * rows);
+  if (metric === 'unexpected-rows' || metric === 'primary-key') return value;
+  if (isQualityMetric(measure)) return null;
   return metric === 'quarantine-ratio' ? Math.round(value * rows) : value;
 }
 

@@ -2,6 +2,8 @@
 import { sha256 } from '../../lib/sha256';
 import { canonicalJson } from '../../pipelines/canonical';
 import { metricText } from '../../pipelines/metric-text';
+import type { MetricDetail } from '../../pipelines/quality/reading';
+import type { MetricState } from '../../pipelines/quality/states';
 import type { Metric, RunRef, VersionRef } from '../../pipelines/types';
 import type { Baseline } from '../../pipelines/verdict';
 import type { Queryable } from '../../lib/postgres';
@@ -13,6 +15,8 @@ export interface MeasuredMetric {
   readonly measure: Metric;
   readonly value: number;
   readonly rows: number;
+  readonly state?: MetricState;
+  readonly detail?: MetricDetail;
 }
 
 interface MetricName {
@@ -20,8 +24,8 @@ interface MetricName {
   readonly measure: Metric;
 }
 
-/** A year of days: more than any drift looks at, also when many windows are missing. */
-const BASELINE_WINDOWS = 400;
+/** A year of days, and ten days of ten minutes: more than any drift looks at, also when many windows are missing. */
+const BASELINE_WINDOWS = 1500;
 const HASH_DIGITS = 16;
 
 /** Tells one metric of a dataset from another: the same declaration has the same hash, whatever the order of its members. */
@@ -42,11 +46,11 @@ export async function storeMetrics(
   const sorted = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, metric]) => metric);
   await database.query(
     `insert into almanac.check_metric
-       (pipeline, branch, window_key, generation, stage, measured_at, dataset, version, metric, params_hash, label, params, value, row_count)
+       (pipeline, branch, window_key, generation, stage, measured_at, dataset, version, metric, params_hash, label, params, value, row_count, state, detail)
      select $1, $2, $3, $4, $5, $6, m.* from
-       unnest($7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::float8[], $14::bigint[]) m
+       unnest($7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::float8[], $14::bigint[], $15::jsonb[], $16::jsonb[]) m
      on conflict (pipeline, branch, dataset, metric, params_hash, window_key, version) do update set
-       value = excluded.value, row_count = excluded.row_count, generation = excluded.generation, stage = excluded.stage, measured_at = excluded.measured_at`,
+       value = excluded.value, row_count = excluded.row_count, state = excluded.state, detail = excluded.detail, generation = excluded.generation, stage = excluded.stage, measured_at = excluded.measured_at`,
     [
       ...[run.pipeline, run.branch, run.window, run.generation, stage, now],
       sorted.map(({ dataset }) => dataset),
@@ -57,22 +61,24 @@ export async function storeMetrics(
       sorted.map(({ measure }) => JSON.stringify(measure)),
       sorted.map(({ value }) => value),
       sorted.map(({ rows: count }) => count),
+      sorted.map(({ state }) => (state === undefined ? null : JSON.stringify(state))),
+      sorted.map(({ detail }) => (detail === undefined ? null : JSON.stringify(detail))),
     ],
   );
 }
 
-/** Accepted values of a metric in windows before the run's own, on its branch; of a branch also those of `main` before its fork, and of what it carries. */
+/** Accepted values of a metric in windows before the run's own, on its branch, but for those on record as like no others. */
 export async function readBaseline(database: Queryable, run: RunRef, { dataset, measure }: MetricName): Promise<Baseline> {
-  const { rows } = await database.query<{ window: string; value: number; rows: number }>(
-    `select window_key as window, value, row_count as rows from almanac.check_metric m
-     where pipeline = $1 and dataset = $3 and metric = $4 and params_hash = $5 and window_key < $6 and accepted
-       and (branch = $2 or (branch = 'main' and (
-         window_key < (select from_window from almanac.chain_branch where pipeline = $1 and branch = $2)
-         or exists (select from almanac.accepted_version a where (a.pipeline, a.branch, a.window_key, a.dataset, a.version) = ($1, $2, m.window_key, $3, m.version)))))
+  const { rows } = await database.query<{ window: string; value: number; rows: number; state: MetricState | null }>(
+    `select window_key as window, value, row_count as rows, case when state ->> 'kind' = 'frequencies' then state end as state
+     from almanac.check_metric m
+     where pipeline = $1 and branch = $2 and dataset = $3 and metric = $4 and params_hash = $5 and window_key < $6 and accepted
+       and not exists (select 1 from almanac.check_exclusion x where x.withdrawn_at is null and x.pipeline = m.pipeline
+         and coalesce(x.dataset, m.dataset) = m.dataset and m.window_key between x.from_window and x.to_window)
      order by window_key desc limit ${BASELINE_WINDOWS}`,
     [run.pipeline, run.branch, dataset, measure.metric, paramsHash(measure), run.window],
   );
-  return { window: run.window, accepted: rows };
+  return { window: run.window, accepted: rows.map(({ state, ...past }) => (state === null ? past : { ...past, state })) };
 }
 
 /**

@@ -253,3 +253,10 @@ export function isSketchMetric<M extends Kinded>(measure: M): measure is Extract
 export function isTableMetric<M extends Kinded>(measure: M): measure is Extract<M, TableMetric> {
   return TABLE.has(measure.metric);
 }
+
+/** Whether a metric is of this vocabulary, and not of the few that came before it. */
+export function isQualityMetric<M extends Kinded>(measure: M): measure is Extract<M, QualityMetric> {
+  return !BEFORE.has(measure.metric);
+}
+
+const BEFORE = new Set(['rows', 'null-count', 'duplicate-keys', 'rows-where', 'missing-references', 'quarantine-ratio']);

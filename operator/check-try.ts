@@ -1,0 +1,138 @@
+/** Checks of a suite over a version that is there, and checks that a version suggests. Nothing goes on record. */
+import type { Engine, EngineSession } from '../activities/compute/engine';
+import { measure, type Measurements } from '../activities/quality/measure';
+import type { Manifest } from '../activities/storage/manifest';
+import { AlmanacError } from '../pipelines/failures';
+import { profileMetrics, suggestFor, type ColumnMeasurements, type Suggestion } from '../pipelines/quality/suggest';
+import { metricOf, otherDatasets, versionView, type SuiteMetric, type SuiteScope } from '../pipelines/suite-sql';
+import type { CheckDeclaration, CheckStatus, DatasetSpec, PipelineSpec } from '../pipelines/types';
+import { judge, worst } from '../pipelines/verdict';
+import { parseWindow } from '../pipelines/window';
+import { resolveVersion, type DatasetServices, type VersionAddress } from './dataset-names';
+import type { OperatorSession } from './session';
+
+export interface TryServices extends DatasetServices {
+  readonly engine: Engine;
+  readonly config: Pick<OperatorSession['config'], 'worker'>;
+}
+
+export interface TriedCheck {
+  readonly check: string;
+  readonly status: CheckStatus;
+  readonly observed: number | null;
+  readonly message: string;
+  readonly sample: readonly Readonly<Record<string, string | null>>[];
+}
+
+export interface Trial {
+  readonly dataset: string;
+  readonly window: string;
+  readonly version: string;
+  readonly status: CheckStatus;
+  readonly checks: readonly TriedCheck[];
+}
+
+/**
+ * Judges the checks that a suite (`PIPELINE/STAGE`) has of a dataset over one version, as the project declares them now. Drift has no
+ * history here. Throws `check.unknown` for a suite that is none or has no check of the dataset.
+ */
+export async function tryChecks(services: TryServices, suite: string, address: VersionAddress): Promise<Trial> {
+  const { spec, checks } = await suiteOf(services, suite, address.dataset);
+  const manifest = await resolveVersion(services, address);
+  const manifests = new Map([[manifest.dataset, manifest]]);
+  for (const other of new Set(checks.flatMap(({ measure: of }) => otherDatasets(of)))) {
+    if (!manifests.has(other))
+      manifests.set(other, await resolveVersion(services, { dataset: other, window: address.window, branch: address.branch }));
+  }
+  const scope: SuiteScope = { datasets: spec.datasets, salt: suite, reference: parseWindow(spec.window, address.window).end };
+  const metrics = distinct(checks, spec.datasets);
+  const measurements = await measuredOver(services, [...manifests.values()], metrics, scope);
+  const judged = checks.map((check): TriedCheck => {
+    const found = measurements.get(metricOf(check, spec.datasets[check.dataset])?.key ?? '') ?? {
+      reason: 'quarantine is known of a run only',
+    };
+    const known = 'value' in found;
+    const { status, observed, message } = judge(check, known ? found.value : found, known ? found.rows : 0, {
+      window: address.window,
+      accepted: [],
+    });
+    return { check: check.id, status, observed, message, sample: known ? found.sample : [] };
+  });
+  const { dataset, window, version } = manifest;
+  return { dataset, window, version, status: worst(judged.map(({ status }) => status)), checks: judged };
+}
+
+/** Checks that one version of a dataset suggests, column by column. */
+export async function suggestChecks(services: TryServices, address: VersionAddress): Promise<readonly Suggestion[]> {
+  const manifest = await resolveVersion(services, address);
+  const { dataset, columns } = manifest;
+  const declared = columns.flatMap((column) => profileMetrics(column).map((of) => ({ column, check: profileCheck(dataset, of) })));
+  const datasets: Record<string, DatasetSpec> = {
+    [dataset]: { columns: Object.fromEntries(columns.map(({ name, type }) => [name, type])) },
+  };
+  const metrics = distinct(
+    declared.map(({ check }) => check),
+    datasets,
+  );
+  const measurements = await measuredOver(services, [manifest], metrics, { datasets, salt: dataset });
+  const personal = new Set(manifest.pii ?? []);
+  return columns.flatMap((column) => {
+    const own = declared
+      .filter((one) => one.column === column)
+      .map(({ check }) => [check.measure.metric, measurements.get(metricOf(check, datasets[dataset])?.key ?? '')] as const);
+    const known = Object.fromEntries(own.filter(([, found]) => found !== undefined && 'value' in found)) as ColumnMeasurements;
+    // Values of persons are not told, so they suggest no categories.
+    return suggestFor(dataset, column, known).filter(
+      ({ check }) => !(personal.has(column.name) && check.measure.metric === 'contained-in'),
+    );
+  });
+}
+
+function profileCheck(dataset: string, of: CheckDeclaration['measure']): CheckDeclaration {
+  return { id: 'profile', dataset, measure: of, why: 'A profile.', sample: [] };
+}
+
+function distinct(checks: readonly CheckDeclaration[], datasets: Readonly<Record<string, DatasetSpec>>): SuiteMetric[] {
+  const metrics = checks.flatMap((check) => metricOf(check, datasets[check.dataset]) ?? []);
+  return [...new Map(metrics.map((metric) => [metric.key, metric])).values()];
+}
+
+async function measuredOver(
+  services: TryServices,
+  manifests: readonly Manifest[],
+  metrics: readonly SuiteMetric[],
+  scope: SuiteScope,
+): Promise<Measurements> {
+  const { memoryBytes, threads } = services.config.worker;
+  const readable = ({ files }: Manifest): string[] => files.map(({ path }) => services.store.readable(path));
+  return services.engine.session({ memoryBytes, threads }, new AbortController().signal, async (session: EngineSession) => {
+    await session.confine({ files: manifests.flatMap(readable), folders: [] });
+    for (const manifest of manifests) await session.exec(versionView(manifest.dataset, manifest.columns, readable(manifest)));
+    return measure(session, metrics, scope);
+  });
+}
+
+async function suiteOf(
+  { project }: TryServices,
+  suite: string,
+  dataset: string,
+): Promise<{ spec: PipelineSpec; checks: readonly CheckDeclaration[] }> {
+  const [pipeline = '', stage = ''] = suite.split('/');
+  const { pipelines } = await project();
+  const suites = [...pipelines.values()].flatMap(({ spec }) =>
+    Object.entries(spec.stages).flatMap(([id, { kind }]) => (kind === 'check' ? [`${spec.id}/${id}`] : [])),
+  );
+  const spec = pipelines.get(pipeline)?.spec;
+  const declared = spec?.stages[stage];
+  if (spec === undefined || declared?.kind !== 'check') {
+    throw new AlmanacError('check.unknown', `there is no suite ${suite}; there are ${suites.join(', ') || 'none'}`, {
+      next: `almanac check try ${suites[0] ?? 'PIPELINE/STAGE'} ${dataset}@WINDOW`,
+    });
+  }
+  const checks = declared.suite.checks.filter((check) => check.dataset === dataset);
+  if (checks.length > 0) return { spec, checks };
+  const named = [...new Set(declared.suite.checks.map((check) => check.dataset))].join(', ');
+  throw new AlmanacError('check.unknown', `the suite ${suite} has no check of ${dataset}; it judges ${named}`, {
+    next: 'Name a version of one of those.',
+  });
+}

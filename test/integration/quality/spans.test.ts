@@ -1,0 +1,112 @@
+import { migrate } from '../../../lib/migrate';
+import { excludeWindows, readExclusions, withdrawExclusion } from '../../../activities/quality/exclusions';
+import { markAccepted } from '../../../activities/quality/history';
+import { showChecks, type ShownCheck } from '../../../operator/checks';
+import type { CheckDeclaration, DatasetSpec, RunRef } from '../../../pipelines/types';
+import { GateHarness } from '../../support/gate-harness';
+import { testDatabase, type TestDatabase } from '../../support/postgres';
+
+const DATASETS: Record<string, DatasetSpec> = { sales: { columns: { id: 'bigint', price: 'double', kind: 'text' } } };
+const NOW = new Date('2026-11-21T03:00:00Z');
+
+let database: TestDatabase;
+let harness: GateHarness;
+beforeAll(async () => {
+  database = await testDatabase();
+  await migrate(database.pool);
+  harness = new GateHarness(DATASETS, database.pool);
+});
+beforeEach(async () => {
+  await database.pool.query('truncate almanac.check_metric, almanac.check_result, almanac.check_exclusion');
+});
+afterAll(async () => {
+  await harness[Symbol.asyncDispose]();
+  await database[Symbol.asyncDispose]();
+});
+
+function run(window: string): RunRef {
+  return { pipeline: 'example', window, branch: 'main', generation: 1 };
+}
+
+/** Judges one check of a window's sales and accepts them. */
+async function day(window: string, rows: string, check: CheckDeclaration): Promise<ShownCheck> {
+  const version = await harness.version('sales', rows, window);
+  await harness.judge({ checks: [check], inputs: { sales: version }, run: run(window) });
+  await markAccepted(database.pool, run(window), [version]);
+  const [shown] = await showChecks(database.pool, run(window));
+  if (shown === undefined) throw new Error('nothing was judged');
+  return shown;
+}
+
+function check(measure: CheckDeclaration['measure'], more: Partial<CheckDeclaration> = {}): CheckDeclaration {
+  return { id: 'it', dataset: 'sales', measure, why: 'It is watched.', ...more };
+}
+
+const prices = (...values: number[]): string =>
+  `select i::bigint as id, x::double as price, 'k' || (i % 3) as kind from (values ${values.map((x, i) => `(${i}, ${x})`).join(', ')}) v(i, x)`;
+
+test('a metric over windows is that of all their rows, from the states they left, with no second scan', async () => {
+  const over = check({ metric: 'standard-deviation', column: 'price', over: 3 });
+  await day('2026-11-16', prices(900, 900), over);
+  await day('2026-11-17', prices(1, 2, 3), over);
+  await day('2026-11-18', prices(4), over);
+  harness.asked.length = 0;
+  const shown = await day('2026-11-19', prices(5, 6), over);
+  const mean = 21 / 6;
+  expect(shown.observed).toBeCloseTo(Math.sqrt([1, 2, 3, 4, 5, 6].reduce((sum, x) => sum + (x - mean) ** 2, 0) / 6), 12);
+  expect(shown.message).toContain('It is of 3 of the last 3 windows.');
+  expect(harness.asked).toHaveLength(1);
+});
+
+test('a window that was not run is missing from a span and is told', async () => {
+  const over = check({ metric: 'sum', column: 'price', over: 7 });
+  await day('2026-11-14', prices(1, 2), over);
+  const shown = await day('2026-11-19', prices(3), over);
+  expect(shown).toMatchObject({ observed: 6 });
+  expect(shown.message).toContain('It is of 2 of the last 7 windows.');
+});
+
+test('distinct values, quantiles and uniqueness merge over windows', async () => {
+  const series = (from: number): string =>
+    `select i::bigint as id, i::double as price, 'k' as kind from range(${from}, ${from + 5000}) r(i)`;
+  for (const [measure, low, high] of [
+    [{ metric: 'approx-count-distinct', column: 'id', over: 2 }, 7125, 7875],
+    [{ metric: 'approx-quantile', column: 'price', quantile: 0.5, over: 2 }, 3700, 3800],
+    [{ metric: 'uniqueness', columns: ['kind'], over: 2 }, 0, 0],
+  ] as const) {
+    await day('2026-11-18', series(0), check(measure));
+    const { observed } = await day('2026-11-19', series(2500), check(measure));
+    expect(observed).toBeGreaterThanOrEqual(low);
+    expect(observed).toBeLessThanOrEqual(high);
+  }
+});
+
+const FRIDAYS = ['2026-10-16', '2026-10-23', '2026-10-30', '2026-11-06', '2026-11-13'];
+const SIZE = check({ metric: 'size' }, { warn: 'drift' });
+const rows = (count: number): string => `select i::bigint as id, 1.0::double as price, 'k' as kind from range(${count}) r(i)`;
+
+test('a window on record as like no others is no baseline, and no drift is judged of it', async () => {
+  const holiday = { pipeline: 'example', dataset: null, from: '2026-11-06', to: '2026-11-06', reason: 'a fair was in town', who: 'ann' };
+  const id = await excludeWindows(database.pool, holiday, NOW);
+  for (const friday of FRIDAYS) {
+    const shown = await day(friday, rows(friday === '2026-11-06' ? 5000 : 100), SIZE);
+    if (friday === '2026-11-06')
+      expect(shown).toMatchObject({ status: 'NO_HISTORY', message: expect.stringContaining('a fair was in town') as string });
+  }
+  expect(await day('2026-11-20', rows(100), SIZE)).toMatchObject({ status: 'PASS', n: 4 });
+  expect(await readExclusions(database.pool, 'example')).toEqual([{ id, ...holiday }]);
+  expect(await withdrawExclusion(database.pool, id, NOW)).toBe(true);
+  expect(await withdrawExclusion(database.pool, id, NOW)).toBe(false);
+  expect(await day('2026-11-27', rows(100), SIZE)).toMatchObject({ status: 'PASS', n: 6 });
+});
+
+test('a distribution that shifts is told with the values that are new and gone', async () => {
+  const kinds = (a: number, b: number, name = 'b'): string =>
+    `select i::bigint as id, 1.0::double as price, case when i < ${a} then 'a' else '${name}' end as kind from range(${a + b}) r(i)`;
+  const psi = check({ metric: 'histogram', column: 'kind' }, { drift: { method: 'psi', fail: 0.25 }, fail: { max: 10 } });
+  for (const friday of FRIDAYS) expect((await day(friday, kinds(50, 50), psi)).status).not.toBe('FAIL');
+  expect((await day('2026-11-20', kinds(49, 51), psi)).status).toBe('PASS');
+  const version = await harness.version('sales', kinds(50, 50, 'z'), '2026-11-27');
+  const failure = await harness.failure({ checks: [psi], inputs: { sales: version }, run: run('2026-11-27') });
+  expect(failure.message).toMatch(/new: z, gone: b/);
+});
