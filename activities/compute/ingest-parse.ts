@@ -1,6 +1,6 @@
 import { AlmanacError } from '../../pipelines/failures';
 import * as sql from '../../pipelines/ingest-sql';
-import type { CsvGroup, IngestFile, IngestShape } from '../../pipelines/ingest-sql';
+import type { CsvGroup, CsvQuotes, IngestFile, IngestShape } from '../../pipelines/ingest-sql';
 import { csvHeader } from '../../pipelines/landing-format';
 import type { StageContext } from '../stage';
 import type { EngineSession } from './engine';
@@ -63,15 +63,15 @@ async function readLines(context: ParseContext, session: EngineSession, batch: r
 }
 
 async function stageCsv(context: ParseContext, session: EngineSession, shape: IngestShape, batch: readonly ReadFile[]): Promise<number> {
-  const [{ quoted } = { quoted: false }] = await session.rows<{ quoted: boolean }>(sql.quotesQuery());
+  const [quotes = { quoted: false, spanning: false }] = await session.rows<CsvQuotes & Record<string, unknown>>(sql.quotesQuery());
   const groups =
     context.stage.spec.kind === 'ingest' && context.stage.spec.header === false
       ? [headless(shape, batch)]
       : await groupsByHeader(context, session, shape, batch);
   let rows = 0;
   for (const group of groups) {
-    for (const statement of sql.stageCsvStatements(shape, group, quoted)) await session.exec(statement);
-    rows += await count(session, sql.countRecordsQuery(quoted ? { quoted: group } : { unquoted: group }));
+    for (const statement of sql.stageCsvStatements(shape, group, quotes)) await session.exec(statement);
+    rows += await count(session, sql.countRecordsQuery(quotes.quoted ? { quoted: group } : { unquoted: group }));
   }
   return rows;
 }

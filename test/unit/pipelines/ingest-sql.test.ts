@@ -21,7 +21,7 @@ test('names of columns and files are data: quotes, slashes and brackets in them 
     nasty.map((_, n) => `v${n}`).join(','),
   ]);
   const group = { fields: nasty.length, positions: nasty.map((_, n) => n), headerLine: { 0: 1 } };
-  for (const statement of sql.stageCsvStatements(shape, group, false)) await duckdb.connection.run(statement);
+  for (const statement of sql.stageCsvStatements(shape, group, { quoted: false, spanning: false })) await duckdb.connection.run(statement);
   await duckdb.connection.run('delete from line');
   await duckdb.connection.run('insert into line values (0, 3, ?)', [
     JSON.stringify(Object.fromEntries(nasty.map((name, n) => [name, `v${n}`]))),
