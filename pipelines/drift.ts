@@ -37,6 +37,15 @@ const RATIO_FLOOR = 0.001;
 /** Of values that may be of any size, only against rounding. */
 const VALUE_FLOOR = 1e-9;
 
+/**
+ * Counts that are commonly below this are judged by their square roots, as Poisson counts: logarithms make too much of the step
+ * from one to none.
+ */
+const FEW = 50;
+const ANSCOMBE = 3 / 8;
+
+type Scale = DriftScale | 'few';
+
 const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'] as const;
 
 /** What a window is compared by: the weekday of a daily one, the time of day of a shorter one; weeks are all alike. */
@@ -48,7 +57,11 @@ export function calendarKey(window: string): string {
 
 /** Judges `value` of `window` against earlier windows of `history`; the tested window and later ones count for nothing. */
 export function drift(window: string, value: number, history: readonly HistoricValue[], scale: DriftScale): Drift {
-  const seasons = lastWindows(window, history, scale);
+  const by = scale === 'count' && few(window, history) ? 'few' : scale;
+  return judgeSeasons(window, value, lastWindows(window, history, by), by);
+}
+
+function judgeSeasons(window: string, value: number, seasons: ReadonlyMap<string, readonly number[]>, scale: Scale): Drift {
   const own = seasons.get(calendarKey(window)) ?? [];
   if (own.length < DRIFT_MIN_WINDOWS) return { level: 'no-history', n: own.length };
   const level = median(own);
@@ -65,8 +78,14 @@ export function drift(window: string, value: number, history: readonly HistoricV
   };
 }
 
+/** Whether the counts of earlier windows are commonly small. */
+function few(window: string, history: readonly HistoricValue[]): boolean {
+  const values = history.filter((past) => past.window < window && Number.isFinite(past.value)).map(({ value }) => value);
+  return values.length > 0 && median(values) < FEW;
+}
+
 /** Transformed values by calendar key: of each the last ones before `window`, one a window. */
-function lastWindows(window: string, history: readonly HistoricValue[], scale: DriftScale): Map<string, number[]> {
+function lastWindows(window: string, history: readonly HistoricValue[], scale: Scale): Map<string, number[]> {
   const earlier = new Map<string, number>();
   for (const past of history) if (past.window < window && Number.isFinite(past.value)) earlier.set(past.window, past.value);
   const seasons = new Map<string, number[]>();
@@ -86,16 +105,19 @@ function residuals(season: readonly number[]): number[] {
 }
 
 /** On the logarithmic scale a relative floor is a constant and an absolute one shrinks with the level. */
-function floors(level: number, scale: DriftScale): number[] {
+function floors(level: number, scale: Scale): number[] {
+  if (scale === 'few') return [NORMAL_MAD];
   if (scale === 'count') return [RELATIVE_FLOOR, COUNT_FLOOR / Math.exp(level)];
   return [RELATIVE_FLOOR * Math.abs(level), scale === 'ratio' ? RATIO_FLOOR : VALUE_FLOOR];
 }
 
-function transform(value: number, scale: DriftScale): number {
+function transform(value: number, scale: Scale): number {
+  if (scale === 'few') return 2 * Math.sqrt(Math.max(0, value) + ANSCOMBE);
   return scale === 'count' ? Math.log1p(Math.max(0, value)) : value;
 }
 
-function restore(value: number, scale: DriftScale): number {
+function restore(value: number, scale: Scale): number {
+  if (scale === 'few') return (Math.max(0, value) / 2) ** 2 - ANSCOMBE;
   return scale === 'count' ? Math.expm1(value) : value;
 }
 

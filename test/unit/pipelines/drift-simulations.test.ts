@@ -1,0 +1,205 @@
+import { drift, type DriftScale, type HistoricValue } from '../../../pipelines/drift';
+import { driftOf } from '../../../pipelines/drift-methods';
+
+/** Numbers from a seed (mulberry32), so that every run of these tests sees the same histories. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function normal(next: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+}
+
+function poisson(next: () => number, mean: number): number {
+  if (mean > 50) return Math.max(0, Math.round(mean + Math.sqrt(mean) * normal(next)));
+  const limit = Math.exp(-mean);
+  let product = next();
+  let count = 0;
+  for (; product > limit; count++) product *= next();
+  return count;
+}
+
+type Process = (next: () => number) => () => number;
+
+const PROCESSES: Readonly<Record<string, { readonly process: Process; readonly scale: DriftScale }>> = {
+  'Gaussian': { process: (next) => () => 100 + 5 * normal(next), scale: 'value' },
+  'AR(1) of 0.6': {
+    process: (next) => {
+      let state = 0;
+      return () => 100 + 5 * (state = 0.6 * state + 0.8 * normal(next));
+    },
+    scale: 'value',
+  },
+  'Poisson of 5': { process: (next) => () => poisson(next, 5), scale: 'count' },
+  'Poisson of 1000': { process: (next) => () => poisson(next, 1000), scale: 'count' },
+};
+
+const DAY = 86_400_000;
+const START = Date.parse('2024-01-01T00:00:00Z');
+
+function dailyKey(i: number): string {
+  return new Date(START + i * DAY).toISOString().slice(0, 10);
+}
+
+function tenMinuteKey(i: number): string {
+  return new Date(START + i * 600_000).toISOString().replace(/[-:]/g, '').slice(0, 13);
+}
+
+/** Windows a day and how far back a window looks, in windows. */
+const CADENCES = {
+  'daily': { key: dailyKey, back: 63, season: 7 },
+  'ten-minute': { key: tenMinuteKey, back: 144 * 9, season: 144 },
+} as const;
+
+/** How often windows of histories without change alarm. */
+function alarms(
+  process: Process,
+  scale: DriftScale,
+  cadence: keyof typeof CADENCES,
+  judged: number,
+  histories: number,
+): { warn: number; fail: number } {
+  const { key, back } = CADENCES[cadence];
+  let [warn, fail, total] = [0, 0, 0];
+  for (let h = 0; h < histories; h++) {
+    const draw = process(random(1000 * h + back));
+    const history: HistoricValue[] = Array.from({ length: back }, (_, i) => ({ window: key(i), value: draw() }));
+    for (let i = back; i < back + judged; i++) {
+      const value = draw();
+      const { level } = drift(key(i), value, history.slice(-back), scale);
+      total++;
+      if (level === 'warn' || level === 'fail') warn++;
+      if (level === 'fail') fail++;
+      history.push({ window: key(i), value });
+    }
+  }
+  return { warn: warn / total, fail: fail / total };
+}
+
+describe('histories without change', () => {
+  for (const [name, { process, scale }] of Object.entries(PROCESSES)) {
+    test(`${name}, daily: at most 0.05 % fail and 2 % warn`, () => {
+      const { warn, fail } = alarms(process, scale, 'daily', 400, 10);
+      expect(fail).toBeLessThanOrEqual(0.0005);
+      expect(warn).toBeLessThanOrEqual(0.02);
+    });
+    test(`${name}, every ten minutes: at most 0.05 % fail and 2 % warn`, () => {
+      const { warn, fail } = alarms(process, scale, 'ten-minute', 60, 6);
+      expect(fail).toBeLessThanOrEqual(0.0005);
+      expect(warn).toBeLessThanOrEqual(0.02);
+    });
+  }
+
+  test('shares drawn of many rows, by the test of proportions', () => {
+    const next = random(7);
+    let [warn, fail] = [0, 0];
+    const share = (): number => Math.min(1, Math.max(0, 0.97 + Math.sqrt((0.97 * 0.03) / 10_000) * normal(next)));
+    const history = Array.from({ length: 63 }, (_, i) => ({ window: dailyKey(i), value: share(), rows: 10_000 }));
+    for (let i = 63; i < 3063; i++) {
+      const tested = { window: dailyKey(i), value: share(), rows: 10_000, state: undefined, scale: 'ratio' } as const;
+      const { level } = driftOf({ method: 'proportion', fail: 6 }, tested, history.slice(-63));
+      if (level !== 'normal') warn++;
+      if (level === 'fail') fail++;
+      history.push({ window: tested.window, value: tested.value, rows: 10_000 });
+    }
+    expect(fail).toBe(0);
+    expect(warn / 3000).toBeLessThanOrEqual(0.02);
+  });
+});
+
+describe('changes', () => {
+  const histories = Array.from({ length: 200 }, (_, h) => {
+    const next = random(h);
+    return Array.from({ length: 64 }, () => 100 + 5 * normal(next));
+  });
+  const judged = (
+    change: (values: number[]) => { values: number[]; keep?: (i: number) => boolean },
+  ): { warned: number; failed: number } => {
+    const levels = histories.map((values) => {
+      const { values: changed, keep = () => true } = change([...values]);
+      const history = changed
+        .slice(0, 63)
+        .map((value, i) => ({ window: dailyKey(i), value }))
+        .filter((_, i) => keep(i));
+      return drift(dailyKey(63), changed[63] ?? 0, history, 'value').level;
+    });
+    const share = (of: readonly string[]): number => levels.filter((level) => of.includes(level)).length / levels.length;
+    return { warned: share(['warn', 'fail']), failed: share(['fail']) };
+  };
+  const shifted = (by: number) => (values: number[]) => ({ values: values.map((value, i) => (i === 63 ? value + 5 * by : value)) });
+
+  test('a shift of six deviations is told nearly always, one of nine fails nearly always', () => {
+    expect(judged(shifted(6)).warned).toBeGreaterThan(0.9);
+    expect(judged(shifted(9)).failed).toBeGreaterThan(0.9);
+  });
+
+  test('a past incident hides no later one', () => {
+    const { failed } = judged((values) => ({ values: shifted(9)(values.map((value, i) => (i === 40 ? 1e6 : value))).values }));
+    expect(failed).toBeGreaterThan(0.9);
+  });
+
+  test('missing windows move no season', () => {
+    const { warned } = judged((values) => ({ values: shifted(6)(values).values, keep: (i) => i % 5 !== 3 }));
+    expect(warned).toBeGreaterThan(0.85);
+    expect(judged((values) => ({ values, keep: (i) => i % 5 !== 3 })).failed).toBeLessThanOrEqual(0.01);
+  });
+
+  test('a gradual drift of a fifth of a deviation a day is told within ten weeks', () => {
+    const told = Array.from({ length: 100 }, (_, h) => {
+      const next = random(5000 + h);
+      const history: HistoricValue[] = [];
+      for (let i = 0; i < 133; i++) {
+        const value = 100 + 5 * normal(next) + (i < 63 ? 0 : (i - 62) * 1);
+        if (i >= 63 && ['warn', 'fail'].includes(drift(dailyKey(i), value, history, 'value').level)) return true;
+        history.push({ window: dailyKey(i), value });
+      }
+      return false;
+    });
+    expect(told.filter(Boolean).length).toBeGreaterThan(90);
+  });
+
+  test('the order in which a backfill brings windows changes no verdict', () => {
+    const [first = []] = histories;
+    const history = first.slice(0, 63).map((value, i) => ({ window: dailyKey(i), value }));
+    expect(drift(dailyKey(40), 130, [...history].reverse(), 'value')).toEqual(drift(dailyKey(40), 130, history.slice(0, 40), 'value'));
+  });
+});
+
+describe("the rivals' defects", () => {
+  const around100 = Array.from({ length: 9 }, (_, i) => 100 + (i % 3));
+
+  test('with factor 3 and nine values deequ’s OnlineNormal cannot fire; here 1e9 fails with the fifth of its weekday', () => {
+    const fridays = around100.slice(0, 4).map((value, i) => ({ window: dailyKey(4 + 7 * i), value }));
+    expect(drift(dailyKey(32), 1e9, fridays, 'count').level).toBe('fail');
+  });
+
+  test('a constant history alarms neither on one more nor never', () => {
+    const constant = Array.from({ length: 28 }, (_, i) => ({ window: dailyKey(i), value: 1000 }));
+    expect(drift(dailyKey(28), 1001, constant, 'count').level).toBe('normal');
+    expect(drift(dailyKey(28), 2000, constant, 'count').level).toBe('fail');
+    expect(drift(dailyKey(28), 0, constant, 'count').level).toBe('fail');
+  });
+
+  test('a ratio from 0 is neither infinite nor silent: it has no history, and 0 after 0 is normal', () => {
+    const zero = [{ window: dailyKey(0), value: 0, rows: 5 }];
+    const tested = (value: number) =>
+      driftOf({ method: 'rate' }, { window: dailyKey(1), value, rows: 5, state: undefined, scale: 'value' }, zero);
+    expect(tested(0)).toMatchObject({ level: 'normal', score: 1 });
+    expect(tested(7).level).toBe('no-history');
+  });
+
+  test('many rows make no small change an alarm, and few rows no large one silent', () => {
+    const past = (rows: number) => Array.from({ length: 8 }, (_, i) => ({ window: dailyKey(7 * i), value: 0.99, rows }));
+    const level = (value: number, rows: number) =>
+      driftOf({ method: 'proportion', fail: 6 }, { window: dailyKey(56), value, rows, state: undefined, scale: 'ratio' }, past(rows)).level;
+    expect(level(0.987, 10_000_000)).toBe('normal');
+    expect(level(0.9, 10_000_000)).toBe('fail');
+    expect(level(0.5, 1000)).toBe('fail');
+  });
+});
