@@ -4,6 +4,7 @@ import type { RunGrid } from '../operator/runs/grid';
 import type { RunListing, RunView } from '../operator/runs/inspect';
 import { formatRun } from '../pipelines/run-id';
 import type { Sensed } from '../pipelines/types';
+import type { PermitWait } from '../pipelines/why';
 import { renderBytes, renderSeconds, renderTable } from './render';
 
 /** How a run that ended or holds is told in a few lines. */
@@ -51,7 +52,10 @@ export function renderGrid({ pipeline, stages, windows }: RunGrid): string {
 
 export function renderRun(view: RunView): string {
   const { row, plan, attempts } = view;
-  const stages = plan.stages.map(({ id, kind }) => ({ id, kind, last: attempts.filter(({ stage }) => stage === id).at(-1) }));
+  const stages = plan.stages.map(({ id, kind }) => ({
+    ...{ id, kind, last: attempts.filter(({ stage }) => stage === id).at(-1) },
+    line: view.permits.find(({ stage }) => stage === id),
+  }));
   const table = renderTable(stages, [
     { title: 'STAGE', value: ({ id }) => id },
     { title: 'KIND', value: ({ kind }) => kind },
@@ -136,6 +140,10 @@ function quarantineText(attempt: AttemptRow | undefined): string | undefined {
 }
 
 function waitText(attempt: AttemptRow | undefined): string | undefined {
+function lineText(line: PermitWait | undefined): string | undefined {
+  return line === undefined ? undefined : `pool ${line.pool}: position ${line.position} of ${line.of} since ${line.since}`;
+}
+
   if (attempt?.state !== 'waiting') return undefined;
   return `${attempt.failure?.code ?? 'its data'} since ${attempt.waitingSince ?? attempt.startedAt} until ${attempt.waitsUntil ?? '-'}, looked ${attempt.polls}×`;
 }

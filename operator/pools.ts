@@ -62,29 +62,23 @@ export async function setPool(session: OperatorSession, name: string, permits: n
   return showPool(session, name);
 }
 
-/** Where the waiting ones of these attempts are in their lines. */
-export async function permitWaits(session: OperatorSession, run: RunRef, attempts: readonly AttemptRow[]): Promise<PermitWait[]> {
-  const wanted = attempts.filter(({ state, failure }) => state === 'waiting' && failure?.code === 'pool.full');
-  if (wanted.length === 0) return [];
-  const pools = await listPools(session.database);
+/** Where the stages of a run are in the lines of pools, also while one of them looks. A plan without pools costs nothing. */
+export async function permitWaits(session: OperatorSession, run: RunRef, plan: Plan): Promise<PermitWait[]> {
+  const names = new Set(plan.stages.flatMap(({ pool }) => pool?.name ?? []));
+  if (names.size === 0) return [];
+  const pools = (await listPools(session.database)).filter(({ name }) => names.has(name));
   const waits = await Promise.all(
     pools.map(async ({ name, permits: size }) => {
       const { held, waiting } = await readLeases(session.database, name, session.clock.now());
       const holders = held.map(({ run: of, stage, since }) => ({ run: formatRun(of), stage, since: since ?? '' }));
-      return waiting.flatMap((lease, at) =>
-        wanted.some(({ stage, attempt }) => isOf(lease, run, stage, attempt))
-          ? [{ stage: lease.stage, pool: name, permits: lease.permits, size, position: at + 1, of: waiting.length, holders }]
+      return waiting.flatMap(({ run: of, stage, permits, askedAt }, at) =>
+        formatRun(of) === formatRun(run) && of.generation === run.generation
+          ? [{ stage, pool: name, permits, size, position: at + 1, of: waiting.length, since: new Date(askedAt).toISOString(), holders }]
           : [],
       );
     }),
   );
   return waits.flat();
-}
-
-function isOf(lease: Lease, run: RunRef, stage: string, attempt: number): boolean {
-  return (
-    formatRun(lease.run) === formatRun(run) && lease.run.generation === run.generation && lease.stage === stage && lease.attempt === attempt
-  );
 }
 
 function permitsIn(leases: readonly Lease[]): number {

@@ -140,7 +140,9 @@ function waitText({ stage, failure, waitsUntil, polls, permits }: WhyAttempt): s
 }
 
 function whyRunning(run: WhyRun, stages: readonly StageOutline[], newest: ReadonlyMap<string, WhyAttempt>): Why {
-  const waiting = [...newest.values()].filter(({ state }) => state === 'waiting');
+  // One that looks whether it is its turn runs for that moment only.
+  const waits = ({ state, permits }: WhyAttempt): boolean => state === 'waiting' || permits !== undefined;
+  const waiting = [...newest.values()].filter(waits);
   const patient = waiting.map(waitText).join('; ');
   const current = [...newest.values()].filter(({ state }) => state === 'running');
   const first = current[0];
@@ -155,7 +157,7 @@ function whyRunning(run: WhyRun, stages: readonly StageOutline[], newest: Readon
   if (waiting[0] !== undefined) {
     return {
       waitsFor: patient,
-      since: waiting[0].waitingSince ?? waiting[0].startedAt,
+      since: waiting[0].permits?.since ?? waiting[0].waitingSince ?? waiting[0].startedAt,
       next:
         waiting[0].permits === undefined
           ? `nothing once that is mended, it goes on by itself; almanac cancel ${run.name} --reason … ends the wait`

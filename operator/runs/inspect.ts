@@ -72,7 +72,7 @@ export async function showRun(session: OperatorSession, address: RunAddress & { 
     findStale(session.database),
   ]);
   const stale = newest?.run.generation === row.run.generation ? staleOf(allStale, row.run) : undefined;
-  const permits = row.endedAt === null ? await permitWaits(session, row.run, attempts) : [];
+  const permits = row.endedAt === null ? await permitWaits(session, row.run, plan) : [];
   return {
     row,
     tainted: isTainted(row, standingOutputs(attempts)),
@@ -113,7 +113,7 @@ function whyOf(
     attempts.map((attempt) => ({
       ...attempt,
       publication: attempt.output?.publication,
-      permits: attempt.state === 'waiting' ? permits.find(({ stage }) => stage === attempt.stage) : undefined,
+      permits: attempt.endedAt === null ? permits.find(({ stage }) => stage === attempt.stage) : undefined,
     })),
     actions.filter(({ generation }) => generation === row.run.generation),
   );

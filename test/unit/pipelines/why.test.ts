@@ -112,13 +112,15 @@ test('a stage that waits for permits says its position, who holds them and where
     { run: 'plays/2026-01-01', stage: 'read', since: '2026-01-02T23:00:00.000Z' },
     { run: 'games/2026-01-01', stage: 'load', since: '2026-01-02T23:30:00.000Z' },
   ];
-  const permits = { stage: 'read', pool: 'warehouse', permits: 1, size: 2, position: 3, of: 7, holders };
+  const permits = { stage: 'read', pool: 'warehouse', permits: 1, size: 2, position: 3, of: 7, since: '2026-01-03T00:00:01.500Z', holders };
   expect(why(run, outline, [{ ...waiting, failure: full, permits }])).toEqual({
     waitsFor:
       'a permit of pool warehouse for stage read (position 3 of 7, held by plays/2026-01-01 read since 2026-01-02T23:00:00.000Z and 1 more)',
     since: '2026-01-03T00:00:02.000Z',
     next: 'almanac pool show warehouse',
   });
+  // It says so as well while it looks.
+  expect(why(run, outline, [{ ...running, permits }])).toMatchObject({ next: 'almanac pool show warehouse' });
   const many = { ...permits, permits: 3, position: 1, of: 1, holders: [] };
   expect(why(run, outline, [{ ...waiting, failure: full, permits: many }]).waitsFor).toBe(
     '3 permits of pool warehouse for stage read (position 1 of 1, the pool has 2)',
