@@ -32,6 +32,11 @@ export interface BenchRun {
 
 const BODIES: Partial<Record<string, StageBody>> = { ingest: ingestStage, compute: computeStage, check: checkStage };
 
+/** A text of a pipeline as it stands in the repository. */
+export function textOf(spec: Pick<PipelineSpec, 'id'>, file: string): string {
+  return readFileSync(path.join(packageRoot(), 'pipelines', spec.id, 'sql', file), 'utf8');
+}
+
 /** A pipeline's stages run one after the other with the real bodies, engine, store and control schema; what passed is accepted, not published. */
 export class PipelineBench implements AsyncDisposable {
   readonly root = mkdtempSync(path.join(tmpdir(), 'almanac-pipeline-'));
@@ -48,7 +53,7 @@ export class PipelineBench implements AsyncDisposable {
     changes: Readonly<Record<string, string>>,
   ) {
     const folder = path.join(packageRoot(), 'pipelines', spec.id, 'sql');
-    const files = new Map(readdirSync(folder).map((name) => [name, changes[name] ?? readFileSync(path.join(folder, name), 'utf8')]));
+    const files = new Map(readdirSync(folder).map((name) => [name, changes[name] ?? textOf(spec, name)]));
     for (const text of files.values()) this.#texts.set(sha256(text), text);
     this.plan = buildPlan(spec, files, {}, sha256);
   }
@@ -65,11 +70,6 @@ export class PipelineBench implements AsyncDisposable {
     const file = path.join(this.root, 'data', ...objectPath.split('/'));
     mkdirSync(path.dirname(file), { recursive: true });
     return file;
-  }
-
-  /** A text of the pipeline as it stands in the repository. */
-  textOf(name: string): string {
-    return readFileSync(path.join(packageRoot(), 'pipelines', this.plan.pipeline, 'sql', name), 'utf8');
   }
 
   put(objectPath: string, body: string | Buffer): void {

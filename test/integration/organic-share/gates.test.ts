@@ -2,7 +2,7 @@ import path from 'node:path';
 import { AlmanacError } from '../../../pipelines/failures';
 import { organicShare } from '../../../pipelines/organic-share/pipeline';
 import { quoteText } from '../../../pipelines/quote-sql';
-import { PipelineBench } from '../../support/pipeline-bench';
+import { PipelineBench, textOf } from '../../support/pipeline-bench';
 import { sharedData } from '../../support/shared-data';
 
 const sample = sharedData('organic-share');
@@ -162,7 +162,7 @@ const spoiled: [what: string, check: string, text: string, named: readonly strin
 ];
 
 onSample.each(spoiled)('staging → final holds %s', async (_what, check, rows, named) => {
-  const original = bench.textOf('share.sql');
+  const original = textOf(organicShare, 'share.sql');
   const text = `with original_share as (${original})\nselect year, week, country, share_organic_p4w ${rows.replaceAll('ORIGINAL', 'original_share')}`;
   await using poisoned = await PipelineBench.open(organicShare, { 'share.sql': text });
   await land(poisoned, `from ${SAMPLE}`);
