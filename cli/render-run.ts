@@ -59,7 +59,7 @@ export function renderRun(view: RunView): string {
   const table = renderTable(stages, [
     { title: 'STAGE', value: ({ id }) => id },
     { title: 'KIND', value: ({ kind }) => kind },
-    { title: 'STATE', value: ({ last }) => last?.state ?? '-' },
+    { title: 'STATE', value: ({ last, line }) => (line === undefined ? (last?.state ?? '-') : 'waiting') },
     { title: 'ATTEMPT', value: ({ last }) => last?.attempt, align: 'right' },
     {
       title: 'SECONDS',
@@ -72,7 +72,8 @@ export function renderRun(view: RunView): string {
     { title: 'BYTES OUT', value: ({ last }) => (last?.output == null ? undefined : renderBytes(last.output.bytesOut)), align: 'right' },
     {
       title: 'WHAT',
-      value: ({ last }) =>
+      value: ({ last, line }) =>
+        lineText(line) ??
         waitText(last) ??
         last?.failure?.code ??
         quarantineText(last) ??
@@ -139,11 +140,11 @@ function quarantineText(attempt: AttemptRow | undefined): string | undefined {
   return rows === 0 ? undefined : `${rows} of ${attempt?.output?.rowsIn ?? 0} rows in quarantine`;
 }
 
-function waitText(attempt: AttemptRow | undefined): string | undefined {
 function lineText(line: PermitWait | undefined): string | undefined {
   return line === undefined ? undefined : `pool ${line.pool}: position ${line.position} of ${line.of} since ${line.since}`;
 }
 
+function waitText(attempt: AttemptRow | undefined): string | undefined {
   if (attempt?.state !== 'waiting') return undefined;
   return `${attempt.failure?.code ?? 'its data'} since ${attempt.waitingSince ?? attempt.startedAt} until ${attempt.waitsUntil ?? '-'}, looked ${attempt.polls}×`;
 }

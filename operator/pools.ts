@@ -1,5 +1,4 @@
 import { installPools, listPools, readLeases, setPermits, type Lease, type PoolRow } from '../activities/ledger/pools';
-import type { AttemptRow } from '../activities/ledger/attempts';
 import { editDistance } from '../lib/nearest';
 import { AlmanacError } from '../pipelines/failures';
 import { MAX_PERMITS } from '../pipelines/pool-rules';

@@ -42,6 +42,8 @@ export interface PermitWait {
   /** From 1. */
   readonly position: number;
   readonly of: number;
+  /** When it asked, an ISO instant. */
+  readonly since: string;
   /** Longest first; `since` is an ISO instant. */
   readonly holders: readonly { readonly run: string; readonly stage: string; readonly since: string }[];
 }
@@ -144,7 +146,7 @@ function whyRunning(run: WhyRun, stages: readonly StageOutline[], newest: Readon
   const waits = ({ state, permits }: WhyAttempt): boolean => state === 'waiting' || permits !== undefined;
   const waiting = [...newest.values()].filter(waits);
   const patient = waiting.map(waitText).join('; ');
-  const current = [...newest.values()].filter(({ state }) => state === 'running');
+  const current = [...newest.values()].filter((attempt) => attempt.state === 'running' && !waits(attempt));
   const first = current[0];
   if (first !== undefined) {
     const names = current.map(({ stage, attempt }) => (attempt === 1 ? stage : `${stage} (attempt ${attempt})`)).join(', ');

@@ -116,7 +116,7 @@ test('a stage that waits for permits says its position, who holds them and where
   expect(why(run, outline, [{ ...waiting, failure: full, permits }])).toEqual({
     waitsFor:
       'a permit of pool warehouse for stage read (position 3 of 7, held by plays/2026-01-01 read since 2026-01-02T23:00:00.000Z and 1 more)',
-    since: '2026-01-03T00:00:02.000Z',
+    since: '2026-01-03T00:00:01.500Z',
     next: 'almanac pool show warehouse',
   });
   // It says so as well while it looks.
