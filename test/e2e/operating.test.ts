@@ -62,14 +62,15 @@ const blocks: Line[][] = fences.map(([, , block = '']) =>
 /** What a person does between the blocks: before the first line that begins so. */
 const BETWEEN: Readonly<Record<string, () => void | Promise<void>>> = {
   'npx almanac retry plays/2026-01-03 --reason "the file came"': () => land('2026-01-03'),
-  'npx almanac validate': () =>
-    until(
-      'the backfill is done',
-      async () => (await stack.json<{ state: string }[]>('backfill', 'list'))[0]?.state === 'done',
-      120_000,
-      500,
-    ),
+  'npx almanac backfill plan plays --from 2026-01-02 --to 2026-01-02': () => newestBackfill('done'),
+  'npx almanac backfill diff': () => newestBackfill('built'),
+  'npx almanac validate': () => newestBackfill('discarded'),
 };
+
+function newestBackfill(state: string): Promise<void> {
+  const is = async (): Promise<boolean> => (await stack.json<{ state: string }[]>('backfill', 'list'))[0]?.state === state;
+  return until(`the newest backfill is ${state}`, is, 120_000, 500);
+}
 
 test('every command of the page ends as it says, in the order of the page', async () => {
   expect(blocks.flat().length).toBeGreaterThan(30);
@@ -89,11 +90,18 @@ test('every command of the page ends as it says, in the order of the page', asyn
 });
 
 test('after all of that the days stand; the hold, its end and the backfill were told', async () => {
-  const runs = await stack.json<{ run: { window: string }; state: string }[]>('runs');
-  expect(runs.map(({ run, state }) => `${run.window} ${state}`).sort()).toEqual([
-    ...['2026-01-01 succeeded', '2026-01-02 succeeded', '2026-01-03 succeeded'],
+  const runs = await stack.json<{ run: { window: string; branch: string }; state: string }[]>('runs');
+  expect(
+    runs
+      .filter(({ run }) => run.branch === 'main')
+      .map(({ run, state }) => `${run.window} ${state}`)
+      .sort(),
+  ).toEqual([...['2026-01-01 succeeded', '2026-01-02 succeeded', '2026-01-03 succeeded']]);
+  expect((await stack.json<{ kind: string }[]>('notices')).map(({ kind }) => kind)).toEqual([
+    // Done in place, built on a branch, done with its promotion, built on another one.
+    ...Array<string>(4).fill('backfill-done'),
+    ...['recovery', 'hold'],
   ]);
-  expect((await stack.json<{ kind: string }[]>('notices')).map(({ kind }) => kind)).toEqual(['backfill-done', 'recovery', 'hold']);
   expect(readFileSync(path.join(project.directory, 'told'), 'utf8')).toContain('"kind":"recovery"');
 });
 
