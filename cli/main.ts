@@ -6,6 +6,7 @@ import { registerBackfillCommands } from './commands/backfill';
 import { registerCheckCommands } from './commands/check';
 import { registerDemoCommand } from './commands/demo';
 import { registerDatasetCommands } from './commands/dataset';
+import { registerDeployCommands } from './commands/deploy';
 import { registerDeployCheckCommand } from './commands/deploy-check';
 import { registerDoctorCommands } from './commands/doctor';
 import { registerDownCommands } from './commands/down';
@@ -54,6 +55,7 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerTestCommands,
   registerWorkerCommand,
   registerDeployCheckCommand,
+  registerDeployCommands,
 ];
 
 /** Handles of a service may outlive its session by a moment; a command must not. */

@@ -38,6 +38,8 @@ export interface Config {
   readonly temporal: TemporalConfig;
   /** Prefix of the task queues; stacks that share a Temporal namespace need different ones. */
   readonly queue: string;
+  /** The build that workers of a cluster with two of them are; undefined: workers are upgraded in place. */
+  readonly build?: string;
   readonly worker: WorkerConfig;
   /** Where a worker serves /metrics; undefined: nowhere. */
   readonly metrics?: ListenAddress;
@@ -79,6 +81,7 @@ const VARIABLES = {
   ALMANAC_HOME: z.string(),
   ALMANAC_DATA: z.string(),
   ALMANAC_QUEUE: z.string().regex(/^[0-9A-Za-z-]{1,100}$/, 'expected letters, digits and dashes'),
+  ALMANAC_BUILD: z.string().regex(/^[0-9A-Za-z._-]{1,100}$/, 'expected letters, digits, dots, dashes and underscores'),
   ALMANAC_PLACES: wholeNumber(256),
   ALMANAC_BACKFILL_PLACES: wholeNumber(256),
   ALMANAC_MEMORY: bytes,
@@ -121,6 +124,7 @@ export function readConfig(environment: Environment, base: string): Config {
     ...optional('databaseUrl', readDatabaseUrl(env)),
     temporal: readTemporal(env),
     queue: given.ALMANAC_QUEUE ?? 'almanac',
+    ...optional('build', given.ALMANAC_BUILD),
     worker: {
       places,
       backfillPlaces,

@@ -20,7 +20,10 @@ const STAGES_PER_PLACE = 4;
 
 type Options = Omit<WorkerOptions, 'taskQueue'>;
 
-function common(config: Pick<Config, 'temporal'>, connection: NativeConnection): Options {
+/** Of the configuration, what decides how a worker polls. */
+type PollConfig = Pick<Config, 'temporal' | 'queue' | 'build'>;
+
+function common(config: PollConfig, connection: NativeConnection): Options {
   return {
     connection,
     namespace: config.temporal.namespace,
@@ -28,16 +31,30 @@ function common(config: Pick<Config, 'temporal'>, connection: NativeConnection):
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     identity: WORKER_IDENTITY,
+    ...deployment(config),
+  };
+}
+
+/**
+ * Where two builds run side by side, each run stays with the build that its first task came to; what says otherwise in `workflows/` goes on
+ * with whatever build is current. The deployment is that of the stack: its queues.
+ */
+function deployment({ build, queue }: PollConfig): Pick<Options, 'workerDeploymentOptions'> {
+  if (build === undefined) return {};
+  return {
+    workerDeploymentOptions: {
+      ...{ version: { deploymentName: queue, buildId: build }, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' },
+    },
   };
 }
 
 /** For workflows and short activities. */
-export function controlOptions(config: Pick<Config, 'temporal'>, connection: NativeConnection): Options {
+export function controlOptions(config: PollConfig, connection: NativeConnection): Options {
   return { ...common(config, connection), maxCachedWorkflows: 500, stickyQueueScheduleToStartTimeout: STICKY_WAIT };
 }
 
 /** For stages of one queue. */
-export function stageOptions(config: Pick<Config, 'temporal' | 'worker'>, connection: NativeConnection, queue: StageQueue): Options {
+export function stageOptions(config: PollConfig & Pick<Config, 'worker'>, connection: NativeConnection, queue: StageQueue): Options {
   return {
     ...common(config, connection),
     maxConcurrentActivityTaskExecutions: slotsOf(config, queue),

@@ -1,5 +1,6 @@
-import { condition, continueAsNew, proxyActivities, setHandler } from '@temporalio/workflow';
+import { condition, continueAsNew, proxyActivities, setHandler, setWorkflowOptions } from '@temporalio/workflow';
 import type { BackfillActivities } from '../activities/tasks';
+import { followsBuilds } from './follows-builds';
 import { lookSignal } from './messages';
 
 /** Steps before its history is cut: ten events each. */
@@ -30,3 +31,5 @@ export async function backfill(hash: string): Promise<void> {
   }
   return continueAsNew<typeof backfill>(hash);
 }
+
+setWorkflowOptions(followsBuilds, backfill);

@@ -1,5 +1,6 @@
-import { condition, continueAsNew, proxyActivities, setHandler } from '@temporalio/workflow';
+import { condition, continueAsNew, proxyActivities, setHandler, setWorkflowOptions } from '@temporalio/workflow';
 import type { ClockActivities } from '../activities/tasks';
+import { followsBuilds } from './follows-builds';
 import { lookSignal } from './messages';
 
 /** Looks before its history is cut: ten events each. */
@@ -29,3 +30,5 @@ export async function clock(): Promise<never> {
   }
   return continueAsNew<typeof clock>();
 }
+
+setWorkflowOptions(followsBuilds, clock);

@@ -9,7 +9,7 @@ import { migrate } from '../../lib/migrate';
 import { loadProject } from '../../operator/project';
 import type { OperatorSession } from '../../operator/session';
 import { testDatabase } from './postgres';
-import { testNamespace, uniqueName } from './temporal';
+import { testNamespace, uniqueName, type TestNamespace } from './temporal';
 
 export interface TestSession extends OperatorSession, AsyncDisposable {}
 
@@ -17,11 +17,14 @@ export interface TestSession extends OperatorSession, AsyncDisposable {}
  * A session of an operator on real services with no worker beside them: what is claimed stays claimed, so that a test brings every
  * run into the state it is about.
  */
-export async function operatorSession(projectDirectory: string): Promise<TestSession> {
+export async function operatorSession(
+  projectDirectory: string,
+  namespace: () => Promise<TestNamespace> = testNamespace,
+): Promise<TestSession> {
   const home = mkdtempSync(path.join(os.tmpdir(), 'almanac-session-'));
   const database = await testDatabase();
   await migrate(database.pool);
-  const temporal = await testNamespace();
+  const temporal = await namespace();
   const config = readConfig({ ALMANAC_HOME: home, ALMANAC_QUEUE: uniqueName('q'), ALMANAC_ACTOR: 'tester' }, home);
   const store = createLocalStore(config.data);
   return {

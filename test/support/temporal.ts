@@ -27,6 +27,18 @@ export async function testNamespace(): Promise<TestNamespace> {
   const admin = await connectClient(config, temporalAddress());
   await admin.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: msToTs('1 day') });
   await admin.connection.close();
+  return openNamespace(namespace);
+}
+
+/**
+ * The namespace that the server began with, whose ids a test shares with others of its kind: what the server does by workflows of its own
+ * (Worker Deployments) begins in a new namespace only after minutes.
+ */
+export function firstNamespace(): Promise<TestNamespace> {
+  return openNamespace(config.temporal.namespace);
+}
+
+async function openNamespace(namespace: string): Promise<TestNamespace> {
   const client = await connectClient({ temporal: { namespace } }, temporalAddress());
   const connection = await connectWorker(config, temporalAddress());
   return {

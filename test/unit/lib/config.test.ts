@@ -63,6 +63,8 @@ test.each([
   ['ALMANAC_PLACES', '257'],
   ['ALMANAC_METRICS', '9464'],
   ['ALMANAC_QUEUE', 'a b'],
+  ['ALMANAC_BUILD', 'a/b'],
+  ['ALMANAC_BUILD', 'x'.repeat(101)],
   ['ALMANAC_LOG_LEVEL', 'loud'],
   ['TEMPORAL_ADDRESS', 'http://cluster'],
   ['TEMPORAL_TLS', 'yes'],

@@ -1,0 +1,141 @@
+import { isGrpcServiceError, type Client } from '@temporalio/client';
+import { openExecutions } from '../activities/ledger/deploys';
+import { isForgotten } from '../lib/forgotten-execution';
+import { AlmanacError } from '../pipelines/failures';
+import { formatRun } from '../pipelines/run-id';
+import { unavailable } from './runs/execution';
+import type { OperatorSession } from './session';
+
+/** gRPC: no such deployment or version. */
+const NOT_FOUND = 5;
+/** gRPC: the server refuses the step from where the version is now. */
+const FAILED_PRECONDITION = 9;
+/** Runs a message names. */
+const NAMED = 5;
+
+type BuildSession = Pick<OperatorSession, 'config' | 'database' | 'temporal'>;
+
+/** A build whose workers polled: one version of the Worker Deployment of this stack. */
+export interface Build {
+  readonly build: string;
+  /** New runs go to it, and clock and backfills go on with it. */
+  readonly current: boolean;
+  /** Open runs that are pinned to it. */
+  readonly openRuns: readonly string[];
+}
+
+/** Builds that the server knows, newest first; none when no worker was started with `ALMANAC_BUILD`. */
+export async function listBuilds(session: BuildSession): Promise<Build[]> {
+  const client = await session.temporal();
+  const deployment = await describe(client, session.config.queue);
+  if (deployment === undefined) return [];
+  const current = deployment.routingConfig?.currentDeploymentVersion?.buildId;
+  const pinned = await pinnedRuns(session, client);
+  return (deployment.versionSummaries ?? []).flatMap(({ deploymentVersion }) => {
+    const build = deploymentVersion?.buildId;
+    return build == null ? [] : [{ build, current: build === current, openRuns: pinned.get(build) ?? [] }];
+  });
+}
+
+/** Sends new runs to a build, and lets clock and backfills go on with it; open runs stay with theirs. Throws `deploy.unknown`, `deploy.not-ready`. */
+export async function routeToBuild(session: BuildSession, build: string): Promise<void> {
+  const client = await session.temporal();
+  await requireBuild(session, build);
+  try {
+    await client.workflowService.setWorkerDeploymentCurrentVersion({
+      ...{
+        namespace: session.config.temporal.namespace,
+        deploymentName: session.config.queue,
+        buildId: build,
+        identity: session.config.actor,
+      },
+    });
+  } catch (error) {
+    throw refusal(error, build, 'start workers of every role with this ALMANAC_BUILD, then route to it');
+  }
+}
+
+/** Has the server forget a build. Throws `deploy.pinned` while open runs are pinned to it, naming them, `deploy.unknown`, `deploy.not-ready`. */
+export async function retireBuild(session: BuildSession, build: string): Promise<void> {
+  const client = await session.temporal();
+  const { openRuns, current } = await requireBuild(session, build);
+  if (openRuns.length > 0) throw pinnedTo(build, openRuns);
+  if (current) {
+    throw new AlmanacError('deploy.not-ready', `new runs go to build ${build}`, {
+      next: 'almanac deploy route OTHER, then retire this one',
+    });
+  }
+  try {
+    await client.workflowService.deleteWorkerDeploymentVersion({
+      namespace: session.config.temporal.namespace,
+      deploymentVersion: { deploymentName: session.config.queue, buildId: build },
+      // What is pinned was looked up just now; how long the server watches a version before it calls it drained is not its business.
+      skipDrainage: true,
+      identity: session.config.actor,
+    });
+  } catch (error) {
+    throw refusal(error, build, 'stop its workers, wait until the server has missed them for five minutes, then retire it');
+  }
+}
+
+async function requireBuild(session: BuildSession, build: string): Promise<Build> {
+  const builds = await listBuilds(session);
+  const found = builds.find((known) => known.build === build);
+  if (found !== undefined) return found;
+  throw new AlmanacError('deploy.unknown', `no worker was ever started as build ${build}`, {
+    next: builds.length === 0 ? 'start workers with ALMANAC_BUILD' : `use one of: ${builds.map((known) => known.build).join(', ')}`,
+  });
+}
+
+/** Of every build, the open runs of the ledger that the server has pinned to it. */
+async function pinnedRuns(session: BuildSession, client: Client): Promise<Map<string, string[]>> {
+  const pinned = new Map<string, string[]>();
+  for (const { run } of await openExecutions(session.database)) {
+    const name = formatRun(run);
+    try {
+      const { raw } = await client.workflow.getHandle(name).describe();
+      const build = raw.workflowExecutionInfo?.versioningInfo?.deploymentVersion?.buildId;
+      if (build != null && build !== '') pinned.set(build, [...(pinned.get(build) ?? []), name]);
+    } catch (error) {
+      // A lost run is pinned to nothing: its next generation begins on the build of that day.
+      if (!isForgotten(error)) throw unavailable(error);
+    }
+  }
+  return pinned;
+}
+
+async function describe(
+  client: Client,
+  deploymentName: string,
+): Promise<NonNullable<Awaited<ReturnType<Client['workflowService']['describeWorkerDeployment']>>['workerDeploymentInfo']> | undefined> {
+  try {
+    const { workerDeploymentInfo } = await client.workflowService.describeWorkerDeployment({
+      ...{ namespace: client.options.namespace, deploymentName },
+    });
+    return workerDeploymentInfo ?? undefined;
+  } catch (error) {
+    if (codeOf(error) === NOT_FOUND) return undefined;
+    throw unavailable(error);
+  }
+}
+
+function pinnedTo(build: string, runs: readonly string[]): AlmanacError {
+  const more = runs.length > NAMED ? ` and ${runs.length - NAMED} more` : '';
+  return new AlmanacError('deploy.pinned', `open runs are pinned to build ${build}: ${runs.slice(0, NAMED).join(', ')}${more}`, {
+    next: 'keep its workers until those runs are closed: almanac why RUN says what each waits for',
+    details: { runs: runs.slice(0, 50) },
+  });
+}
+
+function refusal(error: unknown, build: string, next: string): AlmanacError {
+  if (codeOf(error) !== FAILED_PRECONDITION) return unavailable(error);
+  return new AlmanacError('deploy.not-ready', `the server refuses that for build ${build}: ${messageOf(error)}`, { next });
+}
+
+function codeOf(error: unknown): number | undefined {
+  return isGrpcServiceError(error) ? error.code : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return isGrpcServiceError(error) ? error.details : String(error);
+}
