@@ -30,6 +30,8 @@ export interface ScanStatement {
 /** Column `rows`; of the i-th metric `v<i>` or aggregates `a<n>`, and where rows can fail `s<i>`. */
 export function scanStatement(dataset: string, metrics: readonly ScannedMetric[], scope: ScanScope): ScanStatement {
   const { dialect } = scope;
+  const numbers = new Set(Object.entries(scope.spec?.columns ?? {}).flatMap(([name, type]) => (NUMBERS.has(type) ? [name] : [])));
+  const context = { numbers, ...(scope.reference === undefined ? {} : { reference: scope.reference }) };
   const flags: string[] = [];
   const columns = ['count(*) as "rows"'.replaceAll('"', dialect.name === 'spark' ? '`' : '"')];
   const aggregates = new Map<string, string>();
@@ -68,7 +70,7 @@ export function scanStatement(dataset: string, metrics: readonly ScannedMetric[]
       sample(index, flag, shown);
       // An aggregate that takes booleans only: without it a number would pass for a predicate.
       if (measure.metric === 'rows-where') columns.push(`bool_or(${flag}) as b${index}`);
-    } else shared(scanPart(measure, dialect, scope.reference === undefined ? {} : { reference: scope.reference }));
+    } else shared(scanPart(measure, dialect, context));
   }
   const source = dialect.quote(dataset);
   const from = flags.length === 0 ? source : `(select ${source}.*,\n  ${flags.join(',\n  ')}\nfrom ${source})`;
@@ -77,6 +79,8 @@ export function scanStatement(dataset: string, metrics: readonly ScannedMetric[]
     read: (row) => readers.map((read, index) => ({ ...read(row), sample: (row[`s${index}`] ?? []) as readonly SampleRow[] })),
   };
 }
+
+const NUMBERS = new Set<string>(['bigint', 'integer', 'double']);
 
 function isCounted(measure: ScannedMetric['measure']): measure is CountedMetric {
   return ['rows', 'null-count', 'rows-where', 'missing-references'].includes(measure.metric);

@@ -9,6 +9,8 @@ import type { MetricState, MomentState } from './states';
 export interface ScanContext {
   /** The run's logical time: the end of its window, ISO. */
   readonly reference?: string;
+  /** Columns known to hold numbers, which need no proof of it. */
+  readonly numbers?: ReadonlySet<string>;
 }
 
 /** `fails` and `counts` are columns of the scanned relation, TRUE of such rows. */
@@ -23,23 +25,25 @@ export function rowPart(measure: RowMetric, fails: string, counts: string): Scan
   };
 }
 
-export function scanPart(measure: ScanMetric, dialect: Dialect, { reference }: ScanContext): ScanPart {
+export function scanPart(measure: ScanMetric, dialect: Dialect, { reference, numbers }: ScanContext): ScanPart {
   const filter = measure.where === undefined ? '' : ` filter (where (${measure.where}\n))`;
   const rows = `count(*)${filter}`;
   const column = 'column' in measure ? dialect.quote(measure.column) : '';
-  const narrowed = (value: string): string => (measure.where === undefined ? value : `case when (${measure.where}\n) then ${value} end`);
+  // Adding 0 has the engine refuse what is no number, a text among them.
+  const value = 'column' in measure && numbers?.has(measure.column) === true ? column : `${column} + 0`;
+  const narrowed = (of: string): string => (measure.where === undefined ? of : `case when (${measure.where}\n) then ${of} end`);
   switch (measure.metric) {
     case 'size':
       return part([rows], (n) => stateful(measure, { kind: 'count', holds: n, rows: n }, n));
     case 'zeros-count':
       return {
-        aggregates: [rows, `count(*) filter (where ${narrowed(`${column} + 0`)} = 0)`],
+        aggregates: [rows, `count(*) filter (where ${narrowed(value)} = 0)`],
         read: ([n, zeros]) => stateful(measure, { kind: 'count', holds: count(zeros), rows: count(n) }, count(n)),
       };
     case 'minimum':
     case 'maximum':
     case 'range':
-      return extremes(measure, rows, dialect.double(`min(${column} + 0)${filter}`), dialect.double(`max(${column} + 0)${filter}`));
+      return extremes(measure, rows, dialect.double(`min(${value})${filter}`), dialect.double(`max(${value})${filter}`));
     case 'min-length':
     case 'max-length': {
       const length = lengthSql(measure, column, dialect);
@@ -144,13 +148,13 @@ function quantile(rows: string, quantiles: readonly string[]): ScanPart {
 function moments(measure: ScanMetric, rows: string, dialect: Dialect, value: string): ScanPart {
   const power =
     measure.metric === 'mean' || measure.metric === 'sum' ? 1 : measure.metric === 'skewness' ? 3 : measure.metric === 'kurtosis' ? 4 : 2;
-  const aggregates = [rows, `count(${value})`, dialect.double(`sum(${value})`), dialect.double(`avg(${value})`)];
+  const aggregates = [rows, `count(${value})`, dialect.double(`sum(${value})`)];
   if (power >= 2) aggregates.push(`var_pop(${value})`);
   if (power >= 3) aggregates.push(dialect.skewness(value));
   if (power >= 4) aggregates.push(dialect.kurtosis(value));
   return {
     aggregates,
-    read: ([all, counted, sum, mean, variance, skewness, kurtosis]) => {
+    read: ([all, counted, sum, variance, skewness, kurtosis]) => {
       const n = count(counted);
       if (n === 0) return { value: undefined, rows: count(all), reason: NO_VALUES };
       const m2 = count(variance) * n;
@@ -158,7 +162,7 @@ function moments(measure: ScanMetric, rows: string, dialect: Dialect, value: str
         kind: 'moments',
         n,
         sum: numeric(sum) ?? Number.NaN,
-        mean: numeric(mean) ?? Number.NaN,
+        mean: (numeric(sum) ?? Number.NaN) / n,
         ...(power >= 2 ? { m2 } : {}),
         ...(power >= 3 ? { m3: (count(skewness) * m2 ** 1.5) / Math.sqrt(n) } : {}),
         ...(power >= 4 ? { m4: ((count(kurtosis) + 3) * m2 ** 2) / n } : {}),
