@@ -92,8 +92,8 @@ async function promote(client: pg.PoolClient, { pipeline, branch, from, head, no
     [pipeline, from],
   );
   await client.query(
-    `insert into almanac.check_metric (pipeline, branch, window_key, dataset, metric, params_hash, version, label, params, value, row_count, generation, stage, measured_at, accepted)
-     select pipeline, 'main', window_key, dataset, metric, params_hash, version, label, params, value, row_count, generation, stage, measured_at, true
+    `insert into almanac.check_metric (pipeline, branch, window_key, dataset, metric, params_hash, version, label, params, value, row_count, generation, stage, measured_at, accepted, state, detail)
+     select pipeline, 'main', window_key, dataset, metric, params_hash, version, label, params, value, row_count, generation, stage, measured_at, true, state, detail
      from almanac.check_metric where pipeline = $1 and branch = $2 and accepted
      on conflict (pipeline, branch, dataset, metric, params_hash, window_key, version) do update set accepted = true`,
     [pipeline, branch],

@@ -67,12 +67,15 @@ export async function storeMetrics(
   );
 }
 
-/** Accepted values of a metric in windows before the run's own, on its branch, but for those on record as like no others. */
+/** Accepted values of a metric in windows before the run's own, on its branch; of a branch also those of `main` before its fork, and of what it carries, but for those on record as like no others. */
 export async function readBaseline(database: Queryable, run: RunRef, { dataset, measure }: MetricName): Promise<Baseline> {
   const { rows } = await database.query<{ window: string; value: number; rows: number; state: MetricState | null }>(
     `select window_key as window, value, row_count as rows, case when state ->> 'kind' = 'frequencies' then state end as state
      from almanac.check_metric m
-     where pipeline = $1 and branch = $2 and dataset = $3 and metric = $4 and params_hash = $5 and window_key < $6 and accepted
+     where pipeline = $1 and dataset = $3 and metric = $4 and params_hash = $5 and window_key < $6 and accepted
+       and (branch = $2 or (branch = 'main' and (
+         window_key < (select from_window from almanac.chain_branch where pipeline = $1 and branch = $2)
+         or exists (select from almanac.accepted_version a where (a.pipeline, a.branch, a.window_key, a.dataset, a.version) = ($1, $2, m.window_key, $3, m.version)))))
        and not exists (select 1 from almanac.check_exclusion x where x.withdrawn_at is null and x.pipeline = m.pipeline
          and coalesce(x.dataset, m.dataset) = m.dataset and m.window_key between x.from_window and x.to_window)
      order by window_key desc limit ${BASELINE_WINDOWS}`,

@@ -1,6 +1,8 @@
+import { followHead } from '../../../activities/ledger/branches';
 import { migrate } from '../../../lib/migrate';
 import { markAccepted, readBaseline } from '../../../activities/quality/history';
 import { metricHistory, showChecks } from '../../../operator/checks';
+import { firstHead, withBranch, withPromoted } from '../../../pipelines/chain-head';
 import type { CheckDeclaration, DatasetSpec, RunRef, VersionRef } from '../../../pipelines/types';
 import { GateHarness } from '../../support/gate-harness';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
@@ -95,6 +97,20 @@ test('a failed day never enters the baseline; its repair is not compared with th
   await day(run('2026-11-20'), 101, { checks: [CAPPED], attempt: 2 });
   expect(await verdict(run('2026-11-20'))).toEqual({ status: 'PASS', n: 4, observed: 101 });
   expect((await baseline(run('2026-11-27')))[0]).toEqual(['2026-11-20', 101]);
+});
+
+test('a branch is judged by main before its fork and by itself from there on; once it is promoted main goes on from it', async () => {
+  for (const friday of FRIDAYS) await day(run(friday), 100);
+  const { pipeline } = run('2026-11-13');
+  const head = withBranch(firstHead(pipeline), 'b1', '2026-11-13');
+  await followHead(database.pool, head, new Date());
+  await day(run('2026-11-13', { branch: 'b1' }), 150);
+  const earlier = [...FRIDAYS].reverse().slice(1);
+  const before = earlier.map((friday) => [friday, 100]);
+  expect(await baseline(run('2026-11-20', { branch: 'b1' }))).toEqual([['2026-11-13', 150], ...before]);
+  expect(await baseline(run('2026-11-20'))).toEqual([['2026-11-13', 100], ...before]);
+  await followHead(database.pool, withPromoted(head, 'b1'), new Date());
+  expect(await baseline(run('2026-11-20'))).toEqual([['2026-11-13', 150], ...before]);
 });
 
 test('a rebuilt window replaces its value: one window, one baseline', async () => {
