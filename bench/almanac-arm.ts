@@ -1,4 +1,7 @@
 import { startRun } from '../operator/runs/start';
+import { applySchedules } from '../operator/schedules/apply';
+import { pauseSchedule } from '../operator/schedules/verbs';
+import { readStackState } from '../operator/stack/stack-state';
 import type { Project } from '../operator/project';
 import type { OperatorSession } from '../operator/session';
 import { formatRun } from '../pipelines/run-id';
@@ -10,6 +13,7 @@ const FIRST_WINDOW = '2000-01-01';
 /** For what a run leaves to do after its close. */
 const IDLE_DEADLINE_MS = 120_000;
 const POLL_MS = 50;
+const SCRAPE_MS = 5000;
 
 /** A stack of its own with a project of no-op stages, driven through the operator layer. */
 export interface AlmanacArm extends AsyncDisposable {
@@ -21,9 +25,10 @@ export interface AlmanacArm extends AsyncDisposable {
 }
 
 /** Starts the stack of the arm. */
-export async function startAlmanacArm(shapes: readonly Shape[], say: (line: string) => void): Promise<AlmanacArm> {
-  const stack = await startBenchStack('overhead', projectText(shapes), say);
+export async function startAlmanacArm(shapes: readonly Shape[], say: (line: string) => void, everything = false): Promise<AlmanacArm> {
+  const stack = await startBenchStack('overhead', projectText(shapes, everything), say);
   const { session } = stack;
+  const scraping = everything ? await everythingOn(session) : undefined;
   const next = new Map(shapes.map(({ pipeline }) => [pipeline, FIRST_WINDOW]));
 
   function takeWindow(project: Project, pipeline: Shape['pipeline']): string {
@@ -51,7 +56,7 @@ export async function startAlmanacArm(shapes: readonly Shape[], say: (line: stri
       const deadline = Date.now() + IDLE_DEADLINE_MS;
       for (;;) {
         const { rows } = await session.database.query<{ left: number }>(
-          'select count(*) as left from almanac.run where ended_at is null or history_path is null',
+          `select count(*) as left from almanac.run where pipeline not like 'tick%' and (ended_at is null or history_path is null)`,
         );
         if (rows[0]?.left === 0) return;
         if (Date.now() > deadline)
@@ -59,6 +64,20 @@ export async function startAlmanacArm(shapes: readonly Shape[], say: (line: stri
         await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
     },
-    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      clearInterval(scraping);
+      await stack[Symbol.asyncDispose]();
+    },
   };
+}
+
+/** Has the clock fire schedules, and scrapes every worker as often as a Prometheus would. */
+async function everythingOn(session: OperatorSession): Promise<NodeJS.Timeout> {
+  await applySchedules(session, { from: new Date(), dryRun: false, prune: false });
+  for (const id of (await session.project()).pipelines.keys()) if (id.startsWith('tick')) await pauseSchedule(session, id, false, 'bench');
+  const workers = (readStackState(session.config.home)?.processes ?? []).filter(({ name }) => name.startsWith('worker-'));
+  return setInterval(() => {
+    // A scrape that fails is one that Prometheus would miss as well.
+    for (const { address } of workers) if (address !== undefined) void fetch(`http://${address}/metrics`).catch(() => undefined);
+  }, SCRAPE_MS);
 }

@@ -18,6 +18,8 @@ const REPEATS = 5;
 const CHAIN_GOAL = 1.5;
 /** Throughput of ours over that of bare Temporal: at least this for the windows. */
 const WINDOWS_GOAL = 0.7;
+/** The same with schedules that fire, pools, a hook and scrapes beside it. */
+const EVERYTHING_GOAL = 0.6;
 
 interface Measurement {
   readonly shape: string;
@@ -34,6 +36,8 @@ async function main(): Promise<void> {
       /** One repeat of a tenth of the work: shows that both arms work, no more. */
       quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      /** Schedules fire, windows take permits, a hook is told and metrics are scraped beside what is measured. */
+      everything: { type: 'boolean', default: false },
       /** Exit 1 when a goal is missed. */
       check: { type: 'boolean', default: false },
     },
@@ -42,7 +46,7 @@ async function main(): Promise<void> {
   if (!Number.isSafeInteger(repeats) || repeats < 1) throw new Error(`--repeats ${values.repeats ?? ''}: expected a whole number from 1`);
   const shapes = values.quick ? SHAPES.map(tenth) : SHAPES;
   const say = (line: string): void => console.error(line);
-  await using almanac = await startAlmanacArm(shapes, say);
+  await using almanac = await startAlmanacArm(shapes, say, values.everything);
   await using bare = await startBareArm(await almanac.session.temporal(), stackEnvironment(almanac.session.config).temporalAddress);
 
   const measurements: Measurement[] = shapes.map((shape) => ({
@@ -65,6 +69,7 @@ async function main(): Promise<void> {
     loads.push(os.loadavg()[0] ?? 0);
   }
 
+  const windowsGoal = values.everything ? EVERYTHING_GOAL : WINDOWS_GOAL;
   const results = measurements.map((measurement) => summary(measurement));
   const load = { from: Math.min(...loads), to: Math.max(...loads) };
   if (values.json) {
@@ -88,10 +93,10 @@ async function main(): Promise<void> {
       ),
     );
     console.log(
-      `\ngoals: chain at most ${CHAIN_GOAL} x bare, ${goal(meetsChain(results))}; windows at least ${WINDOWS_GOAL} x its throughput, ${goal(meetsWindows(results))}`,
+      `\ngoals: chain at most ${CHAIN_GOAL} x bare, ${goal(meetsChain(results))}; windows at least ${windowsGoal} x its throughput, ${goal(meetsWindows(results, windowsGoal))}`,
     );
   }
-  if (values.check && !(meetsChain(results) && meetsWindows(results))) process.exitCode = 1;
+  if (values.check && !(meetsChain(results) && meetsWindows(results, windowsGoal))) process.exitCode = 1;
 }
 
 interface Result extends Measurement {
@@ -123,8 +128,8 @@ function meetsChain(results: readonly Result[]): boolean {
   return (results[0]?.ratio ?? Number.NaN) <= CHAIN_GOAL;
 }
 
-function meetsWindows(results: readonly Result[]): boolean {
-  return (results[2]?.throughput ?? Number.NaN) >= WINDOWS_GOAL;
+function meetsWindows(results: readonly Result[], atLeast: number): boolean {
+  return (results[2]?.throughput ?? Number.NaN) >= atLeast;
 }
 
 function goal(met: boolean): string {
