@@ -75,7 +75,8 @@ export async function suggestChecks(services: TryServices, address: VersionAddre
     datasets,
   );
   const measurements = await measuredOver(services, [manifest], metrics, { datasets, salt: dataset });
-  const personal = new Set(manifest.pii ?? []);
+  const declaredPii = [...(await services.project()).pipelines.values()].flatMap(({ spec }) => spec.datasets[dataset]?.pii ?? []);
+  const personal = new Set([...(manifest.pii ?? []), ...declaredPii]);
   return columns.flatMap((column) => {
     const own = declared
       .filter((one) => one.column === column)

@@ -2,6 +2,7 @@
  * What an author of pipelines imports: `definePipeline`, the constructors of its stages, `defineProject`. Declarations
  * are plain literals; names of siblings are checked by the compiler, everything else when the module is loaded.
  */
+import * as checks from './quality/constraints';
 import { cronProblem } from './cron-times';
 import { AlmanacError } from './failures';
 import { hookProblems, type Hooks } from './notify';
@@ -242,3 +243,6 @@ function invalid(what: string, problems: readonly Problem[]): AlmanacError {
     details: { problems: list },
   });
 }
+
+/** Checks by the names deequ gives them, to be spread into a declaration. */
+export { checks };

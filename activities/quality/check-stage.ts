@@ -52,9 +52,10 @@ export const checkStage: StageBody = async (context) => {
     judged.push(manifest === undefined || result.verdict.status === 'PASS' ? result : await sampleQuarantine(context, result, manifest));
     if (manifest === undefined) continue;
     const { dataset, measure: declared } = check;
-    metrics.push(...storable({ dataset, version: manifest.version, measure: declared }, measured));
+    const personal = context.plan.datasets[dataset]?.pii ?? [];
+    metrics.push(...storable({ dataset, version: manifest.version, measure: declared }, measured, personal));
     // What longer spans are merged from.
-    if (span !== undefined) metrics.push(...storable({ dataset, version: manifest.version, measure: baseOf(declared) }, own));
+    if (span !== undefined) metrics.push(...storable({ dataset, version: manifest.version, measure: baseOf(declared) }, own, personal));
   }
   const now = context.clock.now();
   const results = await overruled(context, judged, now);
@@ -162,11 +163,22 @@ async function baselineFor(context: StageContext, check: CheckDeclaration, exclu
   return readBaseline(context.database, context.run, check);
 }
 
-/** Values only: what is not a number is nobody's history. */
-function storable(metric: Pick<MeasuredMetric, 'dataset' | 'version' | 'measure'>, measured: Measured): MeasuredMetric[] {
+/** Values only: what is not a number is nobody's history. What personal columns hold is not kept, only what was counted of it. */
+function storable(
+  metric: Pick<MeasuredMetric, 'dataset' | 'version' | 'measure'>,
+  measured: Measured,
+  personal: readonly string[],
+): MeasuredMetric[] {
   if (!('value' in measured) || !Number.isFinite(measured.value)) return [];
-  const { sample: _, ...rest } = measured;
-  return [{ ...metric, ...rest }];
+  const { sample: _, state, detail, ...rest } = measured;
+  const { measure: of } = metric;
+  const columns = 'column' in of ? [of.column] : 'columns' in of && Array.isArray(of.columns) ? of.columns : [];
+  if (!columns.some((column) => personal.includes(column))) {
+    return [{ ...metric, ...rest, ...(state === undefined ? {} : { state }), ...(detail === undefined ? {} : { detail }) }];
+  }
+  const counted =
+    state !== undefined && (state.kind === 'count' || state.kind === 'hll' || state.kind === 'moments' || state.kind === 'pair');
+  return [{ ...metric, ...rest, ...(counted ? { state } : {}) }];
 }
 
 /** The result with the windows it is of, where it is over many. */

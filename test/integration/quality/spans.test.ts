@@ -100,6 +100,34 @@ test('a window on record as like no others is no baseline, and no drift is judge
   expect(await day('2026-11-27', rows(100), SIZE)).toMatchObject({ status: 'PASS', n: 6 });
 });
 
+test('of personal columns counts are kept, and no value', async () => {
+  const personal = new GateHarness(
+    { sales: { ...DATASETS['sales'], columns: { id: 'bigint', price: 'double', kind: 'text' }, pii: ['kind'] } },
+    database.pool,
+  );
+  try {
+    const version = await personal.version('sales', `select 1::bigint as id, 1.0::double as price, 'Ann' as kind`, '2026-11-19');
+    const measures = [
+      { metric: 'histogram', column: 'kind' },
+      { metric: 'completeness', column: 'kind' },
+    ] as const;
+    await personal.judge({
+      checks: measures.map((measure, i) => ({ ...check(measure), id: `it-${i}` })),
+      inputs: { sales: version },
+      run: run('2026-11-19'),
+    });
+  } finally {
+    await personal[Symbol.asyncDispose]();
+  }
+  const { rows: kept } = await database.pool.query<{ metric: string; state: unknown; detail: unknown }>(
+    'select metric, state, detail from almanac.check_metric order by metric',
+  );
+  expect(kept).toEqual([
+    { metric: 'completeness', state: { kind: 'count', holds: 1, rows: 1 }, detail: null },
+    { metric: 'histogram', state: null, detail: null },
+  ]);
+});
+
 test('a distribution that shifts is told with the values that are new and gone', async () => {
   const kinds = (a: number, b: number, name = 'b'): string =>
     `select i::bigint as id, 1.0::double as price, case when i < ${a} then 'a' else '${name}' end as kind from range(${a + b}) r(i)`;

@@ -1,0 +1,134 @@
+import { recordVersion } from '../../../activities/storage/catalog';
+import { checkReport } from '../../../cli/check-report';
+import { renderExclusions, renderSuggestions, renderTrial } from '../../../cli/render-check';
+import { systemClock } from '../../../lib/clock';
+import { migrate } from '../../../lib/migrate';
+import { exclude, exclusions, include } from '../../../operator/check-exclusions';
+import { suggestChecks, tryChecks, type TryServices } from '../../../operator/check-try';
+import type { ShownCheck } from '../../../operator/checks';
+import type { OperatorSession } from '../../../operator/session';
+import { check, checks, compute, daily, suite } from '../../../pipelines/define';
+import type { DatasetSpec, VersionRef } from '../../../pipelines/types';
+import { GateHarness } from '../../support/gate-harness';
+import { testDatabase, type TestDatabase } from '../../support/postgres';
+
+const DATASETS: Record<string, DatasetSpec> = {
+  orders: { columns: { id: 'bigint', price: 'double', kind: 'text', code: 'text', person: 'text' }, pii: ['person'] },
+};
+const WHY = { dataset: 'orders', why: 'It matters.' };
+const GATE = suite({
+  checks: [
+    { ...WHY, id: 'ids', ...checks.isUnique(['id']) },
+    { ...WHY, id: 'prices', measure: { metric: 'within', column: 'price', min: 1 }, mostly: 0.99 },
+    { ...WHY, id: 'broken', measure: { metric: 'compliance', predicate: 'no_such_column > 1' }, mostly: 1 },
+  ],
+});
+const SPEC = {
+  id: 'example',
+  window: daily(),
+  datasets: DATASETS,
+  stages: { make: compute({ sql: 'orders.sql', writes: 'orders' }), judge: check({ suite: GATE }) },
+};
+const ROWS = `select i::bigint as id, (i % 50)::double as price, 'k' || (i % 4) as kind, cast(i as varchar) as code, 'p' || (i % 3) as person
+  from range(200) r(i)`;
+
+let database: TestDatabase;
+let harness: GateHarness;
+let version: VersionRef;
+let services: TryServices & OperatorSession;
+beforeAll(async () => {
+  database = await testDatabase();
+  await migrate(database.pool);
+  harness = new GateHarness(DATASETS, database.pool);
+  version = await harness.version('orders', ROWS, '2026-11-20');
+  await recordVersion(database.pool, await harness.datasets.manifest(version));
+  services = {
+    config: { worker: { memoryBytes: 1e9, threads: 1 }, actor: 'ann' },
+    database: database.pool,
+    store: harness.store,
+    datasets: harness.datasets,
+    clock: systemClock,
+    engine: harness.engine,
+    project: () => Promise.resolve({ pipelines: new Map([['example', { spec: SPEC }]]) }),
+  } as unknown as TryServices & OperatorSession;
+});
+afterAll(async () => {
+  await harness[Symbol.asyncDispose]();
+  await database[Symbol.asyncDispose]();
+});
+
+const address = () => ({ dataset: 'orders', window: '2026-11-20', branch: 'main', version: version.version });
+
+test('a trial judges a version by the declared checks, names the rows, and puts nothing on record', async () => {
+  const trial = await tryChecks(services, 'example/judge', address());
+  expect(trial).toMatchObject({
+    status: 'ERROR',
+    checks: [{ status: 'PASS', observed: 1 }, { status: 'FAIL', observed: 0.98 }, { status: 'ERROR' }],
+  });
+  expect(trial.checks[1]?.sample.map(({ price }) => price)).toEqual(['0.0', '0.0', '0.0', '0.0']);
+  expect(trial.checks[1]?.sample[0]?.['person']).toMatch(/^sha256:/);
+  expect(renderTrial(trial)).toContain('nothing went on record');
+  expect((await database.pool.query('select 1 from almanac.check_metric union all select 1 from almanac.check_result')).rows).toEqual([]);
+});
+
+test('a suite that is none, and one without a check of the dataset, say what there is', async () => {
+  await expect(tryChecks(services, 'example/gate', address())).rejects.toMatchObject({
+    code: 'check.unknown',
+    message: expect.stringContaining('example/judge') as string,
+  });
+  await expect(tryChecks(services, 'example/judge', { ...address(), dataset: 'others' })).rejects.toMatchObject({
+    code: 'check.unknown',
+    message: expect.stringContaining('it judges orders') as string,
+  });
+});
+
+test('a version suggests what its profile shows, and no values of persons', async () => {
+  const suggestions = await suggestChecks(services, address());
+  const ids = suggestions.map((one) => one.check.id);
+  for (const id of ['id-complete', 'id-unique', 'price-non-negative', 'kind-categories', 'code-unique', 'code-type'])
+    expect(ids).toContain(id);
+  expect(ids.filter((id) => id.startsWith('person'))).toEqual(['person-complete']);
+  expect(suggestions.find((one) => one.check.id === 'kind-categories')?.check.measure).toMatchObject({ values: ['k0', 'k1', 'k2', 'k3'] });
+  expect(renderSuggestions(suggestions)).toContain('// no value comes twice');
+});
+
+test('windows are excluded with a reason, listed, and taken back', async () => {
+  const request = { pipeline: 'example', from: '2026-12-24', to: '2026-12-26', reason: 'Christmas' };
+  const made = await exclude(services, request);
+  expect(made).toMatchObject({ ...request, dataset: null, who: 'ann' });
+  expect(await exclusions(services, 'example')).toEqual([made]);
+  expect(renderExclusions([made])).toMatch(/2026-12-24 +2026-12-26 +ann +Christmas/);
+  await include(services, made.id);
+  expect(renderExclusions(await exclusions(services))).toBe('No window is excluded.');
+  await expect(include(services, made.id)).rejects.toMatchObject({ code: 'check.unknown' });
+  await expect(exclude(services, { ...request, pipeline: 'other' })).rejects.toMatchObject({ code: 'check.unknown' });
+  await expect(exclude(services, { ...request, reason: ' ' })).rejects.toMatchObject({ code: 'reason.missing' });
+  await expect(exclude(services, { ...request, to: '2026-12-01' })).rejects.toMatchObject({ code: 'window.invalid' });
+});
+
+test('the page of a run escapes what the data hold', () => {
+  const shown: ShownCheck = {
+    stage: 'judge',
+    generation: 1,
+    attempt: 1,
+    check: 'ids',
+    dataset: 'orders',
+    owner: 'team <a>',
+    status: 'FAIL',
+    observed: 3,
+    low: null,
+    high: 0,
+    method: 'band',
+    n: null,
+    score: null,
+    failedRows: 3,
+    sample: [{ id: '<script>' }],
+    message: 'ids: 3 rows & more',
+    overridden: null,
+    judgedAt: '2026-11-21T00:00:00Z',
+  };
+  const page = checkReport('example/2026-11-20', [shown]);
+  expect(page).toContain('<h1>Checks of example/2026-11-20</h1><p>1 FAIL</p>');
+  expect(page).toContain('ids: 3 rows &amp; more<br>Owner: team &lt;a&gt;.<br><pre>id &lt;script&gt;</pre>');
+  expect(page).not.toContain('<script>');
+});
