@@ -4,7 +4,10 @@ import type { CliIo } from '../io';
 import { renderTable } from '../render';
 
 export function registerDeployCommands(program: Command, io: CliIo): void {
-  const deploy = program.command('deploy').description('builds that run side by side, where workers are started with ALMANAC_BUILD');
+  const deploy = program
+    .command('deploy')
+    .description('builds that run side by side, where workers are started with ALMANAC_BUILD')
+    .addHelpText('after', '\nExamples:\n  almanac deploy builds\n  almanac deploy route 2026-11-21');
   deploy
     .command('builds')
     .description('builds whose workers polled, and the open runs pinned to each')
