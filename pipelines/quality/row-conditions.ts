@@ -86,7 +86,7 @@ function memberCondition(value: string, members: readonly Scalar[], dialect: Dia
   return `(${value} in (${members.map((member) => literal(member, dialect)).join(', ')}))`;
 }
 
-export function rangeCondition(value: string, { min, max, above, below }: ValueRange, dialect: Dialect): string {
+function rangeCondition(value: string, { min, max, above, below }: ValueRange, dialect: Dialect): string {
   const bound = (sign: string, limit: number | string | undefined): string[] => {
     if (limit === undefined) return [];
     return [typeof limit === 'number' ? `${value} ${sign} ${number(limit)}` : `${value} ${sign} ${dialect.instant(limit)}`];

@@ -63,8 +63,3 @@ export function rowLevelSql(view: string, measure: RowLevelMetric, { leftOut = '
 function isLength(measure: NumberMetric | LengthMetric): measure is LengthMetric {
   return measure.metric === 'min-length' || measure.metric === 'max-length';
 }
-
-/** The rows that are wrong by a metric: what a quarantine takes. */
-export function wrongRowsSql(view: string, measure: RowMetric | UniqueMetric, dialect: Dialect = DUCKDB): string {
-  return `select * from (${rowLevelSql(view, measure, { dialect })}) as looked where answer = false`;
-}

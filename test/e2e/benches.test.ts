@@ -60,3 +60,9 @@ test('the udb bench computes the same report as bare DuckDB, also with little me
     rmSync(home, { recursive: true });
   }
 });
+
+test('the quality bench measures every metric of its suite, as the bare statement does', async () => {
+  const report = JSON.parse(await bench('quality', '--rows', '20000', '--repeats', '1', '--json')) as Record<string, number>;
+  expect(report).toMatchObject({ rows: 20_000, metrics: 60 });
+  expect(report['ratio']).toBeGreaterThan(0);
+});

@@ -6,7 +6,7 @@ import { declared, scalars, spelled, type ColumnTypes } from './deequ-metrics';
 type Call = readonly [string, ...unknown[]];
 
 /** `> 0.8`, `== 0.5`: an assertion as the band of values it is true of. */
-export function bandOf(assertion: string): Band {
+function bandOf(assertion: string): Band {
   const [, sign, text] = /^\s*(>=|<=|==|=|>|<)\s*(-?[0-9.eE+-]+)\s*$/.exec(assertion) ?? [];
   const value = Number(text);
   if (sign === undefined || Number.isNaN(value)) throw new Error(`no assertion: ${assertion}`);

@@ -46,7 +46,7 @@ export function fixtureOf(data: Readonly<Record<string, readonly Cell[]>>, schem
 }
 
 /** Any date a person writes, as UTC without a zone; undefined for what is none. */
-export function instantOf(text: string): string | undefined {
+function instantOf(text: string): string | undefined {
   const at = Date.parse(
     /^\d{4}-\d{2}-\d{2}([T ][\d:.]+)?$/.test(text) ? `${text.replace(' ', 'T')}${text.length > 10 ? 'Z' : ''}` : `${text} UTC`,
   );
