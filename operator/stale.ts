@@ -47,9 +47,10 @@ const UNREAD = `not exists (
  */
 const SUSPECTS = `
   select readers.* from (
-    select a.dataset, a.window_key, v.digest
-    from almanac.accepted_set s join almanac.accepted_version a using (pipeline, branch, window_key)
-    join almanac.dataset_version v on v.dataset = a.dataset and v.window_key = a.version_window and v.version = a.version
+    select was.* from almanac.accepted_set s, lateral (
+      select a.dataset, a.window_key, v.digest
+      from almanac.accepted_version a join almanac.dataset_version v on v.dataset = a.dataset and v.window_key = a.version_window and v.version = a.version
+      where (a.pipeline, a.branch, a.window_key) = (s.pipeline, s.branch, s.window_key) offset 0) was
     where (s.sequence > 1 and not s.same_rows) or s.tainted or s.branch <> 'main') replaced, lateral ${readersOf('replaced', 'and i.input_digest <> replaced.digest')} readers
   union
   select a.pipeline, a.branch, a.window_key, a.dataset
