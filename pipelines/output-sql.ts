@@ -61,7 +61,7 @@ export function schemaFault(
 
 /** Writes a select to one Parquet file: row groups small enough to be read by several threads, compression by the measurements of bench:udb. */
 export function copyToParquet(select: string, file: string): string {
-  return `copy (${select}) to ${quoteText(file)} (format parquet, compression zstd, compression_level 1, row_group_size 122880)`;
+  return `copy (${select}) to ${quoteText(file)} (format parquet, compression zstd, compression_level 1, row_group_size 61440)`;
 }
 
 /** Authors end a text with a semicolon or not. */

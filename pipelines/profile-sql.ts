@@ -36,9 +36,14 @@ export function profileSql(table: string, { columns, key, misplaced }: ProfileRe
   return `select ${[
     ...digestColumns(columns),
     ...each,
-    `${key ? `count(distinct hash(${key.map(quoteName).join(', ')})) = count(*)` : 'true'} as keys_unique`,
+    `${key ? `count(distinct ${keyHash(key)}) = count(*)` : 'true'} as keys_unique`,
     `${misplaced === undefined ? '0' : `count(*) filter (where ${misplaced})`} as misplaced`,
   ].join(', ')} from ${table}`;
+}
+
+/** The hash by which keys are told apart. */
+export function keyHash(key: readonly string[]): string {
+  return `hash(${key.map(quoteName).join(', ')})`;
 }
 
 /** Joins the profiles of buckets, rows of {@link profileSql} in the table `parts`, to that of the version; read it with {@link readProfile}. */

@@ -3,15 +3,16 @@ import { bucketExpression } from '../../pipelines/bucket-sql';
 import { combineDigests } from '../../pipelines/digest-sql';
 import { columnsOf, type Column } from '../../pipelines/duckdb-sql';
 import { copyToParquet } from '../../pipelines/output-sql';
-import { duplicateKeysSql, profileSql, readProfile, totalProfileSql, type Profile } from '../../pipelines/profile-sql';
-import { quoteName, quoteText } from '../../pipelines/quote-sql';
+import { duplicateKeysSql, keyHash, profileSql, readProfile, totalProfileSql, type Profile } from '../../pipelines/profile-sql';
+import { quoteText } from '../../pipelines/quote-sql';
 import type { DatasetSpec } from '../../pipelines/types';
 import type { CandidateInput, ScratchFile } from '../storage/dataset-store';
+import { sealFile, type Seal } from '../storage/sealed-file';
 import type { EngineSession, StatementLabel } from './engine';
 
 const PARTS = 'almanac.parts';
 /** Buckets with more rows are checked for misplaced ones by a sample of about this many: the check costs an md5 a row. */
-const PLACEMENT_SAMPLE = 100_000;
+const PLACEMENT_SAMPLE = 10_000;
 
 /** What the writer knows of a version once all its files are written; the rest of a candidate is the stage's. */
 export type WrittenVersion = Pick<CandidateInput, 'digest' | 'columns' | 'files'> &
@@ -20,7 +21,7 @@ export type WrittenVersion = Pick<CandidateInput, 'digest' | 'columns' | 'files'
 /** Writes one version's files into a scratch directory and measures each from the file as written. */
 export class VersionWriter {
   readonly columns: readonly Column[];
-  readonly #written: { file: string; bucket?: number }[] = [];
+  readonly #written: { file: string; bucket?: number; sealing: Promise<Seal> }[] = [];
 
   constructor(
     private readonly session: EngineSession,
@@ -36,7 +37,10 @@ export class VersionWriter {
     const part = this.#written.length;
     const file = path.join(this.directory, `part-${part}.parquet`);
     await this.session.exec(copyToParquet(select, file), label);
-    this.#written.push({ file, ...(bucket !== undefined && { bucket }) });
+    // Beside the next statements, which leave this process idle; whoever never finishes wants to know nothing of it.
+    const sealing = sealFile(file);
+    sealing.catch(() => undefined);
+    this.#written.push({ file, ...(bucket !== undefined && { bucket }), sealing });
     const measured = profileSql(`read_parquet(${quoteText(file)})`, {
       columns: this.columns,
       ...(this.dataset.key && { key: this.dataset.key }),
@@ -55,9 +59,12 @@ export class VersionWriter {
     const measured = readProfile(total ?? {}, columns);
     const counts = await this.session.rows<{ part: number; rows: string }>(`select part, "rows" from ${PARTS}`);
     const rows = new Map(counts.map((count) => [count.part, Number(count.rows)]));
-    const files: ScratchFile[] = this.#written
-      .map((file, part) => ({ ...file, rows: rows.get(part) ?? 0 }))
-      .filter((file) => file.rows > 0);
+    const files: ScratchFile[] = [];
+    for (const [part, { sealing, ...file }] of this.#written.entries()) {
+      const seal = await sealing;
+      const written = rows.get(part) ?? 0;
+      if (written > 0) files.push({ ...file, rows: written, seal });
+    }
     const key = dataset.key;
     return {
       measured,
@@ -99,7 +106,9 @@ export class VersionWriter {
     const elsewhere = `${bucketExpression(buckets.by, buckets.count)} <> ${bucket}`;
     const oneIn = Math.max(1, Math.floor(expectedRows / PLACEMENT_SAMPLE));
     return {
-      misplaced: oneIn === 1 ? elsewhere : `case when hash(${quoteName(buckets.by)}) % ${oneIn} = 0 then ${elsewhere} else false end`,
+      // By the hash that is computed for the keys anyway.
+      misplaced:
+        oneIn === 1 ? elsewhere : `case when ${keyHash(this.dataset.key ?? [buckets.by])} % ${oneIn} = 0 then ${elsewhere} else false end`,
     };
   }
 }

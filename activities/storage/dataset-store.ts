@@ -1,12 +1,15 @@
 import type { ColumnType, RunRef, VersionRef } from '../../pipelines/types';
 import type { ChainHeads } from './chain-heads';
 import type { AcceptedSet, Manifest, Provenance, VersionProfile } from './manifest';
+import type { Seal } from './sealed-file';
 
 /** Files of a candidate, still in a scratch directory. */
 export interface ScratchFile {
   readonly file: string;
   readonly rows: number;
   readonly bucket?: number;
+  /** When its bytes are known already; else the commit reads it. */
+  readonly seal?: Seal;
 }
 
 export interface CandidateInput {

@@ -1,6 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { pipeline as stream } from 'node:stream/promises';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../lib/clock';
 import { AlmanacError } from '../../pipelines/failures';
 import type { RunRef, VersionRef } from '../../pipelines/types';
@@ -9,6 +7,7 @@ import { createChainHeads } from './chain-heads';
 import type { CandidateInput, DatasetStore, ScratchFile } from './dataset-store';
 import type { DataFile, Manifest } from './manifest';
 import type { ObjectStore } from './object-store';
+import { sealFile } from './sealed-file';
 import { dataPath, manifestPath, quarantinePath } from './store-paths';
 
 /** Tells kill tests which durable step comes next; does nothing otherwise. */
@@ -41,9 +40,9 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
 
   async function moveIn(files: readonly ScratchFile[], pathOf: (index: number) => string): Promise<DataFile[]> {
     const moved: DataFile[] = [];
-    for (const [index, { file, rows, bucket }] of files.entries()) {
+    for (const [index, { file, rows, bucket, seal }] of files.entries()) {
       const path = pathOf(index);
-      const { sha256, bytes } = await hashFile(file);
+      const { sha256, bytes } = seal ?? (await sealFile(file));
       await point(`commit.file-${index}`);
       if (!(await store.adoptFile(file, path))) throw new Error(`the path ${path} is taken although its name is random`);
       moved.push({ path, rows, bytes, sha256, ...(bucket === undefined ? {} : { bucket }) });
@@ -112,18 +111,6 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
     },
     revoke: (run: RunRef) => sets.revoke(run),
   };
-}
-
-async function hashFile(file: string): Promise<{ sha256: string; bytes: number }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  await stream(createReadStream(file), async (chunks: AsyncIterable<Buffer>) => {
-    for await (const chunk of chunks) {
-      hash.update(chunk);
-      bytes += chunk.length;
-    }
-  });
-  return { sha256: hash.digest('hex'), bytes };
 }
 
 function total(files: readonly DataFile[], what: 'rows' | 'bytes'): number {
