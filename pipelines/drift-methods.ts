@@ -100,7 +100,8 @@ function proportion(spec: DriftSpec, { window, value, rows }: Tested, past: read
   // A share that was never off may be off in one row of all without alarm.
   const spread = Math.max(Math.sqrt(pooled * (1 - pooled) * (1 / before + 1 / rows)), between(past, share), 1 / (before + rows));
   const change = Math.abs(value - share);
-  const score = change < SMALLEST_CHANGE ? 0 : change / spread;
+  // A value that is no share has no spread, and so no score.
+  const score = change < SMALLEST_CHANGE && !Number.isNaN(spread) ? 0 : change / spread;
   const reach = Math.max(SMALLEST_CHANGE, PROPORTION.warn * spread);
   return {
     level: levelOf(score, spec, PROPORTION),
@@ -117,6 +118,11 @@ function between(past: readonly Past[], share: number): number {
   return Math.sqrt(past.reduce((sum, { value }) => sum + (value - share) ** 2, 0) / (past.length - 1));
 }
 
+/** Values are anybody's: one may be named like a member that every object has. */
+function countOf(counts: Readonly<Record<string, number>>, value: string): number {
+  return Object.hasOwn(counts, value) ? (counts[value] ?? 0) : 0;
+}
+
 function distribution(spec: DriftSpec, { window, state }: Tested, past: readonly Past[]): DriftResult {
   const over = calendarKey(window);
   const states = past.flatMap((one) => (one.state?.kind === 'frequencies' ? [one.state] : []));
@@ -124,7 +130,7 @@ function distribution(spec: DriftSpec, { window, state }: Tested, past: readonly
   if (states.length < DRIFT_MIN_WINDOWS || merged?.kind !== 'frequencies' || state?.kind !== 'frequencies')
     return { level: 'no-history', n: states.length, over };
   const values = [...new Set([...Object.keys(state.counts), ...Object.keys(merged.counts)])];
-  const counts = (of: FrequencyState): number[] => values.map((value) => of.counts[value] ?? 0);
+  const counts = (of: FrequencyState): number[] => values.map((value) => countOf(of.counts, value));
   const shares = (all: readonly number[]): number[] => {
     const total = all.reduce((sum, n) => sum + n, 0);
     return all.map((n) => (total === 0 ? 0 : n / total));

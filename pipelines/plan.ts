@@ -156,7 +156,8 @@ function settingsOf(stage: StageSpec): unknown {
     case 'compute':
       return { engine: stage.engine ?? 'duckdb', each: stage.each ?? 'version', reads: stage.reads ?? {}, writes: stage.writes };
     case 'check':
-      return stage.suite.checks.map(({ id, dataset, measure, as, warn, fail }) => ({ id, dataset, measure, as, warn, fail }));
+      // Everything but what says how a failure is shown and to whom.
+      return stage.suite.checks.map(({ why: _why, owner: _owner, sample: _sample, ...judged }) => judged);
     case 'publish':
       return { mode: stage.mode, tables: stage.tables };
   }

@@ -122,7 +122,8 @@ function judged(
   if (fail !== undefined && breaches(value, fail)) return banded(check, 'FAIL', value, fail, found);
   if (check.warn === 'drift' || check.drift !== undefined) {
     const verdict = drifted(check, value, rows, baseline, found, state);
-    if (verdict.status === 'WARN' || verdict.status === 'FAIL' || check.warn === 'drift' || check.warn === undefined) return verdict;
+    const calm = verdict.status === 'PASS' || verdict.status === 'NO_HISTORY';
+    if (!calm || check.warn === 'drift' || check.warn === undefined) return verdict;
     return breaches(value, check.warn) ? banded(check, 'WARN', value, check.warn, found) : verdict;
   }
   if (check.warn !== undefined && breaches(value, check.warn)) return banded(check, 'WARN', value, check.warn, found);
@@ -177,6 +178,9 @@ function drifted(
     { window: baseline.window, value: observed, rows, state, scale: scaleOf(check, [observed, ...history.map(({ value }) => value)]) },
     history,
   );
+  if (result.score !== undefined && Number.isNaN(result.score)) {
+    return error(check, `${method} has no score for ${observed} beside ${result.n} earlier windows; it is not for values of this kind`);
+  }
   const status = ({ 'no-history': 'NO_HISTORY', 'normal': 'PASS', 'warn': 'WARN', 'fail': 'FAIL' } as const)[result.level];
   return {
     status,

@@ -197,7 +197,7 @@ function resultOf(check: CheckDeclaration, measured: Measured, baseline: Baselin
 /** The results under what operators let pass; asked only when something would hold the run. */
 async function overruled(context: StageContext, results: readonly CheckResult[], now: Date): Promise<readonly CheckResult[]> {
   if (!results.some(({ verdict }) => blocks(verdict.status))) return results;
-  const overrides = await readOverrides(context.database, context.run, now);
+  const overrides = await readOverrides(context.database, context.run, context.stage.id, now);
   return results.map((result) => ({ ...result, verdict: overrule(result.verdict, overrides.get(result.check.id) ?? [], now) }));
 }
 

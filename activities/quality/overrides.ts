@@ -3,16 +3,17 @@ import type { Queryable } from '../../lib/postgres';
 import type { RunRef } from '../../pipelines/types';
 import type { Overruled } from '../../pipelines/verdict';
 
-/** Overrides of a chain by check that are neither over nor withdrawn. */
+/** Overrides of a stage's checks on a chain, by check, that are neither over nor withdrawn. */
 export async function readOverrides(
   database: Queryable,
   { pipeline, branch }: Pick<RunRef, 'pipeline' | 'branch'>,
+  stage: string,
   now: Date,
 ): Promise<ReadonlyMap<string, readonly Overruled[]>> {
   const { rows } = await database.query<{ check: string; who: string; until: Date; reason: string }>(
     `select check_id as "check", who, until, reason from almanac.check_override
-     where pipeline = $1 and branch = $2 and until > $3 and withdrawn_at is null order by id`,
-    [pipeline, branch, now],
+     where pipeline = $1 and branch = $2 and stage = $3 and until > $4 and withdrawn_at is null order by id`,
+    [pipeline, branch, stage, now],
   );
   const found = new Map<string, Overruled[]>();
   for (const { check, who, until, reason } of rows) {

@@ -132,6 +132,22 @@ describe('buildPlan', () => {
     expect(moved(plan(withStage('judge', { suite: { checks } })))).toEqual([]);
   });
 
+  it.each<[string, object]>([
+    ['mostly', { mostly: 0.9 }],
+    ['drift', { warn: 'drift', drift: { method: 'rate' } }],
+    ['onFail', { onFail: 'warn' }],
+    ['as', { as: 'ratio' }],
+  ])('moves the hash of a gate when a check is judged otherwise: %s', (_what, more) => {
+    const few = {
+      id: 'few',
+      dataset: 'report',
+      measure: { metric: 'rows-where', predicate: 'plays < $floor' },
+      fail: { max: 0 },
+      why: 'w',
+    };
+    expect(moved(plan(withStage('judge', { suite: { checks: [{ ...few, ...more }] } })))).toEqual(['publish', 'judge']);
+  });
+
   it.each<[string, Plan, string[]]>([
     ['a text', plan({}, new Map([...texts, ['report.sql', 'select 1 as plays']])), ['publish', 'report', 'judge']],
     ['a bootstrap text', plan({}, new Map([...texts, ['all.sql', 'select 1']])), ['publish', 'update', 'report', 'judge']],

@@ -231,3 +231,26 @@ describe('the message names check, dataset, number, band and why', () => {
     expect(judge(check(declaration), observed, rows, NO_BASELINE).message).toBe(message);
   });
 });
+
+describe('drift', () => {
+  const weeks = ['2026-10-16', '2026-10-23', '2026-10-30', '2026-11-06', '2026-11-13'];
+  const counts = (of: Record<string, number>) => ({ kind: 'frequencies', counts: of, nulls: 0 }) as never;
+
+  test('that has no score could not be measured: it never passes', () => {
+    const accepted = weeks.map((window) => ({ window, value: 400, rows: 1000 }));
+    const found = judge(check({ drift: { method: 'proportion' } }), 400, 1000, { window: '2026-11-20', accepted });
+    expect(found).toMatchObject({ status: 'ERROR', message: expect.stringContaining('proportion has no score for 400') });
+  });
+
+  test.each(['constructor', 'toString', '__proto__'])('sees a value called %s come, as any other', (name) => {
+    const accepted = weeks.map((window) => ({ window, value: 1, rows: 100, state: counts({ a: 100 }) }));
+    const now = counts(
+      Object.fromEntries([
+        ['a', 50],
+        [name, 50],
+      ]),
+    );
+    const found = judge(check({ drift: { method: 'psi', fail: 0.25 } }), 2, 100, { window: '2026-11-20', accepted }, now);
+    expect(found.status).toBe('FAIL');
+  });
+});
