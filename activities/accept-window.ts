@@ -16,6 +16,8 @@ export interface AcceptanceShell {
   plan(hash: string): Promise<Plan>;
   /** The execution whose order this is, by its id in Temporal. */
   execution(): string;
+  /** Whether the workflow stopped waiting for this order: it gave another, and verbs may have come since. */
+  overtaken(): boolean;
   /** A named point where a kill test may stop the process; does nothing otherwise. */
   point(name: string): Promise<void>;
 }
@@ -64,8 +66,9 @@ export async function acceptWindow(shell: AcceptanceShell, task: AcceptTask): Re
     await shell.point('accept:after');
     await recordAccepted(services.database, accepted);
     await markAccepted(services.database, task.run, versions);
-    if (closes) await endRun(services.database, task.run, task.claim, 'succeeded', undefined, shell.execution(), services.clock.now());
-    return { sequence: accepted.sequence, ...(closes && { closed: true }) };
+    if (!closes || shell.overtaken()) return { sequence: accepted.sequence };
+    await endRun(services.database, task.run, task.claim, 'succeeded', undefined, shell.execution(), services.clock.now());
+    return { sequence: accepted.sequence, closed: true };
   } catch (thrown) {
     const error = toAlmanacError(thrown, { run: task.run, stage: 'accept' });
     const history = { firstStartedAt: begun, resourceFailures: 1, patienceSeconds: 0 };

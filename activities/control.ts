@@ -28,7 +28,7 @@ export function createControlActivities(
   services: ControlServices,
   point: AcceptanceShell['point'] = () => Promise.resolve(),
 ): ControlActivities {
-  const acceptance: AcceptanceShell = { services, plan: planReader(services.database), execution, point };
+  const acceptance: AcceptanceShell = { services, plan: planReader(services.database), execution, overtaken, point };
   return {
     acceptWindow: (task: AcceptTask) => heartbeating(() => acceptWindow(acceptance, task)),
     recordHold: (task: HoldTask) => heartbeating(() => recordHold(services, task)),
@@ -38,6 +38,10 @@ export function createControlActivities(
 
 function execution(): string {
   return Context.current().info.workflowExecution?.runId ?? '';
+}
+
+function overtaken(): boolean {
+  return Context.current().cancellationSignal.aborted;
 }
 
 async function recordHold({ database, clock }: ControlServices, task: HoldTask): Promise<void> {

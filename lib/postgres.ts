@@ -42,7 +42,11 @@ export async function transaction<T>(pool: pg.Pool, body: (client: pg.PoolClient
  * with its connection, so that a holder that died keeps nobody out. `name` tells apart locks of one kind.
  */
 export async function whileAlone<T>(pool: pg.Pool, lock: number, name: string, body: () => Promise<T>): Promise<T | undefined> {
-  const holder = await pool.connect();
+  // A connection of its own: holders that took theirs of the pool would wait for ever for those that their bodies need.
+  const holder = new pg.Client(pool.options);
+  // A connection that breaks fails the unlock; without a listener it would end the process.
+  holder.on('error', () => undefined);
+  await holder.connect();
   try {
     const { rows } = await holder.query<{ mine: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as mine', [lock, name]);
     if (rows[0]?.mine !== true) return undefined;
@@ -52,6 +56,6 @@ export async function whileAlone<T>(pool: pg.Pool, lock: number, name: string, b
       await holder.query('select pg_advisory_unlock($1, hashtext($2))', [lock, name]);
     }
   } finally {
-    holder.release();
+    await holder.end();
   }
 }

@@ -117,6 +117,8 @@ class Runner {
   private pending = 0;
   /** The acceptance closed the run as well. */
   private closed = false;
+  /** An order is out that closes the run: a verb that was taken beside it would come to nothing. */
+  private closing = false;
 
   constructor(private readonly input: RunInput) {
     this.outline = input.outline;
@@ -201,6 +203,7 @@ class Runner {
   expectOpen(asked: Asked): void {
     if (asked.claim !== this.input.claim) throw ApplicationFailure.nonRetryable('the verb was meant for another generation', 'run.stale');
     if (this.state.ending !== undefined) throw ApplicationFailure.nonRetryable(`the run is already ${this.state.ending}`, 'run.stale');
+    if (this.closing) throw ApplicationFailure.nonRetryable('the run is being accepted and closed at this moment', 'run.stale');
   }
 
   /** Ending a run twice in the same way is ending it once; given up is only what is held. */
@@ -280,20 +283,27 @@ class Runner {
 
   private accept(epoch: number): void {
     const closes = !this.outline.some(({ kind }) => kind === 'publish');
-    const task = { ...this.task(), ...(closes && { closes }) };
+    const task = this.task();
+    this.closing = closes;
     this.order(
       this.stages.run(() =>
         nearbyFirst(
-          () => nearby.acceptWindow(task),
-          () => acceptance.acceptWindow(task),
+          () => nearby.acceptWindow({ ...task, ...(closes && { closes }) }),
+          // That one may take half an hour, with verbs between: it leaves the close to the state they lead to.
+          () => {
+            this.closing = false;
+            return acceptance.acceptWindow(task);
+          },
         ),
       ),
       ({ closed = false }) => {
         this.told(task);
         this.closed = closed;
+        this.closing = false;
         this.dispatch({ type: 'accepted', epoch });
       },
       (error) => {
+        this.closing = false;
         const failure = toFailureInfo(error, this.input.run, 'accept');
         // Builds before held such a run; one that is held so stays as it is.
         if (failure.code === 'run.fenced' && patched('fenced-acceptance-abandons')) this.abandonFenced();

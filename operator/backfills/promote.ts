@@ -41,6 +41,8 @@ export async function promoteBackfill(
     try {
       await requireNothingOpen(session, row);
       await requireCaughtUp(session, row);
+      // That look takes a while on a long chain, and a run that was claimed over it would be left behind.
+      await requireNothingOpen(session, row);
     } catch (error) {
       await datasets.heads.put(withoutIntent(intent));
       throw error;

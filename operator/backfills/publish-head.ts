@@ -8,6 +8,7 @@ import { formatRun, MAIN_BRANCH } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
 import type { Plan } from '../../pipelines/types';
 import { retryRun } from '../runs/retry';
+import { startRun } from '../runs/start';
 import type { OperatorSession } from '../session';
 import { branchStart } from './branch';
 
@@ -28,7 +29,11 @@ export async function publishStep(session: OperatorSession, row: BackfillRow): P
       held.push(formatRun(address));
       continue;
     }
-    if (RUN_STATES[run.state].open) return { idle: false, changed: false };
+    if (RUN_STATES[run.state].open) {
+      // Its claimer may have died before the start.
+      if (run.state === 'claimed') await startRun(session, { pipeline: row.pipeline, window });
+      return { idle: false, changed: false };
+    }
     const stages = (await planReader(database)(run.planHash)).stages.filter(({ kind }) => kind === 'publish').map(({ id }) => id);
     try {
       const reason = `backfill ${row.hash}: branch ${row.branch} was promoted`;

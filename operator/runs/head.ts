@@ -19,7 +19,9 @@ export async function headOf({ database, datasets, clock }: HeadServices, pipeli
  */
 export async function claimUnder(services: HeadServices, address: RunAddress): Promise<{ readonly head?: number; readonly over?: number }> {
   const { pipeline, branch, window } = address;
-  const head = await headOf(services, pipeline);
+  // A promotion that is about to happen would leave this run behind: it is withdrawn, as an acceptance withdraws it.
+  const head = await services.datasets.heads.settled(pipeline);
+  await followHead(services.database, head, services.clock.now());
   if (head.number === 0) return {};
   if (branch === MAIN_BRANCH) return { head: head.number };
   const state = head.branches[branch]?.state;

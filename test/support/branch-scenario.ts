@@ -106,7 +106,10 @@ export class BranchScenario {
       );
     }
     const point = (): Promise<void> => Promise.resolve();
-    await acceptWindow({ services: { database, datasets, clock }, plan, point, execution: () => '' }, { run, claim, planHash });
+    await acceptWindow(
+      { services: { database, datasets, clock }, plan, point, execution: () => '', overtaken: () => false },
+      { run, claim, planHash },
+    );
     await endRun(database, run, claim, 'succeeded', undefined, null, clock.now());
     await (await session.temporal()).workflow.getHandle(formatRun(run)).terminate();
   }

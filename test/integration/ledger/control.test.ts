@@ -125,6 +125,18 @@ test('an order that accepts and closes says the same when its answer was lost; a
   expect(await datasets.accepted('p', 'main', cancelled.window)).toBeUndefined();
 });
 
+test('an order to accept and close that nobody waits for any more accepts, and leaves the close to the next one', async () => {
+  await storePlan(pool, { hash: 'no-stages', pipeline: 'p', stages: [] } as unknown as Plan);
+  const activities = createControlActivities({ database: pool, datasets, clock: systemClock });
+  const run = await claimed();
+  const environment = new MockActivityEnvironment();
+  environment.cancel();
+  const order = { run, claim: 'mine', planHash: 'no-stages', closes: true };
+  expect(await environment.run(() => activities.acceptWindow(order))).toEqual({ sequence: 1 });
+  expect(await readRun(pool, run)).toMatchObject({ endedAt: null });
+  expect(await datasets.accepted('p', 'main', run.window)).toMatchObject({ sequence: 1 });
+});
+
 test('an execution whose claim the ledger does not know ends without revoking the work of the one it knows', async () => {
   const run = await claimed();
   await opened(run);

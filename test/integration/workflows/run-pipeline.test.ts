@@ -78,6 +78,22 @@ test('where nothing is published the order to accept closes the run as well', as
   expect(run.closes).toMatchObject([{ outcome: 'succeeded', closes: true }]);
 });
 
+test('an acceptance with retries of its own leaves the close to the frontier: verbs may come between', async () => {
+  let tries = 0;
+  await using run = await scriptedRun(
+    outline.filter(({ kind }) => kind !== 'publish'),
+    {
+      accept: async () => {
+        tries += 1;
+        if (tries === 1) throw new Error('the store went away');
+      },
+    },
+  );
+  expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
+  expect(run.closes).toMatchObject([{ outcome: 'succeeded' }]);
+  expect(run.closes[0]).not.toHaveProperty('closes');
+});
+
 test('an acceptance that fails in the workflow task gets an activity with retries of its own', async () => {
   let tries = 0;
   await using run = await scriptedRun(outline, {
