@@ -1,19 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
+import { describeOn, sharedData } from '../shared-data';
 
-/** Cases of others' test suites lie beside a checkout; where they do not, their suites say so and run nothing. */
-const FOLDER = process.env['ALMANAC_QUALITY_CASES'] ?? path.join(__dirname, '../../../../shared/data/quality-cases');
+const FOLDER = process.env['ALMANAC_QUALITY_CASES'] ?? sharedData('quality-cases');
 
-/** Registers `suite` where the cases are. Their absence is a failure where nobody would read the line. */
+/** Registers `suite` where the cases of others' test suites lie. */
 export function withCases(title: string, suite: (folder: string) => void): void {
-  if (existsSync(FOLDER)) {
-    describe(title, () => suite(FOLDER));
-    return;
-  }
-  test(`${title}: the cases are not beside this checkout`, () => {
-    process.stderr.write(`${title}: not run, for there is no ${path.basename(FOLDER)} beside this checkout.\n`);
-    expect(process.env['CI']).not.toBe('true');
-  });
+  describeOn(FOLDER, title, suite);
 }
 
 export function readJson(file: string): unknown {
