@@ -2,14 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { standingOutputs } from '../activities/accept-window';
-import { listAttempts } from '../activities/ledger/attempts';
 import { AlmanacError } from '../pipelines/failures';
-import { notSucceeded } from './demo';
 import { generateAcquisitions, generateTracks, LISTENER_WINDOWS, ORGANIC_WINDOWS, type GeneratedFiles } from './demo-generated';
 import { isOurs, placeReference, placeSource, type DemoMark } from './demo-places';
-import { startRun } from './runs/start';
-import { waitForRun } from './runs/wait';
+import { runDemoWindow, type DemoWindow } from './demo-window';
 import type { OperatorSession } from './session';
 
 interface SmallDemo {
@@ -45,12 +41,7 @@ const SMALL_DEMOS: Readonly<Partial<Record<string, SmallDemo>>> = {
 };
 
 /** One window of the demo, as its progress line tells it. */
-export interface SmallDemoWindow {
-  readonly window: string;
-  /** False when an earlier demo had run it. */
-  readonly computed: boolean;
-  /** From the claim to the end of the run. */
-  readonly seconds: number;
+export interface SmallDemoWindow extends DemoWindow {
   readonly landed: number;
   readonly quarantined: number;
   /** Checks that warn. */
@@ -88,14 +79,10 @@ export async function runSmallDemo(
   const windows: SmallDemoWindow[] = [];
   for (const key of demo.windows) {
     signal.throwIfAborted();
-    const answer = await startRun(session, { pipeline, window: key });
-    const row = await waitForRun(session.database, answer.run);
-    if (row.state !== 'succeeded') throw notSucceeded(row);
-    const outputs = Object.values(standingOutputs(await listAttempts(session.database, row.run))).map(({ output }) => output);
+    const { ran, outputs: standing } = await runDemoWindow(session, { pipeline, window: key });
+    const outputs = Object.values(standing).map(({ output }) => output);
     const done: SmallDemoWindow = {
-      window: row.run.window,
-      computed: answer.did !== 'accepted',
-      seconds: (Date.parse(row.endedAt ?? row.changedAt) - Date.parse(row.claimedAt)) / 1000,
+      ...ran,
       landed: outputs.filter(({ quarantined }) => quarantined !== undefined).reduce((sum, { rowsOut }) => sum + rowsOut, 0),
       quarantined: outputs.flatMap(({ quarantined }) => Object.values(quarantined ?? {})).reduce((sum, rows) => sum + rows, 0),
       warned: outputs.flatMap(({ gate }) => gate?.warned ?? []),
