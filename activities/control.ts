@@ -1,5 +1,6 @@
 import os from 'node:os';
 import { Context } from '@temporalio/activity';
+import { parseWorker } from '../lib/worker-name';
 import { acceptWindow, type AcceptanceShell } from './accept-window';
 import type { ChildIdentity } from './compute/engine';
 import { isAlive } from './compute/child-identity';
@@ -79,8 +80,7 @@ async function closeRun({ database, datasets, clock }: ControlServices, task: Cl
 async function proveEnded(attempt: AttemptRow): Promise<AttemptProof> {
   const base = { stage: attempt.stage, attempt: attempt.attempt };
   if ((attempt.state !== 'running' && attempt.state !== 'lost') || attempt.reportedLate) return { ...base, ended: 'reported' };
-  const host = attempt.worker?.slice(0, attempt.worker.lastIndexOf(':'));
-  if (attempt.child === null || host !== os.hostname()) return { ...base, ended: 'fenced' };
+  if (attempt.child === null || parseWorker(attempt.worker)?.host !== os.hostname()) return { ...base, ended: 'fenced' };
   const child = attempt.child;
   const deadline = Date.now() + KILL_DEADLINE_MS;
   while (isAlive(child)) {

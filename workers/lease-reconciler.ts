@@ -1,11 +1,13 @@
 import os from 'node:os';
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type pg from 'pg';
 import { isAlive } from '../activities/compute/child-identity';
 import { listAttempts, type AttemptRow } from '../activities/ledger/attempts';
 import { freePermits, listHolders, type Holder } from '../activities/ledger/pools';
 import type { Clock } from '../lib/clock';
+import { isForgotten } from '../lib/forgotten-execution';
 import type { Logger } from '../lib/log';
+import { parseWorker } from '../lib/worker-name';
 import { formatRun } from '../pipelines/run-id';
 import { periodically } from './periodic';
 
@@ -58,7 +60,7 @@ async function executes(client: Client, { run, claim }: Holder): Promise<boolean
     const { status, memo } = await client.workflow.getHandle(formatRun(run)).describe();
     return status.name === 'RUNNING' && memo?.claim === claim;
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
+    if (isForgotten(error)) return false;
     throw error;
   }
 }
@@ -66,9 +68,8 @@ async function executes(client: Client, { run, claim }: Holder): Promise<boolean
 /** Nothing of the attempt goes on: it reported its end, or it waits, or its worker and its child are dead, which only their own host can tell. */
 function isTerminal({ state, worker, child }: AttemptRow): boolean {
   if (state !== 'running' && state !== 'lost') return true;
-  const at = worker?.lastIndexOf(':') ?? -1;
-  if (worker === null || at < 0 || worker.slice(0, at) !== os.hostname()) return false;
-  return isGone(Number(worker.slice(at + 1))) && (child === null || !isAlive(child));
+  const at = parseWorker(worker);
+  return at?.host === os.hostname() && isGone(at.pid) && (child === null || !isAlive(child));
 }
 
 /** A pid that was given to another process since counts as alive: it gives nothing back. */
