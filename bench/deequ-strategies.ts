@@ -110,7 +110,8 @@ function descend(cost: (weights: Weights) => number, start: Weights): Weights {
     let moved = false;
     for (const axis of [0, 1, 2] as const) {
       for (const sign of [1, -1]) {
-        const next = best.map((value, i) => (i === axis ? Math.min(1, Math.max(0, value + sign * step)) : value)) as unknown as Weights;
+        const next: [number, number, number] = [...best];
+        next[axis] = Math.min(1, Math.max(0, best[axis] + sign * step));
         const found = cost(next);
         if (found < least) [best, least, moved] = [next, found, true];
       }
