@@ -1,6 +1,16 @@
 import { carried, check, compute, daily, definePipeline, ingest, publish } from '../define';
 import { landedSuite, profilesSuite } from './suites';
 
+/** What is told of a customer, and averaged over all of them. */
+const HABITS = {
+  unique_tracks: 'bigint',
+  night: 'bigint',
+  morning: 'bigint',
+  afternoon: 'bigint',
+  evening: 'bigint',
+  mobile: 'bigint',
+} as const;
+
 /** What each listener of a music service plays and when, and how listeners are on average. */
 export const listenerProfiles = definePipeline({
   id: 'listener-profiles',
@@ -57,12 +67,7 @@ export const listenerProfiles = definePipeline({
       columns: {
         customer: 'bigint',
         plays: 'bigint',
-        unique_tracks: 'bigint',
-        night: 'bigint',
-        morning: 'bigint',
-        afternoon: 'bigint',
-        evening: 'bigint',
-        mobile: 'bigint',
+        ...HABITS,
       },
       key: ['customer'],
     },
@@ -73,12 +78,7 @@ export const listenerProfiles = definePipeline({
         gender: 'integer',
         level: 'integer',
         campaign: 'integer',
-        unique_tracks: 'bigint',
-        night: 'bigint',
-        morning: 'bigint',
-        afternoon: 'bigint',
-        evening: 'bigint',
-        mobile: 'bigint',
+        ...HABITS,
       },
       key: ['customer'],
       pii: ['name'],
