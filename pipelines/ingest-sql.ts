@@ -116,8 +116,11 @@ kept as (select file.id as file, raw.n - per_file.first + 1 as nth, raw.line fro
 shift as (select file, position - nth as after, max(nth) as by from reject group by all)
 select kept.file, kept.nth + coalesce(shift.by, 0) as position, kept.line as body
 from kept asof left join shift on kept.file = shift.file and kept.nth > shift.after`,
+    // What a CR LF ends is empty and no reject, so neither a text nor a reject stands on a line of even number.
     `create or replace temp table line_end as
-select file, bool_and(body is null) filter (where position % 2 = 0) and count(*) > 1 as crlf from numbered group by file`,
+select file, bool_and(body is null) filter (where position % 2 = 0) and count(*) > 1
+  and not exists (from reject where reject.file = numbered.file and reject.position % 2 = 0) as crlf
+from numbered group by file`,
     `create or replace temp table line as
 select numbered.file, case when crlf then (position + 1) // 2 else position end as line, coalesce(body, '') as body
 from numbered join line_end using (file) where not (crlf and position % 2 = 0)`,

@@ -88,6 +88,17 @@ describe('formats', () => {
     expect(output.rowsIn).toBe(3);
   });
 
+  test('a line that is no text keeps its number where every other even line happens to be blank', async () => {
+    const row = 'u,1,2026-03-10\n';
+    bench.land(
+      'a.csv',
+      Buffer.concat([Buffer.from('user_id,segment_id,ts\n'), Buffer.from([0x61, 0xff, 0x0a]), Buffer.from(`${row}\n${row}`)]),
+    );
+    const { accepted, quarantined } = await bench.ingest();
+    expect(accepted).toHaveLength(2);
+    expect(quarantined).toMatchObject([{ line: '2', reason: 'malformed' }]);
+  });
+
   test('an extra column is ignored and logged', async () => {
     bench.land('a.csv', 'user_id,segment_id,ts,colour\nu1,1,2026-03-10,red\n');
     const { accepted, log } = await bench.ingest();
