@@ -11,7 +11,7 @@ import { randomLanding, type RandomLanding } from '../support/random-landing';
 
 /** Seventy for the whole property; fewer for a quick look. Gaps of 30 days need more than 31. */
 const DAYS = Number(process.env.ALMANAC_TEST_DAYS ?? 70);
-const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
+const SEED = Number(process.env.ALMANAC_TEST_SEED ?? Date.now() % 1_000_000);
 
 jest.setTimeout(900_000);
 

@@ -5,8 +5,8 @@ import { AudienceSql } from '../../../support/audience-sql';
 import { randomLanding } from '../../../support/random-landing';
 
 const DAY = 86_400_000_000;
-/** Set TEST_SEED to repeat a run; the seed is in the failure. */
-const SEED = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000);
+/** Set ALMANAC_TEST_SEED to repeat a run; the seed is in the failure. */
+const SEED = Number(process.env.ALMANAC_TEST_SEED ?? Date.now() % 1_000_000);
 
 describe('70 days of random landing data', () => {
   it('give the state and the report of the reference every day, in buckets or not, and the state of the bootstrap', async () => {
