@@ -1,7 +1,8 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { endRun, listOpenRuns, readRun, runKey, type RunRow } from '../activities/ledger/runs';
 import { endPublishers } from '../activities/publish/end-publishers';
-import { formatRun, parseRun } from '../pipelines/run-id';
+import { parseRun } from '../pipelines/parse-run';
+import { formatRun } from '../pipelines/run-id';
 import type { RunState } from '../pipelines/status';
 import type { RunRef } from '../pipelines/types';
 import { queueNames } from '../lib/queues';

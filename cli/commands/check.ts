@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { formatRun, parseRun } from '../../pipelines/run-id';
+import { parseRun } from '../../pipelines/parse-run';
+import { formatRun } from '../../pipelines/run-id';
 import type { CliIo } from '../io';
 import { checkReport } from '../check-report';
 import { renderChecks, renderExclusions, renderHistory, renderSuggestions, renderTrial } from '../render-check';

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { AlmanacError } from '../../pipelines/failures';
-import { MAIN_BRANCH, parseRun } from '../../pipelines/run-id';
+import { parseRun } from '../../pipelines/parse-run';
+import { MAIN_BRANCH } from '../../pipelines/run-id';
 import { RUN_STATES, type RunState } from '../../pipelines/status';
 import type { CliIo } from '../io';
 import { renderGrid, renderRun, renderRuns } from '../render-run';

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { AuditedAction } from '../../operator/audit';
 import type { UndoAnswer } from '../../operator/runs/undo';
-import { formatRun, parseRun } from '../../pipelines/run-id';
+import { parseRun } from '../../pipelines/parse-run';
+import { formatRun } from '../../pipelines/run-id';
 import type { CliIo } from '../io';
 import { renderTable } from '../render';
 import { timeOption } from '../time-option';

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { ReproducedRows, Reproduction } from '../../operator/runs/reproduce';
-import { parseRun } from '../../pipelines/run-id';
+import { parseRun } from '../../pipelines/parse-run';
 import type { CliIo } from '../io';
 import { renderCount, renderTable } from '../render';
 

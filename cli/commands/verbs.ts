@@ -1,7 +1,8 @@
 import { Option, type Command } from 'commander';
 import type { BulkAnswer } from '../../operator/runs/bulk';
 import type { RetryVerb } from '../../operator/runs/retry';
-import { formatRun, parseRun } from '../../pipelines/run-id';
+import { parseRun } from '../../pipelines/parse-run';
+import { formatRun } from '../../pipelines/run-id';
 import { AlmanacError } from '../../pipelines/failures';
 import type { CliIo } from '../io';
 import { renderRetry } from '../render-retry';

@@ -7,7 +7,7 @@ import type { AttemptProof } from '../../activities/control';
 import { createLocalStore } from '../../activities/storage/local-store';
 import { stopRun, type StopAnswer } from '../../operator/runs/stop';
 import { openSession } from '../../operator/session';
-import { parseRun } from '../../pipelines/run-id';
+import { parseRun } from '../../pipelines/parse-run';
 import { countingProject, keys } from '../support/counting-project';
 import { EmbeddedStack } from '../support/embedded-stack';
 import type { ForeignProject } from '../support/foreign-project';

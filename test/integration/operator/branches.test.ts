@@ -8,7 +8,7 @@ import { listVersions } from '../../../operator/datasets';
 import { retryRun } from '../../../operator/runs/retry';
 import { startRun } from '../../../operator/runs/start';
 import { listStale } from '../../../operator/stale';
-import { parseRun } from '../../../pipelines/run-id';
+import { parseRun } from '../../../pipelines/parse-run';
 import { BranchScenario, day } from '../../support/branch-scenario';
 import { ForeignProject, PLAYS } from '../../support/foreign-project';
 import { operatorSession, type TestSession } from '../../support/operator-session';

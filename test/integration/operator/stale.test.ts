@@ -8,7 +8,7 @@ import { runLogs, runs, showRun, whyRun } from '../../../operator/runs/inspect';
 import { retryRun } from '../../../operator/runs/retry';
 import { startRun, type RunAnswer } from '../../../operator/runs/start';
 import { listStale } from '../../../operator/stale';
-import { parseRun } from '../../../pipelines/run-id';
+import { parseRun } from '../../../pipelines/parse-run';
 import type { RunRef, VersionRef } from '../../../pipelines/types';
 import { ForeignProject, PLAYS } from '../../support/foreign-project';
 import { operatorSession, type TestSession } from '../../support/operator-session';

@@ -1,4 +1,5 @@
-import { formatRun, parseRun } from '../../../pipelines/run-id';
+import { parseRun } from '../../../pipelines/parse-run';
+import { formatRun } from '../../../pipelines/run-id';
 
 test.each(['audience-index/2011-11-01', 'audience-index/2011-11-01~rebuild'])('%s reads back as it is written', (text) => {
   expect(formatRun(parseRun(text))).toBe(text);
