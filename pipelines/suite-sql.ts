@@ -156,8 +156,8 @@ function isOwned(metric: SuiteMetric): metric is OwnedMetric {
 }
 
 function ownQueries(dataset: string, metrics: readonly OwnedMetric[], scope: SuiteScope): MetricQuery[] {
-  const columns = Object.keys(scope.datasets[dataset]?.columns ?? {});
-  return ownStatements(metrics, columns, scope.dialect ?? DUCKDB).map(({ sql, metrics: answered, read }) => ({
+  const columnsOf = (name: string): string[] => Object.keys(scope.datasets[name]?.columns ?? {});
+  return ownStatements(metrics, columnsOf, scope.dialect ?? DUCKDB).map(({ sql, metrics: answered, read }) => ({
     dataset,
     sql,
     metrics: answered,

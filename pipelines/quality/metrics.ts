@@ -183,7 +183,11 @@ export type TableMetric<D extends string = string> =
       readonly in: { readonly dataset: D; readonly columns: readonly string[] };
     })
   | (Narrowed & { readonly metric: 'row-count-match'; readonly dataset: D })
-  | { readonly metric: 'data-set-match'; readonly dataset: D; readonly key: readonly string[]; readonly compare?: readonly string[] }
+  /**
+   * The share of rows that both datasets have, as often as both have them, of the rows of the larger one: of all columns both have, or of
+   * `key` and `compare`.
+   */
+  | { readonly metric: 'data-set-match'; readonly dataset: D; readonly key?: readonly string[]; readonly compare?: readonly string[] }
   /**
    * How far the state is from what it was plus what came: 0 when rows(new) = rows(previous) + rows(added) − rows(removed),
    * or the same of the sums of a column.

@@ -25,18 +25,22 @@ interface Owner {
   readonly measure: OwnMetric;
 }
 
-/** Metrics of one dataset by the statement that answers them. `columns` are all of the dataset's. */
-export function ownStatements<M extends Owner>(metrics: readonly M[], columns: readonly string[], dialect: Dialect): Statement<M>[] {
+/** Metrics of datasets by the statement that answers them. `columnsOf`: all columns of a dataset. */
+export function ownStatements<M extends Owner>(
+  metrics: readonly M[],
+  columnsOf: (dataset: string) => readonly string[],
+  dialect: Dialect,
+): Statement<M>[] {
   const groups = new Map<string, { readonly metric: M; readonly measure: SharedGroupMetric }[]>();
   const alone: Statement<M>[] = [];
   for (const metric of metrics) {
     const { measure } = metric;
     if (isGroupMetric(measure) && sharesGroups(measure)) {
-      const key = JSON.stringify(groupingOf(measure, columns));
+      const key = JSON.stringify([metric.dataset, groupingOf(measure, columnsOf(metric.dataset))]);
       groups.set(key, [...(groups.get(key) ?? []), { metric, measure }]);
-    } else alone.push(single(metric, dialect));
+    } else alone.push(single(metric, columnsOf, dialect));
   }
-  return [...[...groups.values()].map((members) => grouped(members, columns, dialect)), ...alone];
+  return [...[...groups.values()].map((members) => grouped(members, columnsOf, dialect)), ...alone];
 }
 
 type SharedGroupMetric = Exclude<GroupMetric, { metric: 'mutual-information' }>;
@@ -47,7 +51,7 @@ function sharesGroups(measure: GroupMetric): measure is SharedGroupMetric {
 
 function grouped<M extends Owner>(
   members: readonly { readonly metric: M; readonly measure: SharedGroupMetric }[],
-  columns: readonly string[],
+  columnsOf: (dataset: string) => readonly string[],
   dialect: Dialect,
 ): Statement<M> {
   const [first] = members;
@@ -56,7 +60,7 @@ function grouped<M extends Owner>(
   const own = aggregates.flat().map(({ name, sql }) => `${sql} as ${name}`);
   return {
     metrics: members.map(({ metric }) => metric),
-    sql: groupSql(first.metric.dataset, groupingOf(first.measure, columns), own, dialect),
+    sql: groupSql(first.metric.dataset, groupingOf(first.measure, columnsOf(first.metric.dataset)), own, dialect),
     read: (row) => {
       const groups = readGroups(row);
       return members.map(({ measure }, i) =>
@@ -70,15 +74,16 @@ function grouped<M extends Owner>(
   };
 }
 
-function single<M extends Owner>(metric: M, dialect: Dialect): Statement<M> {
+function single<M extends Owner>(metric: M, columnsOf: (dataset: string) => readonly string[], dialect: Dialect): Statement<M> {
   const { dataset, measure } = metric;
-  const { sql, read } = answer(dataset, measure, dialect);
+  const { sql, read } = answer(dataset, measure, columnsOf, dialect);
   return { metrics: [metric], sql, read: (row) => [read(row)] };
 }
 
 function answer(
   dataset: string,
   measure: OwnMetric,
+  columnsOf: (dataset: string) => readonly string[],
   dialect: Dialect,
 ): { readonly sql: string; read(row: Readonly<Record<string, unknown>>): Reading } {
   if (isGroupMetric(measure)) {
@@ -88,7 +93,7 @@ function answer(
     throw new TypeError(`${measure.metric} shares the statement of its groups`);
   }
   if (isSketchMetric(measure)) return sketch(dataset, measure, dialect);
-  return tableStatement(dataset, measure, dialect);
+  return tableStatement(dataset, measure, columnsOf, dialect);
 }
 
 function sketch(

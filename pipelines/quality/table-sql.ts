@@ -12,7 +12,13 @@ export interface TableStatement {
 /** The names types have in declarations, beside those engines give them. */
 const TYPE_NAMES: Readonly<Record<string, string>> = { varchar: 'text', string: 'text', int: 'integer', long: 'bigint' };
 
-export function tableStatement(view: string, measure: TableMetric, dialect: Dialect): TableStatement {
+/** `columnsOf`: the columns of a dataset of the suite, as declared. */
+export function tableStatement(
+  view: string,
+  measure: TableMetric,
+  columnsOf: (dataset: string) => readonly string[],
+  dialect: Dialect,
+): TableStatement {
   const own = dialect.quote(view);
   switch (measure.metric) {
     case 'column-count':
@@ -40,7 +46,7 @@ export function tableStatement(view: string, measure: TableMetric, dialect: Dial
         `select a.n * 1.0 / nullif(b.n, 0) as v0, a.n as t_rows from (select count(*) as n from ${narrowedSource(view, measure.where, dialect)} as narrowed) as a cross join (select count(*) as n from ${dialect.quote(measure.dataset)}) as b`,
       );
     case 'data-set-match':
-      return matchStatement(own, measure, dialect);
+      return matchStatement(view, measure, columnsOf, dialect);
     case 'conservation':
       return conservationStatement(own, measure, dialect);
   }
@@ -68,16 +74,38 @@ function shares(sql: string): TableStatement {
   };
 }
 
-/** Rows that have an equal among the rows of the same key, of the rows of the larger side. */
-function matchStatement(own: string, measure: Extract<TableMetric, { metric: 'data-set-match' }>, dialect: Dialect): TableStatement {
-  const same = (columns: readonly string[], sign: string): string[] =>
-    columns.map((column) => `mine.${dialect.quote(column)} ${sign} theirs.${dialect.quote(column)}`);
-  const equal = dialect.name === 'spark' ? '<=>' : 'is not distinct from';
-  const pairs = [...same(measure.key, '='), ...same(measure.compare ?? [], equal)].join(' and ');
-  const theirs = dialect.quote(measure.dataset);
+/**
+ * Rows as multisets: a row that one side has twice and the other once is matched once. NULL equals NULL. Where deequ's DatasetMatch gives up
+ * (other numbers of rows, keys that repeat) this is a share below 1; where it gives a share, it is the same one.
+ */
+function matchStatement(
+  view: string,
+  measure: Extract<TableMetric, { metric: 'data-set-match' }>,
+  columnsOf: (dataset: string) => readonly string[],
+  dialect: Dialect,
+): TableStatement {
+  const columns = comparedColumns(view, measure, columnsOf);
+  if (columns.length === 0) {
+    const reason = `${view} and ${measure.dataset} have no column of the same name`;
+    return { sql: 'select 0 as t_rows', read: () => ({ value: undefined, rows: 0, reason }) };
+  }
+  const keys = columns.map((_, i) => `k${i + 1}`).join(', ');
+  const side = (name: string, mine: number): string =>
+    `select ${columns.map((column, i) => `${dialect.quote(column)} as k${i + 1}`).join(', ')}, ${mine} as mine, ${1 - mine} as theirs from ${dialect.quote(name)}`;
   return shares(
-    `select greatest((select count(*) from ${own}), (select count(*) from ${theirs})) as t_rows, count(*) filter (where found) as t_holds from (select exists (select 1 from ${theirs} as theirs where ${pairs}) as found from ${own} as mine) as looked`,
+    `select coalesce(greatest(sum(mine), sum(theirs)), 0) as t_rows, coalesce(sum(least(mine, theirs)), 0) as t_holds
+from (select sum(mine) as mine, sum(theirs) as theirs from (${side(view, 1)} union all ${side(measure.dataset, 0)}) as sides group by ${keys}) as matched`,
   );
+}
+
+function comparedColumns(
+  view: string,
+  { dataset, key = [], compare }: Extract<TableMetric, { metric: 'data-set-match' }>,
+  columnsOf: (dataset: string) => readonly string[],
+): string[] {
+  if (compare !== undefined) return [...new Set([...key, ...compare])];
+  const theirs = new Set(columnsOf(dataset));
+  return [...new Set([...key, ...columnsOf(view).filter((column) => theirs.has(column))])];
 }
 
 function conservationStatement(own: string, measure: Extract<TableMetric, { metric: 'conservation' }>, dialect: Dialect): TableStatement {
