@@ -60,8 +60,7 @@ export async function acceptWindow(shell: AcceptanceShell, task: AcceptTask): Re
         ...(isTainted(row, outputs) ? { tainted: true as const } : {}),
         ...(row.matrix.over === undefined ? {} : { over: Number(row.matrix.over) }),
       },
-      undefined,
-      Number(row.matrix.head ?? 0),
+      { claimedUnder: Number(row.matrix.head ?? 0) },
     );
     await shell.point('accept:after');
     await recordAccepted(services.database, accepted);

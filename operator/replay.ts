@@ -175,7 +175,7 @@ async function replayInto(
     });
     return { ...told, replay: replay.file.path };
   }
-  throw new AlmanacError('accept.conflict', `${TRIES} others replayed into ${dataset}@${window.key} meanwhile`, {
+  throw new AlmanacError('quarantine.conflict', `${TRIES} others replayed into ${dataset}@${window.key} meanwhile`, {
     next: `almanac quarantine replay ${request.source} --window ${request.window} --to own-window`,
   });
 }

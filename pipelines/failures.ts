@@ -37,7 +37,6 @@ export interface CodeEntry {
 
 /** Keep sorted by code. */
 export const CODES = {
-  'accept.conflict': { class: 'refused', when: 'Another acceptance of the same window came first.', next: 'Look at what is current with `almanac dataset versions`; run the window again if its data should win.' },
   'backfill.behind': { class: 'refused', when: 'The branch cannot be promoted now: `main` went on since it was built, or a run of the chain is open.', next: '`almanac backfill resume HASH` builds what is behind; let the open run end or cancel it. Then promote.' },
   'backfill.branch': { class: 'refused', when: 'A branch of the pipeline is open already; there is one at a time.', next: '`almanac backfill promote HASH` or `almanac backfill discard HASH` closes it.' },
   'backfill.drift': { class: 'refused', when: 'What the plan would do is no longer what it said: code, inputs or runs changed since.', next: 'Read what drifted, then `almanac backfill plan` again and start the new hash.' },
@@ -89,6 +88,7 @@ export const CODES = {
   'publish.schema-changed': { class: 'user', when: 'A live table changed in a way its readers would feel: anything but a column appended.', next: 'Publish under a new table name, move the readers, then drop the old one.' },
   'publish.unknown': { class: 'missing', when: 'No publication has that number.', next: 'Use a number `almanac publish list` shows.' },
   'publish.value-refused': { class: 'data', when: 'Postgres cannot hold a value of the version: NUL in text, a date out of its range.', next: 'Correct the SQL of the dataset and retry its stage.' },
+  'quarantine.conflict': { class: 'refused', when: 'Others replayed rows into the same window at the same moment, again and again.', next: 'Repeat the command.' },
   'quarantine.nothing': { class: 'missing', when: 'The quarantine of that window holds no early or late row of that source, so there is nothing to replay.', next: '`almanac quarantine list` shows what is put aside, by source, window and reason.' },
   'reason.missing': { class: 'user', when: 'A verb was given an empty reason.', next: 'Say why: `--reason "file replaced by its sender"`.' },
   'reference.duplicate': { class: 'data', when: 'A reference file has one id twice.', next: 'Remove one of the rows the message names, then retry the stage.' },

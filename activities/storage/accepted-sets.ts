@@ -90,7 +90,7 @@ export function createAcceptedSets(
       return windows.sort();
     },
 
-    async accept(next: Acceptance, expected?: number, claimedUnder?: number) {
+    async accept(next: Acceptance, { claimedUnder }: { readonly claimedUnder?: number } = {}) {
       const before = await heads.settled(next.pipeline);
       const under = claimedUnder ?? before.number;
       requireHead(before, next.run, under);
@@ -103,9 +103,6 @@ export function createAcceptedSets(
         if (!set || set.nothing || !sameRun(set.run, next.run) || !sameVersions(set.versions, next.versions)) {
           if (set && !set.nothing && generation < set.run.generation)
             throw fenced(next.run, `generation ${set.run.generation} was accepted already`);
-          const since = set && !set.nothing ? set.since : 0;
-          // Revocations since the caller looked change no version, so they are no conflict.
-          if (expected !== undefined && (expected < since || expected > (set?.sequence ?? 0))) throw conflict(next, expected, set);
           // Above what `main` has: once it is promoted, the numbers of a window go on rising.
           const sequence = Math.max(set?.sequence ?? 0, next.over ?? 0) + 1;
           accepted = { ...next, format: 1, sequence, since: sequence, revoked: set?.revoked ?? [], at: clock.now().toISOString() };
@@ -173,14 +170,5 @@ function fenced(run: RunRef, why: string): AlmanacError {
   return new AlmanacError('run.fenced', `Generation ${run.generation} of ${runName(run)} may write nothing any more: ${why}.`, {
     next: `Nothing: what is current stays. \`almanac show ${runName(run)}\` shows it.`,
     details: { run },
-  });
-}
-
-function conflict(next: Acceptance, expected: number, current: AcceptedSet | undefined): AlmanacError {
-  const seen = expected === 0 ? 'nothing' : `set ${expected}`;
-  const found = current ? `set ${current.since} of generation ${current.run.generation}` : 'nothing';
-  return new AlmanacError('accept.conflict', `${runName(next)} was to replace ${seen}, but ${found} is current now.`, {
-    next: `\`almanac show ${runName(next)}\` shows what is current; \`almanac run ${next.pipeline} --window ${next.window} --again\` makes a newer generation.`,
-    details: { expected, current: current?.sequence ?? 0 },
   });
 }

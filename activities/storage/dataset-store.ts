@@ -56,13 +56,12 @@ export interface DatasetStore {
   /** Windows with an accepted set, ascending. */
   acceptedWindows(pipeline: string, branch: string): Promise<string[]>;
   /**
-   * Makes `next` current iff no other set was accepted since `expected` (the sequence last seen, 0 for none; not told: whatever is there) and the
-   * run's generation is neither revoked nor older than the one accepted; throws `accept.conflict`, `run.fenced` or, for a
+   * Makes `next` current iff the run's generation is neither revoked nor older than the one accepted; throws `run.fenced` or, for a
    * set that names a version that is not in the store, `dataset.version-missing`. The same run accepting the same versions
    * again is a no-op. `claimedUnder` is the number of the head that the run was claimed under, by default that of this moment: `run.fenced`
    * when its window was given to a branch since, or when its branch was promoted or discarded.
    */
-  accept(next: Acceptance, expected?: number, claimedUnder?: number): Promise<AcceptedSet>;
+  accept(next: Acceptance, options?: { readonly claimedUnder?: number }): Promise<AcceptedSet>;
   /** Forbids a generation's late commits and acceptance; the current versions stay. */
   revoke(run: RunRef): Promise<void>;
   readonly heads: ChainHeads;

@@ -105,9 +105,9 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
     accepted: sets.accepted,
     generations: sets.generations,
     acceptedWindows: sets.acceptedWindows,
-    async accept(next, expected, claimedUnder) {
+    async accept(next, options) {
       for (const version of next.versions) await manifest(version);
-      return sets.accept(next, expected, claimedUnder);
+      return sets.accept(next, options);
     },
     revoke: (run: RunRef) => sets.revoke(run),
   };

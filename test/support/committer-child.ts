@@ -43,8 +43,7 @@ async function commitGenerations({ root, firstGeneration, lastGeneration, dieAtS
       });
       versions.push({ dataset, window: COMMITTED_WINDOW, version: committed.version, digest: committed.digest });
     }
-    const current = await datasets.accepted('p', 'main', COMMITTED_WINDOW);
-    await datasets.accept({ pipeline: 'p', branch: 'main', window: COMMITTED_WINDOW, run, versions, gates: {} }, current?.sequence ?? 0);
+    await datasets.accept({ pipeline: 'p', branch: 'main', window: COMMITTED_WINDOW, run, versions, gates: {} });
   }
 }
 

@@ -146,8 +146,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       });
       const inputs: Record<string, VersionRef> = {};
       for (const [dataset, sql] of Object.entries(rows)) inputs[dataset] = await writeVersion(run, dataset, sql);
-      const sequence = (await datasets.accepted(pipeline, 'main', window))?.sequence ?? 0;
-      await datasets.accept({ pipeline, branch: 'main', window, run, versions: Object.values(inputs), gates: { judge: 'PASS' } }, sequence);
+      await datasets.accept({ pipeline, branch: 'main', window, run, versions: Object.values(inputs), gates: { judge: 'PASS' } });
       return { run, inputs };
     },
     context({ run, inputs }, more = {}) {

@@ -106,10 +106,7 @@ async function accept(pipeline: string, window: string, dataset: string, tainted
     provenance: { run, stage: 's', attempt: 1, stageHash: 'h', inputs: [] },
   });
   const version = { dataset, window, version: manifest.version, digest: manifest.digest };
-  await datasets.accept(
-    { pipeline, branch: 'main', window, run, versions: [version], gates: {}, ...(tainted ? { tainted: true } : {}) },
-    0,
-  );
+  await datasets.accept({ pipeline, branch: 'main', window, run, versions: [version], gates: {}, ...(tainted ? { tainted: true } : {}) });
   return version;
 }
 

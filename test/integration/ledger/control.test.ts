@@ -68,7 +68,7 @@ async function close(run: RunRef, claim: string, outcome: Outcome = 'cancelled')
 }
 
 const accept = (run: RunRef): Promise<unknown> =>
-  datasets.accept({ pipeline: 'p', branch: 'main', window: run.window, run, versions: [], gates: {} }, 0);
+  datasets.accept({ pipeline: 'p', branch: 'main', window: run.window, run, versions: [], gates: {} });
 
 test('an execution that was started twice ends without revoking what the first one brought to its end', async () => {
   const run = await claimed();

@@ -71,10 +71,7 @@ async function becomes(pipeline: string, window: string, state: RunState): Promi
     [pipeline, window],
   );
   const run = { pipeline, branch: 'main', window, generation: rows[0]?.generation ?? 1 };
-  await recordAccepted(
-    session.database,
-    await session.datasets.accept({ pipeline, branch: 'main', window, run, versions: [], gates: {} }, 0),
-  );
+  await recordAccepted(session.database, await session.datasets.accept({ pipeline, branch: 'main', window, run, versions: [], gates: {} }));
 }
 
 describe('a plan', () => {

@@ -32,10 +32,15 @@ async function becomes(day: number, state: RunState): Promise<void> {
 
 /** An accepted set without versions: of the chain only its existence matters here. */
 async function accept(ref: RunRef, facts: { origin?: true; bootstrap?: true }): Promise<void> {
-  const set = await session.datasets.accept(
-    { pipeline: ref.pipeline, branch: ref.branch, window: ref.window, run: ref, versions: [], gates: {}, ...facts },
-    0,
-  );
+  const set = await session.datasets.accept({
+    pipeline: ref.pipeline,
+    branch: ref.branch,
+    window: ref.window,
+    run: ref,
+    versions: [],
+    gates: {},
+    ...facts,
+  });
   await recordAccepted(session.database, set);
 }
 

@@ -65,10 +65,9 @@ async function done({ run: ref }: RunAnswer, digest: string): Promise<VersionRef
 
 async function accept(ref: RunRef, version: VersionRef): Promise<void> {
   const { pipeline, branch, window } = ref;
-  const current = await session.datasets.accepted(pipeline, branch, window);
   const origin = window === windowOf(1) ? { origin: true as const } : {};
   const set = { pipeline, branch, window, run: ref, versions: [version], gates: {}, ...origin };
-  await recordAccepted(session.database, await session.datasets.accept(set, current?.sequence ?? 0));
+  await recordAccepted(session.database, await session.datasets.accept(set));
   await (await session.temporal()).workflow.getHandle(`${pipeline}/${window}`).terminate();
   await session.database.query(
     `update almanac.run set state = 'succeeded', ended_at = now() where pipeline = $1 and window_key = $2 and generation = $3`,

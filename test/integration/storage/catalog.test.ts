@@ -73,7 +73,6 @@ async function fill() {
     const next = await commit('udb', window, `u${generation}`, [ref(events), ...(state ? [ref(state)] : [])], generation);
     state ??= next;
     manifests.push(events, next);
-    const current = await datasets.accepted('p', 'main', window);
     const acceptance = {
       pipeline: 'p',
       branch: 'main',
@@ -82,7 +81,7 @@ async function fill() {
       versions: [ref(events), ref(next)],
       gates: { judge: 'PASS' },
     };
-    sets.push(await datasets.accept(acceptance, current?.sequence ?? 0));
+    sets.push(await datasets.accept(acceptance));
   }
   await datasets.revoke(run('2026-03-12', 1));
   return { store, manifests, sets };

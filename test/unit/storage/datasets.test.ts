@@ -110,35 +110,35 @@ test('killed between any two steps, a commit leaves nothing or the whole version
   }
 });
 
-test('of twenty runs accepting one window at once one wins, the others are refused', async () => {
+test('of twenty generations accepting one window at once the newest is current in the end; who came after a newer one is refused', async () => {
   const versions = await Promise.all(Array.from({ length: 20 }, (_, n) => committed(`k${n}`)));
-  const results = await Promise.allSettled(versions.map((version) => datasets.accept(acceptance(1, [version]), 0)));
-  const won = results.filter((result) => result.status === 'fulfilled');
-  expect(won).toHaveLength(1);
+  const results = await Promise.allSettled(versions.map((version, index) => datasets.accept(acceptance(index + 1, [version]))));
+  const won = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   for (const result of results)
-    if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'accept.conflict', class: 'refused' });
-  expect(await datasets.accepted('p', 'main', WINDOW)).toEqual(won[0]?.value);
+    if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'run.fenced', class: 'refused' });
+  expect(await store.list('accepted')).toHaveLength(won.length);
+  expect(new Set(won.map(({ sequence }) => sequence)).size).toBe(won.length);
+  expect(await datasets.accepted('p', 'main', WINDOW)).toMatchObject({ run: run(20), versions: [versions[19]], sequence: won.length });
 });
 
 test('the same run with the same versions again changes nothing', async () => {
   const version = await committed('k1');
-  const first = await datasets.accept(acceptance(1, [version]), 0);
-  const again = await Promise.all([0, 1, 7].map((expected) => datasets.accept(acceptance(1, [version]), expected)));
+  const first = await datasets.accept(acceptance(1, [version]));
+  const again = await Promise.all([1, 2, 3].map(() => datasets.accept(acceptance(1, [version]))));
   expect(again).toEqual([first, first, first]);
   expect(await store.list('accepted')).toHaveLength(1);
 });
 
 test('a set naming a version that is not in the store is refused', async () => {
   const version = { dataset: 'd', window: WINDOW, version: 'gone', digest: 'x' };
-  await expect(datasets.accept(acceptance(1, [version]), 0)).rejects.toMatchObject({ code: 'dataset.version-missing' });
+  await expect(datasets.accept(acceptance(1, [version]))).rejects.toMatchObject({ code: 'dataset.version-missing' });
 });
 
 test('a generation replaces an older one, never a newer', async () => {
   const [one, two, three] = [await committed('k1'), await committed('k2'), await committed('k3')];
-  await datasets.accept(acceptance(2, [two]), 0);
-  await expect(datasets.accept(acceptance(1, [one]), 1)).rejects.toMatchObject({ code: 'run.fenced' });
-  await expect(datasets.accept(acceptance(3, [three]), 0)).rejects.toMatchObject({ code: 'accept.conflict' });
-  expect(await datasets.accept(acceptance(3, [three]), 1)).toMatchObject({ sequence: 2, since: 2, versions: [three] });
+  await datasets.accept(acceptance(2, [two]));
+  await expect(datasets.accept(acceptance(1, [one]))).rejects.toMatchObject({ code: 'run.fenced' });
+  expect(await datasets.accept(acceptance(3, [three]))).toMatchObject({ sequence: 2, since: 2, versions: [three] });
 });
 
 test('a revoked generation is refused, before and after others were accepted', async () => {
@@ -147,12 +147,12 @@ test('a revoked generation is refused, before and after others were accepted', a
   await datasets.revoke(run(1));
   expect(await datasets.accepted('p', 'main', WINDOW)).toBeUndefined();
   expect(await datasets.acceptedWindows('p', 'main')).toEqual([]);
-  await expect(datasets.accept(acceptance(1, [one]), 0)).rejects.toMatchObject({ code: 'run.fenced', class: 'refused' });
-  const accepted = await datasets.accept(acceptance(2, [two]), 0);
+  await expect(datasets.accept(acceptance(1, [one]))).rejects.toMatchObject({ code: 'run.fenced', class: 'refused' });
+  const accepted = await datasets.accept(acceptance(2, [two]));
   expect(accepted.versions).toEqual([two]);
   expect(accepted).not.toHaveProperty('nothing');
   expect(await datasets.acceptedWindows('p', 'main')).toEqual([WINDOW]);
-  await expect(datasets.accept(acceptance(1, [one]), accepted.sequence)).rejects.toMatchObject({ code: 'run.fenced' });
+  await expect(datasets.accept(acceptance(1, [one]))).rejects.toMatchObject({ code: 'run.fenced' });
 });
 
 test('a revoked generation commits no version any more, and leaves no file', async () => {
@@ -164,13 +164,13 @@ test('a revoked generation commits no version any more, and leaves no file', asy
   expect((await datasets.commit(await candidate('k1'))).version).toBe('k1');
 });
 
-test('a revocation keeps the versions and is no conflict for who looked before it', async () => {
+test('a revocation keeps the versions, and the next generation takes it over', async () => {
   const [one, two] = [await committed('k1'), await committed('k2')];
-  const before = await datasets.accept(acceptance(1, [one]), 0);
+  await datasets.accept(acceptance(1, [one]));
   await datasets.revoke(run(2));
   const current = await datasets.accepted('p', 'main', WINDOW);
   expect(current).toMatchObject({ sequence: 2, since: 1, versions: [one], run: run(1), revoked: [2] });
-  await expect(datasets.accept(acceptance(3, [two]), before.sequence)).resolves.toMatchObject({ versions: [two], revoked: [2] });
+  await expect(datasets.accept(acceptance(3, [two]))).resolves.toMatchObject({ versions: [two], revoked: [2] });
 });
 
 test('a revocation racing an acceptance of its generation: either it was accepted first, or it is refused', async () => {
@@ -178,14 +178,11 @@ test('a revocation racing an acceptance of its generation: either it was accepte
     const version = await committed(`k${round}`);
     const branch = `b${round}`;
     const of = { ...run(1), branch };
-    const [accepting] = await Promise.allSettled([
-      datasets.accept({ ...acceptance(1, [version]), branch, run: of }, 0),
-      datasets.revoke(of),
-    ]);
+    const [accepting] = await Promise.allSettled([datasets.accept({ ...acceptance(1, [version]), branch, run: of }), datasets.revoke(of)]);
     const current = await datasets.accepted('p', branch, WINDOW);
     if (accepting?.status === 'fulfilled') expect(current?.versions).toEqual([version]);
     else expect([accepting?.reason.code, current]).toEqual(['run.fenced', undefined]);
-    await expect(datasets.accept({ ...acceptance(1, [version]), branch, run: of }, current?.sequence ?? 0)).rejects.toMatchObject({
+    await expect(datasets.accept({ ...acceptance(1, [version]), branch, run: of })).rejects.toMatchObject({
       code: 'run.fenced',
     });
   }
@@ -216,7 +213,7 @@ test('whatever is accepted, revoked and killed, the current set is whole, and ge
           const version = await committed(`k-${branch}-${index}`);
           const next = { ...acceptance(step.accept, [version]), branch, run: { ...run(step.accept), branch } };
           await createDatasetStore(store, CLOCK, point)
-            .accept(next, current?.sequence ?? 0)
+            .accept(next)
             .then(
               () => expect(revoked).not.toContain(step.accept),
               () => undefined,
@@ -240,7 +237,7 @@ test('the highest generation of a window is the highest that was accepted or rev
   await datasets.revoke(run(2));
   expect(await known()).toEqual({ accepted: undefined, highest: 2 });
   const versions = [await committed('k1')];
-  await datasets.accept(acceptance(3, versions), 0);
+  await datasets.accept(acceptance(3, versions));
   expect(await known()).toMatchObject({ accepted: { run: run(3), versions }, highest: 3 });
   await datasets.revoke(run(5));
   expect(await known()).toMatchObject({ accepted: { run: run(3), versions }, highest: 5 });
