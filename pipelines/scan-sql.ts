@@ -31,6 +31,7 @@ export interface ScanStatement {
 export function scanStatement(dataset: string, metrics: readonly ScannedMetric[], scope: ScanScope): ScanStatement {
   const { dialect } = scope;
   const numbers = new Set(Object.entries(scope.spec?.columns ?? {}).flatMap(([name, type]) => (NUMBERS.has(type) ? [name] : [])));
+  const doubles = new Set(Object.entries(scope.spec?.columns ?? {}).flatMap(([name, type]) => (type === 'double' ? [name] : [])));
   const context = { numbers, ...(scope.reference === undefined ? {} : { reference: scope.reference }) };
   const flags: string[] = [];
   const columns = ['count(*) as "rows"'.replaceAll('"', dialect.name === 'spark' ? '`' : '"')];
@@ -51,7 +52,7 @@ export function scanStatement(dataset: string, metrics: readonly ScannedMetric[]
   };
   for (const [index, { measure, sample: shown }] of metrics.entries()) {
     if (isRowMetric(measure)) {
-      const { fails, counts } = rowCondition(measure, dialect);
+      const { fails, counts } = rowCondition(measure, dialect, doubles);
       const flag = dialect.quote(`failing ${index}`);
       const counted = counts === 'true' ? counts : dialect.quote(`counted ${index}`);
       flags.push(`${fails} as ${flag}`);

@@ -19,14 +19,24 @@ const DEFAULT_NULLS = {
   'parseable': 'ignore',
 } as const satisfies Partial<Record<RowMetric['metric'], NullRows>>;
 
-export function rowCondition(measure: RowMetric, dialect: Dialect): RowCondition {
-  const condition = unnarrowed(measure, dialect);
+/**
+ * `doubles`: columns that may hold NaN, which no comparison is true of. Engines order it above every number, so that it has to be told
+ * apart. Infinities are numbers like others.
+ */
+export function rowCondition(measure: RowMetric, dialect: Dialect, doubles: ReadonlySet<string> = NONE): RowCondition {
+  const condition = unnarrowed(measure, dialect, doubles);
   if (measure.where === undefined) return condition;
-  const where = `coalesce((${measure.where}\n), false)`;
+  const where = narrowing(measure.where);
   return { fails: `(${where} and ${condition.fails})`, counts: condition.counts === 'true' ? where : `(${where} and ${condition.counts})` };
 }
 
-function unnarrowed(measure: RowMetric, dialect: Dialect): RowCondition {
+const NONE: ReadonlySet<string> = new Set();
+
+function narrowing(where: string): string {
+  return `coalesce((${where}\n), false)`;
+}
+
+function unnarrowed(measure: RowMetric, dialect: Dialect, doubles: ReadonlySet<string>): RowCondition {
   const quote = (column: string): string => dialect.quote(column);
   switch (measure.metric) {
     case 'completeness':
@@ -45,25 +55,35 @@ function unnarrowed(measure: RowMetric, dialect: Dialect): RowCondition {
       return judged(measure.not === true ? `(not ${found})` : found, measure.nulls ?? DEFAULT_NULLS['contained-in']);
     }
     case 'within':
-      return judged(rangeCondition(quote(measure.column), measure, dialect), measure.nulls ?? DEFAULT_NULLS.within);
+      return judged(
+        rangeCondition(quote(measure.column), measure, dialect, doubles.has(measure.column)),
+        measure.nulls ?? DEFAULT_NULLS.within,
+      );
     case 'length-within':
-      return judged(rangeCondition(`length(${quote(measure.column)})`, measure, dialect), measure.nulls ?? DEFAULT_NULLS['length-within']);
+      return judged(
+        rangeCondition(`length(${quote(measure.column)})`, measure, dialect, false),
+        measure.nulls ?? DEFAULT_NULLS['length-within'],
+      );
     case 'contained-in-tuples':
       return tupleCondition(measure, dialect);
     case 'increasing':
     case 'decreasing': {
-      const before = dialect.lag(quote(measure.column), measure.orderBy.map(quote).join(', '));
+      const { value, compared } = windowed(measure, dialect, doubles);
+      const before = dialect.lag(compared, measure.orderBy.map(quote).join(', '));
       const sign = `${measure.metric === 'increasing' ? '>' : '<'}${measure.strictly === true ? '' : '='}`;
       return {
-        fails: `(not coalesce(${quote(measure.column)} ${sign} ${before}, true))`,
-        counts: `(${quote(measure.column)} is not null)`,
+        fails: `(${value} is not null and not coalesce(${compared} ${sign} ${before}, ${compared} is not null))`,
+        counts: `(${value} is not null)`,
       };
     }
     case 'z-score-within': {
-      const value = quote(measure.column);
-      const score = `(${value} - avg(${value}) over ()) / stddev_samp(${value}) over ()`;
+      const { value, compared } = windowed(measure, dialect, doubles);
+      const score = `(${compared} - avg(${compared}) over ()) / stddev_samp(${compared}) over ()`;
       const inside = measure.doubleSided === true ? `abs(${score}) < ${number(measure.limit)}` : `${score} < ${number(measure.limit)}`;
-      return { fails: `(not coalesce(${inside}, true))`, counts: `(${value} is not null)` };
+      return {
+        fails: `(${value} is not null and not coalesce(${inside}, ${compared} is not null))`,
+        counts: `(${value} is not null)`,
+      };
     }
     case 'parseable':
       return judged(parseCondition(quote(measure.column), measure.as, dialect), measure.nulls ?? DEFAULT_NULLS.parseable);
@@ -73,6 +93,20 @@ function unnarrowed(measure: RowMetric, dialect: Dialect): RowCondition {
       return { fails: `(${equal.join(' or ')})`, counts: `(not (${columns.map((column) => `${column} is null`).join(' and ')}))` };
     }
   }
+}
+
+/**
+ * A column as a window over all rows sees it: NULL of a row that \`where\` leaves out, for a window is taken before the filter; \`compared\` is
+ * NULL of NaN too.
+ */
+function windowed(
+  { column, where }: { readonly column: string; readonly where?: string },
+  dialect: Dialect,
+  doubles: ReadonlySet<string>,
+): { readonly value: string; readonly compared: string } {
+  const name = dialect.quote(column);
+  const value = where === undefined ? name : `(case when ${narrowing(where)} then ${name} end)`;
+  return { value, compared: doubles.has(column) ? `nullif(${value}, ${number(Number.NaN)})` : value };
 }
 
 function judged(right: string, nulls: NullRows): RowCondition {
@@ -86,12 +120,14 @@ function memberCondition(value: string, members: readonly Scalar[], dialect: Dia
   return `(${value} in (${members.map((member) => literal(member, dialect)).join(', ')}))`;
 }
 
-function rangeCondition(value: string, { min, max, above, below }: ValueRange, dialect: Dialect): string {
+/** `nan`: the value may be NaN, which lies in no range; an upper bound keeps it out by itself, being less. */
+function rangeCondition(value: string, { min, max, above, below }: ValueRange, dialect: Dialect, nan: boolean): string {
   const bound = (sign: string, limit: number | string | undefined): string[] => {
     if (limit === undefined) return [];
     return [typeof limit === 'number' ? `${value} ${sign} ${number(limit)}` : `${value} ${sign} ${dialect.instant(limit)}`];
   };
-  const bounds = [...bound('>=', min), ...bound('<=', max), ...bound('>', above), ...bound('<', below)];
+  const open = nan && max === undefined && below === undefined;
+  const bounds = [...bound('>=', min), ...bound('<=', open ? Infinity : max), ...bound('>', above), ...bound('<', below)];
   return bounds.length === 0 ? `(${value} is null or true)` : `(${bounds.join(' and ')})`;
 }
 

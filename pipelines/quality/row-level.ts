@@ -35,6 +35,8 @@ export function isRowLevel(measure: QualityMetric): measure is Extract<QualityMe
 export interface RowLevelRequest {
   /** What rows that `where` leaves out are: without an answer (default), or right. */
   readonly leftOut?: 'null' | 'right';
+  /** Columns that may hold NaN. */
+  readonly doubles?: ReadonlySet<string>;
   readonly dialect?: Dialect;
 }
 
@@ -42,11 +44,15 @@ export interface RowLevelRequest {
  * A query of every row of the view with the column `answer`: TRUE or FALSE where the metric is a share of rows, the number where it is
  * an extreme of numbers, NULL for a row that does not count.
  */
-export function rowLevelSql(view: string, measure: RowLevelMetric, { leftOut = 'null', dialect = DUCKDB }: RowLevelRequest = {}): string {
+export function rowLevelSql(
+  view: string,
+  measure: RowLevelMetric,
+  { leftOut = 'null', dialect = DUCKDB, doubles }: RowLevelRequest = {},
+): string {
   const source = dialect.quote(view);
   const outside = leftOut === 'right' ? 'true' : 'null';
   if (isRowMetric(measure)) {
-    const { fails, counts } = rowCondition(measure, dialect);
+    const { fails, counts } = rowCondition(measure, dialect, doubles);
     return `select ${source}.*, case when not ${counts} then ${outside} else not ${fails} end as answer from ${source}`;
   }
   const where = measure.where === undefined ? 'true' : `coalesce((${measure.where}\n), false)`;

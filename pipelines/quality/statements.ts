@@ -119,6 +119,9 @@ function sketch(
         read: (row) => {
           const told = (row['bins'] ?? []) as Readonly<Record<'i' | 'n' | 'lo' | 'hi', unknown>>[];
           const bins = told.map(({ i, n, lo, hi }) => [count(i), count(n), count(lo), count(hi)] as const);
+          // Neither fits a bin, nor would a state of it fit JSON.
+          if (bins.some((bin) => !bin.every(Number.isFinite)))
+            return { value: undefined, rows: 0, reason: 'the column holds NaN or an infinity, which have no place among quantiles' };
           return ofState(
             measure,
             { kind: 'quantiles', bins },
