@@ -61,12 +61,27 @@ export interface RetryDecision {
 }
 
 export interface TryHistory {
-  /** When the first try of the order began: patience counts from here. */
+  /** When the first try of the order began: patience counts from here, but for the time it waited for permits. */
   readonly firstStartedAt: Date;
   /** When the platform first failed an earlier try of the order. Platform retries count from here, not from the start: a long stage is no outage. */
   readonly firstFailedAt?: Date | undefined;
   readonly resourceFailures: number;
   readonly patienceSeconds: number;
+  /** How long the order waited for permits of a pool; nothing when it has none. */
+  readonly permitDelay?: PermitDelay | undefined;
+}
+
+/** Milliseconds an order waited for permits: others' work, so neither its patience nor its platform retries pay for it. */
+export interface PermitDelay {
+  readonly sinceStart: number;
+  readonly sinceFailure: number;
+}
+
+const NO_DELAY: PermitDelay = { sinceStart: 0, sinceFailure: 0 };
+
+/** With what this try waited. */
+export function laterBy({ sinceStart, sinceFailure }: PermitDelay, ms: number): PermitDelay {
+  return { sinceStart: sinceStart + ms, sinceFailure: sinceFailure + ms };
 }
 
 /** Platform failures are retried for this long. */
@@ -76,9 +91,13 @@ const WAIT_MS = 5000;
 
 /** Pure: the failure table applied to one stage's history of tries. */
 export function decideRetry(info: FailureInfo, history: TryHistory, now: Date): RetryDecision {
+  const waited = history.permitDelay ?? NO_DELAY;
   if (waits(info.code)) {
-    const patienceSeconds = info.code === 'pool.full' ? POOL_PATIENCE_SECONDS : history.patienceSeconds;
-    const until = history.firstStartedAt.getTime() + patienceSeconds * 1000;
+    // For permits the order waits so long in all, whatever else it did between.
+    const until =
+      info.code === 'pool.full'
+        ? now.getTime() + POOL_PATIENCE_SECONDS * 1000 - waited.sinceStart
+        : history.firstStartedAt.getTime() + waited.sinceStart + history.patienceSeconds * 1000;
     const left = until - now.getTime();
     const again = typeof info.details.lookAgainMs === 'number' ? info.details.lookAgainMs : WAIT_MS;
     return left > 0 ? { retry: true, delayMs: Math.min(again, left), waitsUntil: new Date(until) } : { retry: false };
@@ -87,7 +106,7 @@ export function decideRetry(info: FailureInfo, history: TryHistory, now: Date): 
     case 'never':
       return { retry: false };
     case 'for-30-minutes':
-      return { retry: now.getTime() - (history.firstFailedAt ?? now).getTime() < PLATFORM_RETRY_MS };
+      return { retry: now.getTime() - (history.firstFailedAt ?? now).getTime() - waited.sinceFailure < PLATFORM_RETRY_MS };
     case 'once-smaller':
       return { retry: history.resourceFailures === 0 };
   }

@@ -6,12 +6,14 @@ import { retryCommand } from '../pipelines/run-id';
 import type { PlanStage } from '../pipelines/types';
 import { fenced } from './failure';
 import type { AttemptEnd, AttemptOrder } from './ledger/attempts';
-import { freePermits, takePermits, type PermitAsk } from './ledger/pools';
+import { freePermits, takePermits, type PermitAnswer, type PermitAsk } from './ledger/pools';
 
 /** The permits of one attempt. */
 export interface StagePermits {
   /** Throws `pool.full` while it has to wait, `run.fenced` for a zombie, `pool.unknown`. */
   take(): Promise<void>;
+  /** Milliseconds that `take` found it had waited since the look before. */
+  waitedMs(): number;
   /** Closes the attempt and gives the permits back, both or neither; one that waits for them keeps its position, one declared lost gives nothing back. */
   closing(
     end: Pick<AttemptEnd, 'state' | 'failure'>,
@@ -25,8 +27,14 @@ export function permitsOf(database: pg.Pool, order: AttemptOrder, attempt: numbe
   const { pool } = stage;
   if (pool === undefined) return undefined;
   const ask: PermitAsk = { run: order.run, claim: order.claim, stage: order.stage, epoch: order.epoch, attempt, pool, now: order.now };
+  let waited = 0;
   return {
-    take: () => take(database, ask),
+    async take() {
+      const answer = await takePermits(database, ask);
+      if ('waitedMs' in answer) waited = answer.waitedMs;
+      requireHeld(ask, answer);
+    },
+    waitedMs: () => waited,
     async closing(end, client, close) {
       if (end.state === 'waiting' && end.failure?.code === 'pool.full') return close(client);
       const both = async (one: Queryable): Promise<boolean> => {
@@ -39,9 +47,8 @@ export function permitsOf(database: pg.Pool, order: AttemptOrder, attempt: numbe
   };
 }
 
-async function take(database: pg.Pool, ask: PermitAsk): Promise<void> {
-  const { pool, run, stage } = ask;
-  const answer = await takePermits(database, ask);
+/** Returns when the permits are held. */
+function requireHeld({ pool, run, stage }: PermitAsk, answer: PermitAnswer): void {
   switch (answer.state) {
     case 'held':
       return;

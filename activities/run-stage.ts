@@ -6,7 +6,7 @@ import { formatRun, retryCommand } from '../pipelines/run-id';
 import type { Plan, PlanStage, RunRef, StageKind, StageOutput, VersionRef } from '../pipelines/types';
 import { parseWindow } from '../pipelines/window';
 import type { ChildIdentity, SessionLimits } from './compute/engine';
-import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
+import { decideRetry, fenced, laterBy, toAlmanacError, toApplicationFailure } from './failure';
 import {
   closeAttempt,
   openAttempt,
@@ -140,7 +140,8 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
           ? workerLost(thrown)
           : toAlmanacError(thrown, task);
     const failure = failureInfo(error);
-    const decision = decideRetry(failure, { ...opened, patienceSeconds: task.patienceSeconds }, now);
+    const permitDelay = laterBy(opened.permitDelay, permits?.waitedMs() ?? 0);
+    const decision = decideRetry(failure, { ...opened, permitDelay, patienceSeconds: task.patienceSeconds }, now);
     const { waitsUntil } = decision;
     // A poll that finds what the one before found is worth no line.
     if (waitsUntil === undefined || failure.message !== opened.waitedFor?.message)

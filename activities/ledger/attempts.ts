@@ -3,6 +3,7 @@ import { waits, type FailureInfo } from '../../pipelines/failures';
 import type { AttemptState } from '../../pipelines/status';
 import type { RunRef, StageKind, StageOutput, VersionRef } from '../../pipelines/types';
 import type { ChildIdentity } from '../compute/engine';
+import type { PermitDelay } from '../failure';
 import { runKey } from './runs';
 
 export interface AttemptRow {
@@ -61,6 +62,8 @@ export interface OpenedAttempt {
   readonly firstStartedAt: Date;
   /** When the platform first failed a try of this order: platform retries count from here. */
   readonly firstFailedAt: Date | undefined;
+  /** How long tries of this order waited for permits before now. */
+  readonly permitDelay: PermitDelay;
 }
 
 interface RawOpened {
@@ -76,6 +79,8 @@ interface RawOpened {
   resource_failures: number;
   first_started_at: Date | null;
   first_failed_at: Date | null;
+  permit_wait_ms: number;
+  permit_wait_ms_since_failure: number;
 }
 
 /**
@@ -126,6 +131,9 @@ export async function openAttempt(database: Queryable, order: AttemptOrder): Pro
         (select count(*)::int from mine where epoch = $8 and failure ->> 'class' = 'resource') as resource_failures,
         (select min(started_at) from mine where epoch = $8) as first_started_at,
         (select min(ended_at) from mine where epoch = $8 and (state = 'lost' or failure ->> 'class' = 'platform')) as first_failed_at,
+        (select coalesce(sum(permit_wait_ms), 0) from mine where epoch = $8) as permit_wait_ms,
+        (select coalesce(sum(permit_wait_ms), 0) from mine where epoch = $8 and attempt > (
+           select min(attempt) from mine where epoch = $8 and (state = 'lost' or failure ->> 'class' = 'platform'))) as permit_wait_ms_since_failure,
         set_config('synchronous_commit', case when exists (select from resumed) then current_setting('synchronous_commit') else 'off' end, true)
       from run`,
     values: [...runKey(order.run), order.claim, order.stage, order.kind, order.epoch, order.stageHash, order.worker, order.now],
@@ -147,6 +155,7 @@ export async function openAttempt(database: Queryable, order: AttemptOrder): Pro
     resourceFailures: row.resource_failures,
     firstStartedAt: row.first_started_at ?? order.now,
     firstFailedAt: row.first_failed_at ?? undefined,
+    permitDelay: { sinceStart: row.permit_wait_ms, sinceFailure: row.permit_wait_ms_since_failure },
   };
 }
 

@@ -23,6 +23,8 @@ export interface Lease extends PermitRequest {
   readonly epoch: number;
   readonly attempt: number;
   readonly state: 'waiting' | 'held';
+  /** Milliseconds since 1970: when it last looked, or took its permits. */
+  readonly seenAt: number;
   /** ISO instant since which it is held; null while it waits. */
   readonly since: string | null;
 }
@@ -66,6 +68,7 @@ function leaseOf(row: RawLease, now: Date): Lease {
     attempt: row.attempt,
     state: row.state,
     askedAt: row.asked_at.getTime(),
+    seenAt: row.seen_at.getTime(),
     present: now.getTime() - row.seen_at.getTime() < ABSENT_MS,
     since: row.since?.toISOString() ?? null,
   };
@@ -138,8 +141,15 @@ export interface PermitAsk {
 }
 
 export type PermitAnswer =
-  | { readonly state: 'held' }
-  | { readonly state: 'waiting'; readonly position: number; readonly of: number; readonly size: number }
+  | { readonly state: 'held'; readonly waitedMs: number }
+  | {
+      readonly state: 'waiting';
+      readonly position: number;
+      readonly of: number;
+      readonly size: number;
+      /** Since it looked before this. */
+      readonly waitedMs: number;
+    }
   /** The run is over, or a newer attempt has the stage: the caller is a zombie. */
   | { readonly state: 'fenced' }
   | { readonly state: 'unknown-pool' };
@@ -176,8 +186,10 @@ export async function takePermits(database: pg.Pool, ask: PermitAsk): Promise<Pe
     if (own?.state === 'held') {
       await takeOver(client, ask);
       await noteGranted(client, ask);
-      return { state: 'held' };
+      return { state: 'held', waitedMs: 0 };
     }
+    const waitedMs = own === undefined ? 0 : Math.max(0, now.getTime() - own.seenAt);
+    if (waitedMs > 0) await noteWait(client, ask, waitedMs);
     const { held, waiting, turns } = await readLeases(client, pool.name, now);
     const id = leaseId(run, stage);
     const others = waiting.filter((lease) => lease.id !== id);
@@ -187,7 +199,7 @@ export async function takePermits(database: pg.Pool, ask: PermitAsk): Promise<Pe
     const out = held.reduce((sum, lease) => sum + lease.permits, 0);
     const mayTake = granted(size, out, order).includes(request);
     await putLease(client, ask, lane, mayTake);
-    if (!mayTake) return { state: 'waiting', position: order.indexOf(request) + 1, of: order.length, size };
+    if (!mayTake) return { state: 'waiting', position: order.indexOf(request) + 1, of: order.length, size, waitedMs };
     await client.query(
       `insert into almanac.pool_turn (pool, pipeline, lane, turn)
        select $1, $2, $3, coalesce(max(turn), 0) + 1 from almanac.pool_turn where pool = $1
@@ -195,7 +207,7 @@ export async function takePermits(database: pg.Pool, ask: PermitAsk): Promise<Pe
       [pool.name, run.pipeline, lane],
     );
     await noteGranted(client, ask);
-    return { state: 'held' };
+    return { state: 'held', waitedMs };
   });
 }
 
@@ -227,6 +239,15 @@ async function putLease(client: Queryable, ask: PermitAsk, lane: Lane, held: boo
      on conflict (pipeline, window_key, branch, generation, stage) do update set
        epoch = excluded.epoch, attempt = excluded.attempt, state = excluded.state, seen_at = excluded.seen_at, since = excluded.since`,
     [...runKey(ask.run), ask.stage, ask.pool.name, ask.pool.permits, lane, ask.epoch, ask.attempt, held, ask.now],
+  );
+}
+
+/** What an order waits for permits counts neither against its patience nor against its tries. */
+async function noteWait(client: Queryable, { run, stage, attempt }: PermitAsk, ms: number): Promise<void> {
+  await client.query(
+    `update almanac.attempt set permit_wait_ms = permit_wait_ms + $7
+     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6`,
+    [...runKey(run), stage, attempt, ms],
   );
 }
 

@@ -184,6 +184,31 @@ test('after seven days it holds, as a matter of time', async () => {
   expect(await leases()).toEqual([]);
 });
 
+test('the patience for its data counts without what it waited for permits, between its looks as well', async () => {
+  const first = await ordered('2026-01-01');
+  const permits = (count: number): Promise<boolean> => setPermits(pool, 'warehouse', count, { who: 'ann', reason: 'tests', now: at(0) });
+  await permits(0);
+  for (const second of [0, 10, 1000]) expect(await first.attempt(second)).toMatchObject({ type: 'pool.full' });
+  await permits(1);
+  expect(await first.attempt(1010, fails('landing.missing'))).toMatchObject({ type: 'landing.missing', nonRetryable: false });
+  expect(await listAttempts(pool, first.run)).toMatchObject([{ waitsUntil: at(1070).toISOString() }]);
+  await permits(0);
+  for (const second of [1020, 2020]) expect(await first.attempt(second)).toMatchObject({ type: 'pool.full' });
+  await permits(1);
+  expect(await first.attempt(2059, fails('landing.missing'))).toMatchObject({ nonRetryable: false });
+  expect(await first.attempt(2110, fails('landing.missing'))).toMatchObject({ nonRetryable: true });
+});
+
+test('tries after a platform failure are not spent by the line they stand in', async () => {
+  const first = await ordered('2026-01-01');
+  expect(await first.attempt(0, fails('engine.lost'))).toMatchObject({ nonRetryable: false });
+  await setPermits(pool, 'warehouse', 0, { who: 'ann', reason: 'tests', now: at(0) });
+  for (const second of [1, 7200]) expect(await first.attempt(second)).toMatchObject({ type: 'pool.full' });
+  await setPermits(pool, 'warehouse', null, { who: 'ann', reason: 'tests', now: at(0) });
+  expect(await first.attempt(7201, fails('engine.lost'))).toMatchObject({ nonRetryable: false });
+  expect(await first.attempt(7200 + 1801, fails('engine.lost'))).toMatchObject({ nonRetryable: true });
+});
+
 test('a pool that the ledger does not know fails the stage and says what to do', async () => {
   const first = await ordered('2026-01-01');
   const nowhere = { ...LOAD, pool: { name: 'nowhere', permits: 1 } };

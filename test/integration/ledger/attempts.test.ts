@@ -236,6 +236,20 @@ test('the half hour of a platform failure counts from the first one, whatever fa
   expect((await opened(order(run, { epoch: 2, now: at(6) }))).firstFailedAt).toBeUndefined();
 });
 
+test('what tries of an order waited for permits is summed, and apart what those after the first platform failure did', async () => {
+  const run = await claimed();
+  const waited = (attempt: number, ms: number) =>
+    pool.query('update almanac.attempt set permit_wait_ms = $1 where attempt = $2', [ms, attempt]);
+  const lost = { code: 'internal', class: 'platform', message: 'm', next: 'n', details: {} } as const;
+  expect((await opened(order(run))).permitDelay).toEqual({ sinceStart: 0, sinceFailure: 0 });
+  await waited(1, 100);
+  await closeAttempt(pool, { run, stage: 'load', attempt: 1, state: 'failed', failure: lost, lines: [], now: at(2) });
+  expect((await opened(order(run, { now: at(3) }))).permitDelay).toEqual({ sinceStart: 100, sinceFailure: 0 });
+  await waited(2, 20);
+  expect((await opened(order(run, { now: at(4) }))).permitDelay).toEqual({ sinceStart: 120, sinceFailure: 20 });
+  expect((await opened(order(run, { epoch: 2, now: at(6) }))).permitDelay).toEqual({ sinceStart: 0, sinceFailure: 0 });
+});
+
 test('a run is ended once', async () => {
   const run = await claimed();
   await endRun(pool, run, 'mine', 'succeeded', undefined, 'execution', at(3));

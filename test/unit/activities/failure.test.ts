@@ -1,4 +1,4 @@
-import { decideRetry, toAlmanacError, toApplicationFailure } from '../../../activities/failure';
+import { decideRetry, laterBy, toAlmanacError, toApplicationFailure } from '../../../activities/failure';
 import { AlmanacError, failureInfo, type FailureClass, type FailureInfo } from '../../../pipelines/failures';
 import { POOL_PATIENCE_SECONDS } from '../../../pipelines/pools';
 
@@ -121,6 +121,30 @@ test('a stage in the line of a pool waits for days, whatever patience the run ha
   const full = failureInfo(new AlmanacError('pool.full', 'not yet', { next: 'almanac pool show p', details }));
   const waits = decideRetry(full, { ...history, patienceSeconds: 0 }, now);
   expect(waits).toMatchObject({ retry: true, delayMs: 2000 });
-  expect((waits.waitsUntil?.getTime() ?? 0) - history.firstStartedAt.getTime()).toBe(POOL_PATIENCE_SECONDS * 1000);
-  expect(decideRetry(full, history, new Date(history.firstStartedAt.getTime() + POOL_PATIENCE_SECONDS * 1000))).toEqual({ retry: false });
+  expect((waits.waitsUntil?.getTime() ?? 0) - now.getTime()).toBe(POOL_PATIENCE_SECONDS * 1000);
+  const waited = (ms: number) => decideRetry(full, { ...history, permitDelay: { sinceStart: ms, sinceFailure: 0 } }, now);
+  expect(waited(POOL_PATIENCE_SECONDS * 1000 - 1)).toMatchObject({ retry: true, delayMs: 1 });
+  expect(waited(POOL_PATIENCE_SECONDS * 1000)).toEqual({ retry: false });
+});
+
+describe('what an order waited for permits', () => {
+  const HOUR = 3_600_000;
+  const later = (ms: number): Date => new Date(history.firstStartedAt.getTime() + ms);
+
+  test('is not taken from the patience of its data, which does not begin anew either', () => {
+    const missing: FailureInfo = { ...info('data'), code: 'landing.missing' };
+    const patient = { ...history, patienceSeconds: 3600, permitDelay: { sinceStart: 5 * HOUR, sinceFailure: 0 } };
+    expect(decideRetry(missing, patient, later(5 * HOUR))).toEqual({ retry: true, delayMs: 5000, waitsUntil: later(6 * HOUR) });
+    expect(decideRetry(missing, patient, later(6 * HOUR))).toEqual({ retry: false });
+  });
+
+  test('is not taken from the half hour of a platform failure; what it waited before that one adds nothing', () => {
+    const failing = { ...history, firstFailedAt: later(HOUR), permitDelay: { sinceStart: 5 * HOUR, sinceFailure: 4 * HOUR } };
+    expect(decideRetry(info('platform'), failing, later(5.4 * HOUR)).retry).toBe(true);
+    expect(decideRetry(info('platform'), failing, later(5.5 * HOUR)).retry).toBe(false);
+  });
+});
+
+test('what a try waited counts with what those before it waited', () => {
+  expect(laterBy({ sinceStart: 5, sinceFailure: 2 }, 3)).toEqual({ sinceStart: 8, sinceFailure: 5 });
 });
