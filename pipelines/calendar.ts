@@ -74,9 +74,10 @@ export function windowOfSlot(spec: WindowSpec, slot: Pick<Slot, 'at'>): Window {
 /** Where one nominal time fires, in milliseconds of unix time; undefined when it does not. */
 function fire(zone: IANAZone, timetable: Timetable, nominal: number): { at: number; shifted?: 'gap' | 'fold' } | undefined {
   if (timetable.holidays?.includes(new Date(nominal).toISOString().slice(0, 10)) === true) return undefined;
-  const instants = offsetsNear(zone, nominal)
-    .map((offset) => nominal - offset)
-    .filter((at) => at + offsetAt(zone, at) === nominal);
+  const offsets = offsetsNear(zone, nominal);
+  const [only = 0] = offsets;
+  if (offsets.length === 1) return { at: nominal - only };
+  const instants = offsets.map((offset) => nominal - offset).filter((at) => at + offsetAt(zone, at) === nominal);
   const [earliest] = instants;
   if (earliest === undefined) return timetable.gap === 'skip' ? undefined : { at: passing(zone, nominal), shifted: 'gap' };
   if (instants.length === 1) return { at: earliest };

@@ -35,8 +35,8 @@ export interface Shown {
   readonly times: readonly string[];
 }
 
-/** Reads the wall clock from a day and a half before the first local date to as much after the last. */
-export function readClock(timezone: string, from: string, to: string): Shown {
+/** Reads the wall clock from a day and a half before the first local date to as much after the last; of plain hours what `minutes` of the day ask for. */
+export function readClock(timezone: string, from: string, to: string, minutes: readonly number[]): Shown {
   const wall = wallClock(timezone);
   const instants = new Map<string, number[]>();
   const note = (instant: number, text: string): void => {
@@ -46,6 +46,7 @@ export function readClock(timezone: string, from: string, to: string): Shown {
   };
   const begin = Date.parse(`${from}T00:00Z`) - DAY - DAY / 2;
   const end = Date.parse(`${to}T00:00Z`) + 2 * DAY + DAY / 2;
+  const wanted = new Set(minutes);
   let text = wall(begin);
   for (let hour = begin; hour < end; hour += HOUR) {
     const next = wall(hour + HOUR);
@@ -53,8 +54,10 @@ export function readClock(timezone: string, from: string, to: string): Shown {
     // Within an hour that shows plain sixty minutes nothing happened.
     const plain = Date.parse(`${next}Z`) - shown === HOUR;
     for (let minute = 0; minute < 60; minute++) {
-      const instant = hour + minute * MINUTE;
-      note(instant, plain ? new Date(shown + minute * MINUTE).toISOString().slice(0, 16) : wall(instant));
+      const [instant, time] = [hour + minute * MINUTE, shown + minute * MINUTE];
+      if (!plain) note(instant, wall(instant));
+      // The first minute may be the first after a gap.
+      else if (minute === 0 || wanted.has((time % DAY) / MINUTE)) note(instant, new Date(time).toISOString().slice(0, 16));
     }
     text = next;
   }

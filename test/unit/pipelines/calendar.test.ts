@@ -115,7 +115,7 @@ const POLICIES: readonly Policies[] = [
 
 /** Every nominal slot of the days once, at the instant the wall clock says. */
 function checkSlots(timezone: string, from: string, to: string): void {
-  const shown = readClock(timezone, from, to);
+  const shown = readClock(timezone, from, to, MINUTES);
   for (const policies of POLICIES) {
     const expected = expectedSlots(shown, MINUTES, policies);
     const begin = new Date(Date.parse(from) - 1.2 * DAY);
@@ -123,10 +123,12 @@ function checkSlots(timezone: string, from: string, to: string): void {
     const found = slotsBetween({ cron: CRON, timezone, ...policies }, begin, end).filter(
       ({ nominal }) => nominal >= from && nominal < `${to}T99`,
     );
-    if (new Set(found.map(({ nominal }) => nominal)).size !== found.length)
-      throw new Error(`${timezone} ${from}: a nominal time fires twice`);
-    const got = Object.fromEntries(found.map((slot) => [slot.nominal, Date.parse(slot.at)]));
-    expect({ timezone, ...policies, slots: got }).toEqual({ timezone, ...policies, slots: Object.fromEntries(expected) });
+    const got = new Map(found.map((slot) => [slot.nominal, Date.parse(slot.at)]));
+    if (got.size !== found.length) throw new Error(`${timezone} ${from}: a nominal time fires twice`);
+    // Half a million slots a zone: only what differs is laid out to be read.
+    if (got.size === expected.size && [...expected].every(([nominal, at]) => got.get(nominal) === at)) continue;
+    const [slots, wanted] = [Object.fromEntries(got), Object.fromEntries(expected)];
+    expect({ timezone, ...policies, slots }).toEqual({ timezone, ...policies, slots: wanted });
   }
 }
 
