@@ -144,8 +144,8 @@ async function fillCatalog(client: pg.PoolClient, id: string, changed: number): 
      join staged r on r.stage = e.read and r.n = w.n - e.back and r.g = case e.back when 0 then w.g else 1 end`,
   );
   await client.query(
-    `insert into almanac.accepted_set (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at, same_rows)
-     select $1, 'main', key, g, g, g, '{}', false, n = 1, false, at, g = 2 and n <> $2 from made where g = newest`,
+    `insert into almanac.accepted_set (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at, run_branch, same_rows)
+     select $1, 'main', key, g, g, g, '{}', false, n = 1, false, at, 'main', g = 2 and n <> $2 from made where g = newest`,
     [id, changed],
   );
   await client.query(

@@ -73,8 +73,8 @@ async function promote(client: pg.PoolClient, { pipeline, branch, from, head, no
     names,
   );
   await client.query(
-    `insert into almanac.accepted_set (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at)
-     select pipeline, 'main', window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at
+    `insert into almanac.accepted_set (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at, run_branch)
+     select pipeline, 'main', window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at, run_branch
      from almanac.accepted_set where pipeline = $1 and branch = $2`,
     [pipeline, branch],
   );
@@ -109,7 +109,7 @@ async function promoteRuns(client: pg.PoolClient, { pipeline, branch, from, head
   const { rows } = await client.query<{ window_key: string; generation: number; next: number }>(
     `select r.window_key, r.generation,
        (select max(generation) + 1 from almanac.run o where o.pipeline = r.pipeline and o.window_key = r.window_key and o.branch in ('main', $2)) as next
-     from almanac.run r join almanac.accepted_set a on (a.pipeline, a.window_key, a.generation, a.branch) = (r.pipeline, r.window_key, r.generation, 'main')
+     from almanac.run r join almanac.accepted_set a on (a.pipeline, a.window_key, a.generation, a.run_branch, a.branch) = (r.pipeline, r.window_key, r.generation, r.branch, 'main')
      where r.pipeline = $1 and r.branch = $2 and r.window_key collate "C" >= $3`,
     [pipeline, branch, from],
   );

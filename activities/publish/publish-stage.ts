@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sha256 } from '../../lib/sha256';
 import { canonicalJson } from '../../pipelines/canonical';
 import { AlmanacError } from '../../pipelines/failures';
+import { formatRun } from '../../pipelines/run-id';
 import { liveTables, type LiveTable } from '../../pipelines/publish-sql';
 import type { StageOutput, VersionRef } from '../../pipelines/types';
 import type { SessionUsage } from '../compute/engine';
@@ -228,7 +229,7 @@ function acceptedVersion(context: StageContext, accepted: AcceptedSet, table: Li
   if (found?.version === input.version) return found;
   throw notAccepted(
     context,
-    `version ${input.version} of ${table.from} is not in accepted set ${accepted.sequence} of generation ${accepted.run.generation}`,
+    `version ${input.version} of ${table.from} is not in accepted set ${accepted.sequence} of ${formatRun(accepted.run)}#${accepted.run.generation}`,
   );
 }
 

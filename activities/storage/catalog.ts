@@ -62,8 +62,8 @@ export async function recordAccepted(database: Queryable, set: AcceptedSet): Pro
     text: `with known as (
         select sequence, same_rows, tainted from almanac.accepted_set where pipeline = $1 and branch = $2 and window_key = $3
       ), noted as (
-        insert into almanac.accepted_set as noted (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at, same_rows)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce((
+        insert into almanac.accepted_set as noted (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at, run_branch, same_rows)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $16, coalesce((
           select $4 = sequence + 1 and (sequence = 1 or same_rows) and not tainted and not exists (
             select from unnest($12::text[], $15::text[]) as made_current (dataset, digest)
             full join (select a.dataset, v.digest from almanac.accepted_version a
@@ -73,7 +73,7 @@ export async function recordAccepted(database: Queryable, set: AcceptedSet): Pro
           from known), false))
         on conflict (pipeline, branch, window_key) do update set sequence = excluded.sequence, since = excluded.since, generation = excluded.generation,
           gates = excluded.gates, bootstrap = excluded.bootstrap, origin = excluded.origin, tainted = excluded.tainted, accepted_at = excluded.accepted_at,
-          same_rows = excluded.same_rows
+          run_branch = excluded.run_branch, same_rows = excluded.same_rows
         where noted.sequence < excluded.sequence
         returning 1
       ), gone as (
@@ -99,6 +99,7 @@ export async function recordAccepted(database: Queryable, set: AcceptedSet): Pro
       set.versions.map((ref) => ref.window),
       set.versions.map((ref) => ref.version),
       set.versions.map((ref) => ref.digest),
+      set.run.branch,
     ],
   });
 }

@@ -141,6 +141,29 @@ test('while a live run is open, or held, nothing is promoted; one claimed under 
   expect(await chain.labels()).toEqual(NEW);
 });
 
+test('a set that was promoted names the run of the branch that accepted it, also after a reindex, until main accepts the window anew', async () => {
+  await chain.main('again', 3, 4, 5, 6);
+  const hash = await chain.built(3, 4, 'new');
+  await promoteBackfill(session, hash, 'compared');
+  await chain.main('newer', 4);
+  const expected = [`${day(2)} main#1`, `${day(3)} b1#1`, `${day(4)} main#4`, `${day(5)} b1#1`, `${day(6)} b1#1`];
+  expect((await acceptedBy()).slice(1)).toEqual(expected);
+  await reindex(session.store, session.database);
+  expect((await acceptedBy()).slice(1)).toEqual(expected);
+  // A ledger that lost its runs goes on above all of them.
+  expect(await session.datasets.generations('plays', 'main', day(3))).toMatchObject({
+    accepted: { run: { branch: 'b1', generation: 1 } },
+    highest: 2,
+  });
+});
+
+async function acceptedBy(): Promise<string[]> {
+  const { rows } = await session.database.query<{ name: string }>(
+    "select window_key || ' ' || run_branch || '#' || generation as name from almanac.accepted_set where branch = 'main' order by window_key",
+  );
+  return rows.map(({ name }) => name);
+}
+
 test('discard leaves main as it is, and the versions of the branch to collection; its runs take no more', async () => {
   const hash = await chain.built(3, 4, 'new');
   await chain.main('live', 7);
