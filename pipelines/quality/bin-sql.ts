@@ -17,7 +17,7 @@ interface Binned {
 const DEFAULT_BINS = 10;
 const MOST_BINS = 1000;
 
-/** A histogram of bins that hold their lower edge, the last one its upper edge too. */
+/** A histogram of bins that hold their lower edge, the last one its upper edge too. NaN lies above every edge. */
 export function binnedHistogram(view: string, measure: BinnedMetric, dialect: Dialect): Binned {
   const bins = measure.edges === undefined ? (measure.bins ?? DEFAULT_BINS) : measure.edges.length - 1;
   const given = measure.edges;
@@ -32,13 +32,16 @@ export function binnedHistogram(view: string, measure: BinnedMetric, dialect: Di
       const low = numeric(row['b_lo']);
       const high = numeric(row['b_hi']);
       if (low === undefined || high === undefined) return { value: undefined, rows, reason: NO_VALUES };
+      if (given === undefined && !(Number.isFinite(low) && Number.isFinite(high)))
+        return { value: undefined, rows, reason: 'the column holds NaN or an infinity: give `edges`' };
       const edges = given ?? Array.from({ length: bins + 1 }, (_, i) => (i === bins ? high : low + ((high - low) * i) / bins));
       const counts = countsOf(row, bins);
-      const state =
-        given === undefined
-          ? {}
-          : { state: { kind: 'frequencies' as const, rows, counts: Object.fromEntries(counts.map((n, i) => [String(i), n])) } };
-      return { value: bins, rows, detail: { kind: 'bins', edges, counts, nulls: count(row['b_nulls']) }, ...state };
+      const [below, above] = [count(row['b_below']), count(row['b_above'])];
+      const reading = { value: bins, rows, detail: { kind: 'bins', edges, counts, below, above, nulls: count(row['b_nulls']) } } as const;
+      if (given === undefined) return reading;
+      // Given edges are the same in every window, so that their counts add up.
+      const all = { below, above, ...Object.fromEntries(counts.map((n, i) => [String(i), n])) };
+      return { ...reading, state: { kind: 'frequencies', rows, counts: all } };
     },
   };
 }

@@ -2,6 +2,7 @@
 import type { Band, CheckDeclaration, Metric } from '../types';
 import { baseOf } from '../suite-sql';
 import { isRowMetric } from './metrics';
+import { distanceProblem } from './partition';
 
 /** Metrics whose states merge, so that they can be taken over many windows. */
 const MERGED = new Set([
@@ -78,6 +79,7 @@ function measureProblems(measure: Metric): string[] {
     problems.push('a length is a whole number');
   if (base.metric === 'within' && [base.min, base.max, base.above, base.below].every((bound) => bound === undefined))
     problems.push('a range needs a bound: `min`, `max`, `above` or `below`');
+  if (base.metric === 'distribution-distance') problems.push(...[distanceProblem(base)].filter((problem) => problem !== undefined));
   if (base.metric === 'within' && emptyRange(base.min ?? base.above, base.max ?? base.below))
     problems.push('the range holds nothing: its lower bound is greater than its upper bound');
   return problems;

@@ -88,10 +88,12 @@ export function groupReading(
     }
     case 'distribution-distance': {
       if (!('values' in measure.expected)) return { value: undefined, rows, reason: 'bins are compared by a statement of their own' };
-      const present = groups.top.filter(({ v }) => v !== ABSENT_GROUP);
+      const [kinds = 0, n = 0, nLogN = 0, nSquared = 0, ...named] = own.map(count);
+      const names = new Set(measure.expected.values.map(String));
+      const told = groups.top.filter(({ v }) => v !== ABSENT_GROUP && !names.has(v));
       return {
         rows: counted,
-        ...compareWithPartition(measure, { labels: present.map(({ v }) => v), counts: present.map(({ n }) => n) }),
+        ...compareWithPartition(measure, { named, other: { kinds, n, nLogN, nSquared, told } }),
         ...(state === undefined ? {} : { state }),
       };
     }

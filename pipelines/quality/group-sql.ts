@@ -69,6 +69,13 @@ export function ownAggregates(measure: GroupMetric, dialect: Dialect): string[] 
       const within = named === '' ? 'false' : `k1 in (${named})`;
       return [`count(*) filter (where k1 is not null and ${within})`, `count(*) filter (where k1 is not null and not (${within}))`];
     }
+    case 'distribution-distance': {
+      if (!('values' in measure.expected)) return [];
+      const named = measure.expected.values.map((value) => literal(value, dialect));
+      const other = `filter (where k1 is not null${named.length === 0 ? '' : ` and k1 not in (${named.join(', ')})`})`;
+      const sums = ['count(*)', 'sum(n)', 'sum(n * ln(n))', 'sum(n * 1.0 * n)'].map((sum) => `coalesce(${sum} ${other}, 0)`);
+      return [...sums, ...named.map((value) => `coalesce(sum(n) filter (where k1 = ${value}), 0)`)];
+    }
     default:
       return [];
   }

@@ -5,10 +5,19 @@ import { NO_VALUES, type ComparisonDetail, type Reading } from './reading';
 
 type DistanceMetric = Extract<GroupMetric, { metric: 'distribution-distance' }>;
 
-/** Counts by value, or by bin between the edges of the partition; `below` and `above` are outside of them. */
+/** Counts of the values a partition names, in its order, and what there is beside them. */
 export interface Observed {
-  readonly labels: readonly string[];
-  readonly counts: readonly number[];
+  readonly named: readonly number[];
+  readonly other: OtherValues;
+}
+
+/** Values a partition does not name: how many kinds of them and rows, sums over the kinds, and the kinds that are told one by one. */
+export interface OtherValues {
+  readonly kinds: number;
+  readonly n: number;
+  readonly nLogN: number;
+  readonly nSquared: number;
+  readonly told: readonly { readonly v: string; readonly n: number }[];
 }
 
 /** Bins with finite edges only: infinite ones are tails. */
@@ -22,32 +31,56 @@ export function compareShares(labels: readonly string[], observed: readonly numb
   return { kind: 'comparison', labels, observed, expected };
 }
 
-/** Compares counts by value with the weights of the values a partition names. */
-export function compareWithPartition(measure: DistanceMetric, { labels, counts }: Observed): Omit<Reading, 'rows'> {
-  const { expected, method, tailWeightHoldout = 0, internalWeightHoldout = 0 } = measure;
+/**
+ * Compares counts by value with the weights of the values a partition names. Values it does not name are one category, `other`, whose
+ * weight is held out of the others; of `kl` and `chi-square` each is a category, as in Great Expectations, which share that weight.
+ */
+export function compareWithPartition(measure: DistanceMetric, { named, other }: Observed): Omit<Reading, 'rows'> {
+  const { expected, method, tailWeightHoldout = 0 } = measure;
   if (!('values' in expected)) return { value: undefined, reason: 'a distribution by value is compared with one by value' };
-  const problem = partitionProblem(expected, tailWeightHoldout, internalWeightHoldout);
+  const problem = distanceProblem(measure);
   if (problem !== undefined) return { value: undefined, reason: problem };
-  const total = sum(counts);
+  const total = sum(named) + other.n;
   if (total === 0) return { value: undefined, reason: NO_VALUES };
-  const named = expected.values.map(String);
-  const others = labels.filter((label) => !named.includes(label));
-  const every = [...named, ...others];
-  const observed = every.map((label) => (counts[labels.indexOf(label)] ?? 0) / total);
-  const held = others.length === 0 ? 0 : tailWeightHoldout;
-  const shares = [...expected.weights.map((weight) => weight * (1 - held)), ...others.map(() => held / others.length)];
-  return { value: distance(method, observed, shares, total), detail: compareShares(every, observed, shares) };
+  const held = other.kinds === 0 ? 0 : tailWeightHoldout;
+  const observed = named.map((n) => n / total);
+  const shares = expected.weights.map((weight) => weight * (1 - held));
+  const labels = expected.values.map(String);
+  const rest = other.told.length === other.kinds ? other.told : [{ v: OTHER, n: other.n }];
+  const detail = compareShares(
+    [...labels, ...rest.map(({ v }) => v)],
+    [...observed, ...rest.map(({ n }) => n / total)],
+    [...shares, ...rest.map(() => held / rest.length)],
+  );
+  if (other.kinds === 0) return { value: distance(method, observed, shares, total), detail };
+  if (method === 'kl') return { value: divergence(observed, normal([...shares, held])) + restDivergence(other, held, total), detail };
+  if (method === 'chi-square') {
+    const statistic = chiSquare(observed, shares, total) + restChiSquare(other, held, total);
+    return { value: chiSquareUpperTail(statistic, categories(observed, shares) + other.kinds - 1), detail };
+  }
+  return { value: distance(method, [...observed, other.n / total], [...shares, held], total), detail };
 }
 
-/** The bins that are counted: the finite part of a partition's edges. Undefined with the problem when there is none. */
-export function finiteBins({ expected, tailWeightHoldout = 0, internalWeightHoldout = 0 }: DistanceMetric): FiniteBins | string {
-  const problem = partitionProblem(expected, tailWeightHoldout, internalWeightHoldout);
+/** What a comparison calls all values that its partition does not name, where they are too many to be told. */
+const OTHER = 'other values';
+
+/** The sum of p ln(p / q) over kinds that share `held` equally, from the sums over their counts. */
+function restDivergence({ kinds, n, nLogN }: OtherValues, held: number, total: number): number {
+  return held === 0 ? Infinity : (nLogN - n * Math.log(total) - n * Math.log(held / kinds)) / total;
+}
+
+function restChiSquare({ kinds, n, nSquared }: OtherValues, held: number, total: number): number {
+  const each = (held / kinds) * total;
+  return each === 0 ? Infinity : nSquared / each - 2 * n + kinds * each;
+}
+
+/** The bins that are counted: the finite part of a partition's edges; the problem when there is none. */
+export function finiteBins(measure: DistanceMetric): FiniteBins | string {
+  const { expected, tailWeightHoldout = 0, internalWeightHoldout = 0 } = measure;
+  const problem = distanceProblem(measure);
   if (problem !== undefined) return problem;
   if ('values' in expected) return 'bins are needed';
-  const open = [expected.bins[0] === -Infinity, expected.bins.at(-1) === Infinity] as const;
-  if (tailWeightHoldout > 0 && (expected.tailWeights !== undefined || (open[0] && open[1])))
-    return 'the partition has weights of its tails already; leave `tailWeightHoldout` out';
-  if (expected.tailWeights !== undefined && (open[0] || open[1])) return 'a partition with an infinite edge has no `tailWeights` beside it';
+  const open = openEdges(expected);
   const from = open[0] ? 1 : 0;
   const to = expected.weights.length - (open[1] ? 1 : 0);
   // What is held out is shared by the tails that have no weight of their own.
@@ -86,18 +119,27 @@ function distance(method: DistanceMethod, observed: readonly number[], expected:
       return divergence(normal(observed), normal(expected));
     case 'js':
       return jensenShannon(normal(observed), normal(expected));
-    case 'psi':
+    case 'psi': {
+      const there = observed.map((share, i) => [share * n, (expected[i] ?? 0) * n] as const).filter(([p, q]) => p > 0 || q > 0);
       return psi(
-        observed.map((share) => share * n),
-        expected.map((share) => share * n),
+        there.map(([p]) => p),
+        there.map(([, q]) => q),
       );
+    }
     case 'l-infinity':
       return Math.max(...observed.map((share, i) => Math.abs(share - (expected[i] ?? 0))));
-    case 'chi-square': {
-      const statistic = sum(observed.map((share, i) => term(share * n, (expected[i] ?? 0) * n)));
-      return chiSquareUpperTail(statistic, observed.length - 1);
-    }
+    case 'chi-square':
+      return chiSquareUpperTail(chiSquare(observed, expected, n), categories(observed, expected) - 1);
   }
+}
+
+/** Places that are empty on both sides are no categories: they have no degree of freedom. */
+function categories(observed: readonly number[], expected: readonly number[]): number {
+  return observed.filter((share, i) => share > 0 || (expected[i] ?? 0) > 0).length;
+}
+
+function chiSquare(observed: readonly number[], expected: readonly number[], n: number): number {
+  return sum(observed.map((share, i) => term(share * n, (expected[i] ?? 0) * n)));
 }
 
 function term(observed: number, expected: number): number {
@@ -131,6 +173,21 @@ function normal(weights: readonly number[]): number[] {
 /** Weights add up to 1 within this much. */
 const TOLERANCE = 1e-6;
 
+/** What is wrong with a declared comparison; undefined when it can be made. */
+export function distanceProblem({ expected, tailWeightHoldout = 0, internalWeightHoldout = 0 }: DistanceMetric): string | undefined {
+  const problem = partitionProblem(expected, tailWeightHoldout, internalWeightHoldout);
+  if (problem !== undefined || 'values' in expected) return problem;
+  const [low, high] = openEdges(expected);
+  if (tailWeightHoldout > 0 && (expected.tailWeights !== undefined || (low && high)))
+    return 'the partition has weights of its tails already; leave `tailWeightHoldout` out';
+  if (expected.tailWeights !== undefined && (low || high)) return 'a partition with an open edge has no `tailWeights` beside it';
+  return undefined;
+}
+
+function openEdges({ bins }: Extract<Partition, { readonly bins: unknown }>): readonly [boolean, boolean] {
+  return [bins[0] === -Infinity, bins.at(-1) === Infinity];
+}
+
 function partitionProblem(partition: Partition, tail: number, internal: number): string | undefined {
   if (!(tail >= 0 && tail <= 1)) return '`tailWeightHoldout` lies between 0 and 1, less than or equal to 1';
   if (!(internal >= 0 && internal <= 1)) return '`internalWeightHoldout` lies between 0 and 1, less than or equal to 1';
@@ -141,6 +198,7 @@ function partitionProblem(partition: Partition, tail: number, internal: number):
   if (values !== undefined && internal > 0) return '`internalWeightHoldout` is for bins, not for values';
   if (partition.weights.length !== (values?.length ?? (bins?.length ?? 0) - 1))
     return 'the partition has not one weight for each value or bin';
+  if (values !== undefined && new Set(values).size < values.length) return 'the partition names a value twice';
   if (Math.abs(sum(partition.weights) + tails - 1) > TOLERANCE) return 'the weights of the partition do not add up to 1';
   if (bins?.some((edge, i) => i > 0 && !(edge > (bins[i - 1] ?? Infinity))) === true) return 'the edges of the bins do not ascend';
   return undefined;

@@ -9,11 +9,13 @@ export interface FrequencyDetail {
   readonly tailCount: number;
 }
 
-/** `edges` has one more element than `counts`; rows without a value or outside of the edges are `outside`. */
+/** `edges` has one more element than `counts`; what lies outside of them is `below` and `above`, rows without a value are `nulls`. */
 export interface BinnedDetail {
   readonly kind: 'bins';
   readonly edges: readonly number[];
   readonly counts: readonly number[];
+  readonly below: number;
+  readonly above: number;
   readonly nulls: number;
 }
 
