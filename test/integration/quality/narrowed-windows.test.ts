@@ -33,7 +33,7 @@ test('order is that of the rows the filter leaves, whatever lies between them', 
   // Among all rows 3 follows 100 and would be out of order; of kind a only the last one is.
   const measure = { metric: 'increasing', column: 'x', orderBy: ['at'], ...ofA } as const;
   expect(await measured(measure)).toEqual({ value: 3 / 4, rows: ['7'] });
-  const answers = await bench.rows(`select answer from (${rowLevelSql(dataset, measure)}) order by at`);
+  const answers = await bench.rows(`select answer from (${rowLevelSql(dataset, measure)}) order by "at"`);
   expect(answers.map(({ answer }) => answer)).toEqual([true, null, true, null, true, null, false]);
 });
 
