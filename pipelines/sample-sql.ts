@@ -1,4 +1,4 @@
-/** Samples of failing rows: taken on the way of the scan that counts them, cut, and masked where they are personal. */
+/** Samples of failing rows: a few of them, cut, and masked where they are personal. */
 import { quoteName, quoteText } from './quote-sql';
 import type { DatasetSpec } from './types';
 
@@ -13,7 +13,7 @@ const PII_DIGITS = 8;
 /**
  * The first failing rows by a hash of what they show: spread over the data, the same in every try, whatever thread comes
  * first. The CASE has the hash and the mask computed for failing rows only, the FILTER keeps the others out of the
- * aggregate: on data without failures a sample costs a twentieth of what FILTER alone would take.
+ * aggregate, which keeps no more rows than are shown however many fail.
  */
 export function sampled(
   failingRow: string,

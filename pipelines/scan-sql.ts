@@ -24,10 +24,15 @@ export interface ScanScope {
 
 export interface ScanStatement {
   readonly sql: string;
+  /**
+   * The statement whose one row beside the scan's has the samples; undefined where no row fails. A second scan of the columns concerned:
+   * aggregates that keep rows more than double the time of a scan even where nothing fails, and a filter of failing rows is cheap.
+   */
+  sampleSql(row: Readonly<Record<string, unknown>>): string | undefined;
   read(row: Readonly<Record<string, unknown>>): readonly (Reading & { readonly sample: readonly SampleRow[] })[];
 }
 
-/** Column `rows`; of the i-th metric `v<i>` or aggregates `a<n>`, and where rows can fail `s<i>`. */
+/** Column `rows`; of the i-th metric `v<i>` or aggregates `a<n>`, and in the row of samples `s<i>`. */
 export function scanStatement(dataset: string, metrics: readonly ScannedMetric[], scope: ScanScope): ScanStatement {
   const { dialect } = scope;
   const numbers = new Set(Object.entries(scope.spec?.columns ?? {}).flatMap(([name, type]) => (NUMBERS.has(type) ? [name] : [])));
@@ -37,11 +42,8 @@ export function scanStatement(dataset: string, metrics: readonly ScannedMetric[]
   const columns = ['count(*) as "rows"'.replaceAll('"', dialect.name === 'spark' ? '`' : '"')];
   const aggregates = new Map<string, string>();
   const readers: ((row: Readonly<Record<string, unknown>>) => Reading)[] = [];
-  const sample = (index: number, flag: string, shown: readonly string[]): void => {
-    // Spark has no aggregate that keeps a few rows of many; its samples come with its engine.
-    if (dialect.name === 'duckdb') columns.push(`${sampled(flag, shown, scope.spec, scope.salt)} as s${index}`);
-  };
-  const shared = (part: ScanPart): void => {
+  const samples: Sample[] = [];
+  const shared = (part: ScanPart): readonly string[] => {
     const names = part.aggregates.map((sql) => {
       const name = aggregates.get(sql) ?? `a${aggregates.size}`;
       if (!aggregates.has(sql)) columns.push(`${sql} as ${name}`);
@@ -49,6 +51,7 @@ export function scanStatement(dataset: string, metrics: readonly ScannedMetric[]
       return name;
     });
     readers.push((row) => part.read(names.map((name) => row[name])));
+    return names;
   };
   for (const [index, { measure, sample: shown }] of metrics.entries()) {
     if (isRowMetric(measure)) {
@@ -57,8 +60,8 @@ export function scanStatement(dataset: string, metrics: readonly ScannedMetric[]
       const counted = counts === 'true' ? counts : dialect.quote(`counted ${index}`);
       flags.push(`${fails} as ${flag}`);
       if (counted !== 'true') flags.push(`${counts} as ${counted}`);
-      shared(rowPart(measure, flag, counted));
-      sample(index, flag, shown);
+      const [, failed = ''] = shared(rowPart(measure, flag, counted));
+      samples.push({ name: `s${index}`, fails, flag, shown, failed });
     } else if (isCounted(measure)) {
       readers.push((row) => countedReading(row, index));
       if (measure.metric === 'rows') {
@@ -66,19 +69,43 @@ export function scanStatement(dataset: string, metrics: readonly ScannedMetric[]
         continue;
       }
       const flag = dialect.quote(`failing ${index}`);
-      flags.push(`${failing(dataset, measure, dialect)} as ${flag}`);
+      const fails = failing(dataset, measure, dialect);
+      flags.push(`${fails} as ${flag}`);
       columns.push(`count(*) filter (where ${flag}) as v${index}`);
-      sample(index, flag, shown);
+      samples.push({ name: `s${index}`, fails, flag, shown, failed: `v${index}` });
       // An aggregate that takes booleans only: without it a number would pass for a predicate.
       if (measure.metric === 'rows-where') columns.push(`bool_or(${flag}) as b${index}`);
     } else shared(scanPart(measure, dialect, context));
   }
-  const source = dialect.quote(dataset);
-  const from = flags.length === 0 ? source : `(select ${source}.*,\n  ${flags.join(',\n  ')}\nfrom ${source})`;
   return {
-    sql: `select ${columns.join(',\n  ')}\nfrom ${from}`,
+    sql: `select ${columns.join(',\n  ')}\nfrom ${flagged(dataset, flags, dialect)}`,
+    sampleSql: (row) => {
+      const failed = samples.filter((of) => (numeric(row[of.failed]) ?? 0) > 0);
+      // Spark has no aggregate that keeps a few rows of many; its samples come with its engine.
+      return failed.length === 0 || dialect.name === 'spark' ? undefined : sampleStatement(dataset, failed, scope);
+    },
     read: (row) => readers.map((read, index) => ({ ...read(row), sample: (row[`s${index}`] ?? []) as readonly SampleRow[] })),
   };
+}
+
+/** What a sample of one metric takes: `failed` is the column of the scan's row that counts the failing rows. */
+interface Sample {
+  readonly name: string;
+  readonly fails: string;
+  readonly flag: string;
+  readonly shown: readonly string[];
+  readonly failed: string;
+}
+
+function sampleStatement(dataset: string, samples: readonly Sample[], { spec, salt, dialect }: ScanScope): string {
+  const columns = samples.map(({ name, flag, shown }) => `${sampled(flag, shown, spec, salt)} as ${name}`);
+  const flags = samples.map(({ fails, flag }) => `${fails} as ${flag}`);
+  return `select ${columns.join(',\n  ')}\nfrom ${flagged(dataset, flags, dialect)}\nwhere ${samples.map(({ flag }) => flag).join(' or ')}`;
+}
+
+function flagged(dataset: string, flags: readonly string[], dialect: Dialect): string {
+  const source = dialect.quote(dataset);
+  return flags.length === 0 ? source : `(select ${source}.*,\n  ${flags.join(',\n  ')}\nfrom ${source})`;
 }
 
 const NUMBERS = new Set<string>(['bigint', 'integer', 'double']);

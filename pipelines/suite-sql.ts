@@ -1,5 +1,5 @@
 /**
- * SQL of a suite: one SELECT a dataset measures all its metrics in one scan and samples the failing rows on the way;
+ * SQL of a suite: one SELECT a dataset measures all its metrics in one scan, and where rows fail another samples them;
  * metrics that group (duplicate keys) have a SELECT of their own. Pure: it names views, the caller makes them.
  */
 import { versionSelect, type Column } from './duckdb-sql';
@@ -47,6 +47,8 @@ export interface MetricQuery {
   readonly dataset: string;
   readonly sql: string;
   readonly metrics: readonly SuiteMetric[];
+  /** After the answer: the statement that samples the failing rows, whose one row joins the answer's. Undefined where there are none. */
+  sampleSql?(row: Readonly<Record<string, unknown>>): string | undefined;
   read(row: Readonly<Record<string, unknown>>): readonly (Measurement | Unreadable | undefined)[];
 }
 
@@ -172,13 +174,13 @@ function scanQuery(dataset: string, metrics: readonly SuiteMetric[], scope: Suit
     return { measure, sample };
   });
   const spec = scope.datasets[dataset];
-  const { sql, read } = scanStatement(dataset, scanned, {
+  const { sql, sampleSql, read } = scanStatement(dataset, scanned, {
     spec,
     salt: scope.salt,
     reference: scope.reference,
     dialect: scope.dialect ?? DUCKDB,
   });
-  return { dataset, metrics, sql, read: (row) => read(row).map(({ sample, ...reading }) => measurementOf(reading, sample)) };
+  return { dataset, metrics, sql, sampleSql, read: (row) => read(row).map(({ sample, ...reading }) => measurementOf(reading, sample)) };
 }
 
 function measurementOf(

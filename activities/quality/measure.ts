@@ -15,9 +15,9 @@ import type { EngineSession } from '../compute/engine';
 export type Measurements = ReadonlyMap<string, Measurement | Unmeasured>;
 
 /**
- * Measures metrics over views that are there already: one statement a dataset and one a grouping metric. When a shared
- * statement is refused, each of its metrics is measured alone, so one broken predicate costs nobody else their value.
- * Failures that are not the statement's (memory, disk, a lost child) are thrown.
+ * Measures metrics over views that are there already: one statement a dataset, another for its failing rows where there are any,
+ * and one a set of grouping columns. When a shared statement is refused, each of its metrics is measured alone, so one broken
+ * predicate costs nobody else their value. Failures that are not the statement's (memory, disk, a lost child) are thrown.
  */
 export async function measure(session: EngineSession, metrics: readonly SuiteMetric[], scope: SuiteScope): Promise<Measurements> {
   const measured = new Map<string, Measurement | Unmeasured>();
@@ -45,8 +45,10 @@ async function ask(
   scope: SuiteScope,
 ): Promise<Map<string, Measurement | Unmeasured> | Unmeasured> {
   try {
-    const [row] = await session.rows(query.sql, 1);
-    return new Map([...readMeasurements(query, row ?? {})].map(([key, value]) => [key, value ?? nothing]));
+    const [row = {}] = await session.rows(query.sql, 1);
+    const sampleSql = query.sampleSql?.(row);
+    const [samples = {}] = sampleSql === undefined ? [] : await session.rows(sampleSql, 1);
+    return new Map([...readMeasurements(query, { ...row, ...samples })].map(([key, value]) => [key, value ?? nothing]));
   } catch (error) {
     if (!(error instanceof AlmanacError) || error.code !== 'engine.sql') throw error;
     return { reason: readable(error.message, scope.datasets[query.dataset]?.pii !== undefined) };

@@ -36,8 +36,10 @@ async function load(report: string, names = 'select 1::bigint as id'): Promise<v
 async function measured(...checks: CheckDeclaration[]): Promise<Record<string, Measurement | undefined>> {
   const byKey = new Map<string, Measurement | undefined>();
   for (const query of suiteQueries(suiteMetrics({ checks }, DATASETS), SCOPE)) {
-    const [row] = await duckdb.rows(query.sql);
-    for (const [key, value] of readMeasurements(query, row ?? {}))
+    const [row = {}] = await duckdb.rows(query.sql);
+    const sampleSql = query.sampleSql?.(row);
+    const [samples] = sampleSql === undefined ? [] : await duckdb.rows(sampleSql);
+    for (const [key, value] of readMeasurements(query, { ...row, ...samples }))
       byKey.set(key, value !== undefined && 'value' in value ? value : undefined);
   }
   return Object.fromEntries(checks.map((declared) => [declared.id, byKey.get(metricOf(declared, DATASETS[declared.dataset])?.key ?? '')]));
@@ -81,6 +83,22 @@ describe('the statements of a suite', () => {
     const plan = (await duckdb.rows(`explain (format json) ${query?.sql ?? ''}`)).map(({ explain_value }) => String(explain_value)).join();
     const scanned = [...plan.matchAll(/"Table": "memory\.main\.\W*(\w+)/g)].map(([, table]) => table);
     expect(scanned.sort()).toEqual(['names', 'report']);
+  });
+
+  test('samples are asked for where rows fail, of the metrics whose rows fail, and of nothing else', async () => {
+    await load(`${row(1, null)} union all ${row(2, 'x')}`);
+    const asked = async (...checks: CheckDeclaration[]): Promise<string | undefined> => {
+      const [query] = suiteQueries(suiteMetrics({ checks }, DATASETS), SCOPE);
+      const [answer = {}] = await duckdb.rows(query?.sql ?? '');
+      return query?.sampleSql?.(answer);
+    };
+    const whole = check({ metric: 'null-count', column: 'id' });
+    const known = check({ metric: 'completeness', column: 'user_id' });
+    expect(await asked(whole, known, check({ metric: 'rows' }))).toBeUndefined();
+    const sql = await asked(whole, known, check({ metric: 'completeness', column: 'name' }));
+    expect(sql).toContain('as s2\n');
+    expect(sql).not.toContain('user_id');
+    expect(sql).not.toContain('as s0');
   });
 
   test('measure once what several checks ask; quarantine ratios ask no engine', () => {
