@@ -41,28 +41,34 @@ export async function sendNotices(notifier: Notifier, signal: AbortSignal, every
   let known: ProjectHooks | undefined;
   let pruned = -Infinity;
   let told = '';
+  const failed = (error: unknown): void => {
+    if (told !== String(error)) log.warn({ error: String(error) }, 'notices could not be sent; they stay in the outbox');
+    told = String(error);
+  };
+  const busy = new Map<string, Promise<void>>();
   await periodically(
     everyMs,
     signal,
     async () => {
       known ??= await registered(notifier);
-      const { hooks, directory } = known;
-      await Promise.all(
-        Object.entries(hooks).map(([name, spec]) =>
-          tellHook(notifier, name, spec, { directory, environment: notifier.environment, signal }),
-        ),
-      );
+      const context = { directory: known.directory, environment: notifier.environment, signal };
+      // Each at its own pace: one that does not answer keeps no other waiting.
+      for (const [name, spec] of Object.entries(known.hooks)) {
+        if (busy.has(name)) continue;
+        const round = tellHook(notifier, name, spec, context).then(() => void (told = ''), failed);
+        busy.set(
+          name,
+          round.finally(() => busy.delete(name)),
+        );
+      }
       if (performance.now() - pruned > PRUNE_EVERY_MS) {
         await pruneNotices(database, clock.now());
         pruned = performance.now();
       }
-      told = '';
     },
-    (error) => {
-      if (told !== String(error)) log.warn({ error: String(error) }, 'notices could not be sent; they stay in the outbox');
-      told = String(error);
-    },
+    failed,
   );
+  await Promise.all(busy.values());
 }
 
 async function registered({ project, database, clock }: Notifier): Promise<ProjectHooks> {

@@ -11,16 +11,32 @@ export interface SendContext {
   readonly directory: string;
   readonly environment: Environment;
   readonly signal: AbortSignal;
+  /** Of one try. Default: {@link SEND_TIMEOUT_MS}. */
+  readonly timeoutMs?: number;
 }
 
 /**
  * Gives one notice to one hook. Rejects, with a message that holds no secret, unless the hook took it: a 2xx answer, an exit code 0.
  */
-export function sendNotice(hook: HookSpec, message: NoticeMessage, context: SendContext): Promise<void> {
-  return hook.type === 'webhook' ? post(hook, message, context) : run(hook, message, context);
+export async function sendNotice(hook: HookSpec, message: NoticeMessage, context: SendContext): Promise<void> {
+  // A timer that this call holds: a signal of `AbortSignal.timeout` inside `AbortSignal.any` may be collected before it fires.
+  const stop = new AbortController();
+  const late = setTimeout(
+    () => stop.abort(Object.assign(new Error('no answer in time'), { name: 'TimeoutError' })),
+    context.timeoutMs ?? SEND_TIMEOUT_MS,
+  );
+  const end = (): void => stop.abort();
+  context.signal.addEventListener('abort', end);
+  if (context.signal.aborted) end();
+  try {
+    await (hook.type === 'webhook' ? post(hook, message, context, stop.signal) : run(hook, message, context, stop.signal));
+  } finally {
+    clearTimeout(late);
+    context.signal.removeEventListener('abort', end);
+  }
 }
 
-async function post(hook: WebhookSpec, message: NoticeMessage, { environment, signal }: SendContext): Promise<void> {
+async function post(hook: WebhookSpec, message: NoticeMessage, { environment }: SendContext, signal: AbortSignal): Promise<void> {
   const secret = (variable: string): string => {
     const value = environment[variable];
     if (!value) throw new Error(`the environment variable ${variable} is not set in the control worker`);
@@ -35,7 +51,7 @@ async function post(hook: WebhookSpec, message: NoticeMessage, { environment, si
       headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': `almanac-notice-${message.id}` },
       body: JSON.stringify(message),
       redirect: 'manual',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(SEND_TIMEOUT_MS)]),
+      signal,
     });
   } catch (error) {
     // Messages of fetch may quote the address or a header, and those may be secret.
@@ -51,10 +67,9 @@ function causeOf(error: unknown): string {
   return cause instanceof Error ? cause.name : 'unknown';
 }
 
-function run(hook: CommandSpec, message: NoticeMessage, { directory, environment, signal }: SendContext): Promise<void> {
+function run(hook: CommandSpec, message: NoticeMessage, { directory, environment }: SendContext, stop: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const [program = '', ...args] = hook.run;
-    const stop = AbortSignal.any([signal, AbortSignal.timeout(SEND_TIMEOUT_MS)]);
     // A group of its own, so that what the program started ends with it.
     const child = spawn(program, args, { cwd: directory, env: { ...environment }, detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
     const kill = (): void => {

@@ -3,18 +3,23 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { claimRun, storePlan } from '../../../activities/ledger/runs';
 import { listNotices, type ListedNotice } from '../../../activities/ledger/notices';
 import { createLogger } from '../../../lib/log';
 import { migrate } from '../../../lib/migrate';
-import { command, webhook, type Hooks, type NoticeMessage } from '../../../pipelines/define';
+import { command, webhook, type HookSpec, type Hooks, type NoticeMessage } from '../../../pipelines/define';
 import type { Plan } from '../../../pipelines/types';
 import { sendNotices } from '../../../workers/notifier';
+import { sendNotice } from '../../../workers/send-notice';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 import { until } from '../../support/until';
 
 const SECRET = 'Bearer not-for-logs';
 const START = Date.UTC(2026, 10, 20);
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 let database: TestDatabase;
 let directory: string;
@@ -183,6 +188,36 @@ test('a hook that does not answer holds up neither the ledger nor the other hook
   const begun = performance.now();
   await become('w1', 'running', 1);
   expect(performance.now() - begun).toBeLessThan(1000);
+});
+
+test('nor later ones: each hook goes on while another one keeps its sender waiting', async () => {
+  status = 0;
+  await worker({ silent: webhook({ url }), page: command({ run: ['sh', '-c', 'cat >> told'] }) });
+  const told = (): string[] =>
+    existsSync(path.join(directory, 'told')) ? (readFileSync(path.join(directory, 'told'), 'utf8').match(/"window":"w\d"/g) ?? []) : [];
+  for (const window of ['w1', 'w2', 'w3']) {
+    await claim(window);
+    await become(window, 'held', 1);
+    await until(`the other was told of ${window}`, () => Promise.resolve(told().at(-1) === `"window":"${window}"`));
+  }
+  expect(received).toHaveLength(1);
+});
+
+test.each([
+  ['webhook', (): HookSpec => webhook({ url }), 'no answer (TimeoutError)'],
+  ['command', (): HookSpec => command({ run: ['sleep', '600'] }), 'sleep did not end in time'],
+])('a %s that never answers is given up in time, whatever is collected meanwhile', async (_, hook, error) => {
+  status = 0;
+  const message = { id: 1, kind: 'hold' } as NoticeMessage;
+  const context = { directory, environment: { PATH: process.env.PATH }, signal: stop.signal, timeoutMs: 1000 };
+  const sent = sendNotice(hook(), message, context).then(
+    () => 'taken',
+    (reason: unknown) => String(reason),
+  );
+  let ended = false;
+  void sent.finally(() => (ended = true));
+  await until('it was given up', () => (collectGarbage(), Promise.resolve(ended)));
+  expect(await sent).toContain(error);
 });
 
 test.each<[string, Hooks, string]>([
