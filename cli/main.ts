@@ -28,6 +28,7 @@ import { registerVerbCommands } from './commands/verbs';
 import { registerWorkerCommand } from './commands/worker';
 import { renderError, reportOf, toAlmanacError, type ErrorReport } from './error-report';
 import { exitCodeOf, USAGE_EXIT_CODE } from './exit-codes';
+import { asInvoked } from './invocation';
 import { createIo, type CliIo, type CliStreams } from './io';
 
 /** Each adds its verbs to the program. They import what is heavy inside their actions, so that `--help` starts at once. */
@@ -93,9 +94,10 @@ function packageVersion(): string {
 }
 
 /** Runs one command line (`argv` without node and script); returns the exit code, never throws. */
-export async function runCli(argv: readonly string[], streams: CliStreams): Promise<number> {
+export async function runCli(argv: readonly string[], terminal: CliStreams): Promise<number> {
   // Known before parsing: a command line that does not parse is reported in the form it asked for.
   const json = argv.includes('--json');
+  const streams = json ? terminal : asInvoked(terminal, process.env);
   const projectDirectory = (): string => {
     const { project } = program.opts<{ project?: string }>();
     return project === undefined ? nearestProject(process.cwd()) : path.resolve(project);
