@@ -84,9 +84,10 @@ export function constraintOf([name, ...args]: Call, types: ColumnTypes): constra
       return constraints.areAnyComplete(columns, band, more);
     case 'isUnique':
     case 'areUnique':
-    case 'isPrimaryKey':
     case 'hasUniqueness':
-      return constraints.hasUniqueness(name === 'isPrimaryKey' ? rest.filter((arg) => arg !== assertion).map(String) : columns, band, more);
+      return constraints.hasUniqueness(columns, band, more);
+    case 'isPrimaryKey':
+      return constraints.isPrimaryKey(rest.flat().map(String), more);
     case 'hasDistinctness':
       return constraints.hasDistinctness(columns, band, more);
     case 'hasUniqueValueRatio':

@@ -1,4 +1,4 @@
-import { rangeBand, type Kwargs } from './ge-kwargs';
+import { likeOfSqlServer, rangeBand, type Kwargs } from './ge-kwargs';
 import type { GroupMetric, NullRows, Partition, QualityMetric, Scalar } from '../../../pipelines/quality/metrics';
 import type { Band } from '../../../pipelines/types';
 import { POSITION } from './workbench';
@@ -18,8 +18,8 @@ export interface Translated {
 
 const IGNORE: { readonly nulls: NullRows } = { nulls: 'ignore' };
 
-/** Throws for an expectation there are no words for. */
-export function translate(expectation: string, kwargs: Kwargs, view: string): Translated {
+/** Throws for an expectation there are no words for. `only` are the engines whose spelling the arguments have. */
+export function translate(expectation: string, kwargs: Kwargs, view: string, only: readonly string[] = []): Translated {
   const column = String(kwargs['column']);
   const mostly = kwargs['mostly'] === undefined ? 1 : typeof kwargs['mostly'] === 'number' ? kwargs['mostly'] : Number.NaN;
   const rows = (measure: QualityMetric, told: readonly string[] = [column]): Translated => ({ measure, mostly, told });
@@ -97,6 +97,8 @@ export function translate(expectation: string, kwargs: Kwargs, view: string): Tr
         orderBy: [POSITION],
         ...(kwargs['strictly'] === true ? { strictly: true } : {}),
       });
+    case 'expect_column_values_to_be_dateutil_parseable':
+      return rows({ metric: 'parseable', column, as: 'date' });
     case 'expect_column_values_to_be_json_parseable':
       return rows({ metric: 'parseable', column, as: 'json' });
     case 'expect_column_values_to_match_regex':
@@ -109,13 +111,15 @@ export function translate(expectation: string, kwargs: Kwargs, view: string): Tr
     case 'expect_column_values_to_not_match_like_pattern_list': {
       const like = expectation.includes('like');
       const one = kwargs[like ? 'like_pattern' : 'regex'] as string | undefined;
-      const patterns = one === undefined ? (kwargs[like ? 'like_pattern_list' : 'regex_list'] as readonly string[]) : [one];
+      const given = one === undefined ? (kwargs[like ? 'like_pattern_list' : 'regex_list'] as readonly string[]) : [one];
+      const classes = like && only.includes('mssql') && given.some((pattern) => pattern.includes('['));
+      const patterns = classes ? given.map(likeOfSqlServer) : given;
       return rows({
         metric: 'pattern-match',
         column,
         patterns,
         match: kwargs['match_on'] === 'all' ? 'all' : 'any',
-        syntax: like ? 'like' : 'regex',
+        syntax: like && !classes ? 'like' : 'regex',
         not: expectation.includes('_not_'),
         ...IGNORE,
       });
@@ -155,8 +159,10 @@ export function translate(expectation: string, kwargs: Kwargs, view: string): Tr
       };
     case 'expect_column_values_to_be_of_type':
     case 'expect_column_values_to_be_in_type_list': {
-      const names = (kwargs['type_list'] as readonly string[] | null | undefined) ?? [String(kwargs['type_'])];
-      return { measure: { metric: 'schema-match', columns: { [column]: names.map(typeOf) }, mode: 'superset' }, fail: { max: 0 } };
+      const list = kwargs['type_' in kwargs ? 'type_' : 'type_list'] as string | readonly string[] | null;
+      // Without types it only asks for the column.
+      const types = list === null ? '' : [list].flat().map(typeOf);
+      return { measure: { metric: 'schema-match', columns: { [column]: types }, mode: 'superset' }, fail: { max: 0 } };
     }
     case 'expect_column_to_exist':
       return { measure: { metric: 'schema-match', columns: { [column]: '' }, mode: 'superset' }, fail: { max: 0 } };
@@ -184,9 +190,9 @@ function named(columns: readonly string[]): Readonly<Record<string, string>> {
 const TYPES: Readonly<Record<string, RegExp>> = {
   bigint: /^(big|small)?int(eger)?(type|64|64dtype)?$|^longtype$/i,
   double: /^(float|double)(64|type|_precision)?$|^numeric$|^decimal$/i,
-  text: /^(str|string|text|n?varchar|stringtype)$/i,
+  text: /^(str|string|text|n?varchar|stringtype|object_?|o)$/i,
   boolean: /^(bool|boolean|booleantype|bit|tinyint)$/i,
-  timestamp: /^(datetime(64)?|timestamp(type)?)$/i,
+  timestamp: /^(datetime(64|tzdtypetype)?|timestamp(type)?)$/i,
 };
 
 function typeOf(name: string): string {

@@ -45,6 +45,25 @@ export function fixtureOf(data: Readonly<Record<string, readonly Cell[]>>, schem
   return { columns, rows, types: Object.fromEntries(types) };
 }
 
+/** Values of a column as they compare: numbers by value, instants by what they name, whoever wrote them. */
+export function comparable(value: unknown, type: ColumnType | undefined): unknown {
+  if (value === null || value === undefined) return null;
+  if (type === 'bigint' || type === 'integer' || type === 'double') return Number(value);
+  if (type === 'boolean') return String(value).toLowerCase() === 'true';
+  return type === 'timestamp' ? instantOf(String(value)) : String(value);
+}
+
+/** SQL Server's LIKE, which has classes of characters, as a regular expression. */
+export function likeOfSqlServer(pattern: string): string {
+  const parts = pattern.match(/\[[^\]]*\]|./gs) ?? [];
+  const spelled = parts.map((part) => {
+    if (part === '%') return '.*';
+    if (part === '_') return '.';
+    return part.length > 1 ? part : part.replace(/[\\^$.|?*+(){}[\]]/g, String.raw`\$&`);
+  });
+  return `(?s)^${spelled.join('')}$`;
+}
+
 /** Any date a person writes, as UTC without a zone; undefined for what is none. */
 function instantOf(text: string): string | undefined {
   const at = Date.parse(
