@@ -106,6 +106,18 @@ async function withoutExecution(client: Client, { run, claim }: RunRow): Promise
   }
 }
 
+/** Writes off an open run that nothing executes, also one that its claimer is about to start; one that is executed stays. */
+export async function loseUnexecuted(session: OperatorSession, run: RunRef, reason: string): Promise<void> {
+  const row = await readRun(session.database, run);
+  if (row === undefined || row.endedAt !== null) return;
+  try {
+    const why = await withoutExecution(await session.temporal(), row);
+    if (why !== undefined) await lose(session, row, reason, why);
+  } catch (error) {
+    throw unavailable(error);
+  }
+}
+
 /** As a close does: the store first, so that once the ledger says it ended nothing of it can commit. */
 async function lose({ database, datasets, clock, config }: OperatorSession, row: RunRow, reason: string, why: string): Promise<void> {
   await datasets.revoke(row.run);

@@ -116,11 +116,12 @@ export async function listBackfills(database: Queryable, pipeline: string | unde
   return rows.map(fromRaw);
 }
 
-/** Hashes of those whose controller has something to do, or would have if somebody who promotes or discards died over it. */
+/** Hashes of those whose controller has something to do, or would have if somebody who promotes or discards died over it; then runs of a discarded branch may be open. */
 export async function drivenBackfills(database: Queryable): Promise<string[]> {
   const { rows } = await database.query<{ hash: string }>(
     `select b.hash from almanac.backfill b where state = any($1)
-       or exists (select from almanac.chain_branch c where (c.pipeline, c.branch) = (b.pipeline, b.branch) and c.state = 'open' and b.state <> 'planned')`,
+       or exists (select from almanac.chain_branch c where (c.pipeline, c.branch) = (b.pipeline, b.branch) and c.state = 'open' and b.state <> 'planned')
+       or (state = 'discarded' and exists (select from almanac.run r where (r.pipeline, r.branch) = (b.pipeline, b.branch) and r.ended_at is null))`,
     [DRIVEN],
   );
   return rows.map(({ hash }) => hash);

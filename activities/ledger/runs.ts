@@ -167,9 +167,12 @@ export async function readRun(database: Queryable, run: RunRef): Promise<RunRow 
   return rows[0] === undefined ? undefined : fromRaw(rows[0]);
 }
 
-/** Every generation that is not over, oldest claim first. */
-export async function listOpenRuns(database: Queryable): Promise<RunRow[]> {
-  const { rows } = await database.query<RawRun>('select * from almanac.run where ended_at is null order by claimed_at');
+/** Every generation that is not over, of all or of one branch of a pipeline, oldest claim first. */
+export async function listOpenRuns(database: Queryable, of?: Pick<RunRef, 'pipeline' | 'branch'>): Promise<RunRow[]> {
+  const { rows } = await database.query<RawRun>(
+    'select * from almanac.run where ended_at is null and ($1::text is null or (pipeline, branch) = ($1, $2)) order by claimed_at',
+    [of?.pipeline ?? null, of?.branch ?? null],
+  );
   return rows.map(fromRaw);
 }
 

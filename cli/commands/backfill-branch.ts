@@ -31,7 +31,10 @@ export function registerBranchCommands(backfill: Command, io: CliIo): void {
       .requiredOption('--reason <text>', 'recorded with the backfill')
       .addHelpText('after', `\nExample:\n  almanac backfill ${verb} 0123456789abcdef --reason "compared with the source"`)
       .action(async (hash: string, options: { reason: string }) => {
-        const { discardBackfill, promoteBackfill } = await import('../../operator/backfills/promote.js');
+        const [{ promoteBackfill }, { discardBackfill }] = await Promise.all([
+          import('../../operator/backfills/promote.js'),
+          import('../../operator/backfills/discard.js'),
+        ]);
         const act = { promote: promoteBackfill, discard: discardBackfill }[verb];
         const row = await act(await io.session(), hash, options.reason);
         io.print(row, () => renderChange(row));

@@ -1,8 +1,7 @@
 import { noteMover, openRunsFrom } from '../../activities/ledger/branches';
 import type { BackfillRow } from '../../activities/ledger/backfills';
-import { whileAlone } from '../../lib/postgres';
 import { BACKFILL_STATES } from '../../pipelines/backfill-steps';
-import { withDiscarded, withIntent, withoutIntent, withPromoted } from '../../pipelines/chain-head';
+import { withIntent, withoutIntent, withPromoted } from '../../pipelines/chain-head';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun } from '../../pipelines/run-id';
 import { faultPoints } from '../../workers/fault-points';
@@ -10,14 +9,9 @@ import { requireReason } from '../reason';
 import { headOf } from '../runs/head';
 import type { OperatorSession } from '../session';
 import { behindMain, branchStart } from './branch';
+import { asMover, type Point } from './mover';
 import { findBackfill } from './plan';
 import { wakeBackfill, wrongState } from './verbs';
-
-/** One promotes or discards a branch of a pipeline at a time; spells "prom". */
-const PROMOTE_LOCK = 0x70726f6d;
-
-/** A named step, where kill tests stop. */
-type Point = (name: string) => Promise<void>;
 
 /**
  * Makes the branch of a backfill the head of its chain, in one step. Throws `backfill.behind` while `main` is ahead of it or a run of the
@@ -30,7 +24,7 @@ export async function promoteBackfill(
   point: Point = faultPoints(process.env),
 ): Promise<BackfillRow> {
   const said = requireReason(reason, 'backfill promote');
-  return alone(session, hash, 'promote', async (row) => {
+  return asMover(session, hash, 'promote', async (row) => {
     const { datasets, database, config } = session;
     // Somebody died over it: the head has moved, and the controller is to hear of it.
     if (BACKFILL_STATES[row.state].driven) await wakeBackfill(session, hash);
@@ -55,49 +49,6 @@ export async function promoteBackfill(
     await point('promote:followed');
     await wakeBackfill(session, hash);
     return findBackfill(session, hash);
-  });
-}
-
-/** Closes the branch of a backfill that starts nothing any more; `main` stays as it is. Throws `backfill.state`. */
-export async function discardBackfill(
-  session: OperatorSession,
-  hash: string,
-  reason: string,
-  point: Point = faultPoints(process.env),
-): Promise<BackfillRow> {
-  const said = requireReason(reason, 'backfill discard');
-  return alone(session, hash, 'discard', async (row) => {
-    const { datasets, database, config } = session;
-    if (!['built', 'paused', 'halted', 'quiesced'].includes(row.state)) throw wrongState(row, 'discard');
-    await noteMover(database, hash, config.actor, said);
-    await point('discard:noted');
-    for (;;) {
-      const head = await datasets.heads.settled(row.pipeline);
-      if (head.branches[row.branch]?.state !== 'open') throw wrongState(row, 'discard');
-      if (await datasets.heads.put(withDiscarded(head, row.branch))) break;
-    }
-    await point('discard:moved');
-    await headOf(session, row.pipeline);
-    return findBackfill(session, hash);
-  });
-}
-
-async function alone(
-  session: OperatorSession,
-  hash: string,
-  verb: string,
-  act: (row: BackfillRow) => Promise<BackfillRow>,
-): Promise<BackfillRow> {
-  const { pipeline, branch } = await findBackfill(session, hash);
-  const done = await whileAlone(session.database, PROMOTE_LOCK, `${pipeline}~${branch}`, async () => {
-    await headOf(session, pipeline);
-    const row = await findBackfill(session, hash);
-    branchStart(row);
-    return act(row);
-  });
-  if (done !== undefined) return done;
-  throw new AlmanacError('backfill.state', `somebody else promotes or discards backfill ${hash}; there is nothing to ${verb}`, {
-    next: `almanac backfill show ${hash}`,
   });
 }
 

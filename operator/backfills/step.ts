@@ -21,6 +21,7 @@ import { stopRun } from '../runs/stop';
 import type { OperatorSession } from '../session';
 import { headOf } from '../runs/head';
 import { behindMain, forkBranch } from './branch';
+import { discardStep } from './discard';
 import { publishStep } from './publish-head';
 import { startWindow } from './start-window';
 
@@ -59,6 +60,7 @@ async function step(session: OperatorSession, hash: string): Promise<BackfillSte
     await headOf(session, row.pipeline);
     row = await readBackfill(database, hash);
   }
+  if (row?.state === 'discarded') return discardStep(session, row);
   if (row === undefined || !BACKFILL_STATES[row.state].driven) return { idle: true, changed: false };
   if (row.state === 'publishing') return publishStep(session, row);
   const refused = row.state === 'running' && row.branch !== MAIN_BRANCH ? await refusal(() => forkBranch(session, row)) : undefined;

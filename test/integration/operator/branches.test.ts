@@ -1,6 +1,9 @@
+import { drivenBackfills } from '../../../activities/ledger/backfills';
+import { listOpenRuns } from '../../../activities/ledger/runs';
 import { collectStore } from '../../../activities/storage/collection';
 import { reindex } from '../../../activities/storage/catalog';
-import { discardBackfill, promoteBackfill } from '../../../operator/backfills/promote';
+import { discardBackfill } from '../../../operator/backfills/discard';
+import { promoteBackfill } from '../../../operator/backfills/promote';
 import { makeBackfill } from '../../../operator/backfills/plan';
 import { stepBackfill } from '../../../operator/backfills/step';
 import { resumeBackfill, showBackfill } from '../../../operator/backfills/verbs';
@@ -9,6 +12,7 @@ import { retryRun } from '../../../operator/runs/retry';
 import { startRun } from '../../../operator/runs/start';
 import { listStale } from '../../../operator/stale';
 import { parseRun } from '../../../pipelines/parse-run';
+import { formatRun } from '../../../pipelines/run-id';
 import { BranchScenario, day } from '../../support/branch-scenario';
 import { ForeignProject, PLAYS } from '../../support/foreign-project';
 import { operatorSession, type TestSession } from '../../support/operator-session';
@@ -180,6 +184,61 @@ test('discard leaves main as it is, and the versions of the branch to collection
   // The same range is planned again, on the next branch.
   await chain.drive(await chain.started(3, 4), 'other');
   expect(Object.values(await chain.labels('b2'))).toEqual(['old', 'old', 'other', 'other', 'other', 'other', 'other']);
+});
+
+describe('a discard over open runs of the branch', () => {
+  let hash: string;
+  beforeEach(async () => {
+    hash = await chain.built(3, 4, 'new');
+    const { run } = await startRun(session, { pipeline: 'plays', window: day(5), branch: 'b1', again: true });
+    // Held, and its execution lost: what is executed is ended by its workflow.
+    await session.database.query("update almanac.run set state = 'held' where branch = 'b1' and ended_at is null");
+    await (await session.temporal()).workflow.getHandle(formatRun(run)).terminate();
+  });
+
+  const openOnBranch = (): Promise<unknown[]> => listOpenRuns(session.database, { pipeline: 'plays', branch: 'b1' });
+  const isGone = async (): Promise<void> => {
+    expect(await openOnBranch()).toEqual([]);
+    expect((await session.datasets.heads.read('plays')).branches.b1?.state).toBe('discarded');
+    expect(await showBackfill(session, hash)).toMatchObject({ state: 'discarded', reason: 'no better' });
+    expect(await chain.labels()).toEqual(OLD);
+    expect(await chain.catalogued()).toEqual(OLD);
+    expect(await chain.catalogued('b1')).toEqual({});
+    expect(await drivenBackfills(session.database)).toEqual([]);
+  };
+
+  test('ends them, with its reason', async () => {
+    await discardBackfill(session, hash, 'no better');
+    await isGone();
+    const { rows } = await session.database.query("select window_key, reason from almanac.action where verb = 'reconcile'");
+    expect(rows).toEqual([{ window_key: day(5), reason: 'branch b1 is discarded: no better' }]);
+  });
+
+  test.each(['discard:noted', 'discard:closed', 'discard:moved', 'discard:followed'])(
+    'killed at %s is finished by the next',
+    async (point) => {
+      await expect(discardBackfill(session, hash, 'no better', killAt(point))).rejects.toThrow(Killed);
+      // Once the head has moved nothing is left but perhaps to tell the ledger.
+      const again = discardBackfill(session, hash, 'no better');
+      if (['discard:noted', 'discard:closed'].includes(point)) expect((await again).state).toBe('discarded');
+      else await expect(again).rejects.toMatchObject({ code: 'backfill.state' });
+      await isGone();
+    },
+  );
+
+  test.each(['by the next discard', 'by the controller'])('what is claimed while the head moves is ended %s', async (by) => {
+    const claimed = async (name: string): Promise<void> => {
+      if (name !== 'discard:followed') return;
+      await session.database.query("update almanac.run set state = 'claimed', ended_at = null where branch = 'b1' and state = 'lost'");
+      throw new Killed(name);
+    };
+    await expect(discardBackfill(session, hash, 'no better', claimed)).rejects.toThrow(Killed);
+    expect(await openOnBranch()).toHaveLength(1);
+    expect(await drivenBackfills(session.database)).toEqual([hash]);
+    if (by === 'by the controller') expect(await stepBackfill(session, hash)).toEqual({ idle: true, changed: true });
+    else expect((await discardBackfill(session, hash, 'no better')).state).toBe('discarded');
+    await isGone();
+  });
 });
 
 test('after a promotion what main had is left to collection, what the branch has stays', async () => {
