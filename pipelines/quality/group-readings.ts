@@ -13,6 +13,8 @@ const NULL_LABEL = 'NullValue';
 interface Groups {
   readonly all: number;
   readonly rows: number;
+  /** What the groups weigh together: their rows, unless another column is summed. */
+  readonly weight: number;
   readonly groups: number;
   readonly counted: number;
   readonly single: number;
@@ -29,6 +31,7 @@ export function readGroups(row: Readonly<Record<string, unknown>>): Groups {
   return {
     all: of('all'),
     rows: of('rows'),
+    weight: of('weight'),
     groups: of('groups'),
     counted: of('counted'),
     single: of('single'),
@@ -103,10 +106,10 @@ export function groupReading(
 }
 
 /** Rows by value; those of NULL under deequ's label, unless the column holds that text itself. */
-function histogram({ all, rows, top }: Groups, limit: number): FrequencyDetail {
+function histogram({ all, weight, top }: Groups, limit: number): FrequencyDetail {
   const told = top.slice(0, limit);
-  const values = told.map(({ v, n }) => ({ value: v === ABSENT_GROUP ? NULL_LABEL : v, count: n, ratio: rows === 0 ? 0 : n / rows }));
-  return { kind: 'frequencies', bins: all, values, tailCount: rows - told.reduce((sum, { n }) => sum + n, 0) };
+  const values = told.map(({ v, n }) => ({ value: v === ABSENT_GROUP ? NULL_LABEL : v, count: n, ratio: weight === 0 ? 0 : n / weight }));
+  return { kind: 'frequencies', bins: all, values, tailCount: weight - told.reduce((sum, { n }) => sum + n, 0) };
 }
 
 /** Kept when every group is told, so that states merge exactly or not at all. */

@@ -42,13 +42,16 @@ export function groupSql(view: string, { columns, where, sumOf }: Grouping, own:
   const incomplete = `(${names.map((name) => `${name} is null`).join(' or ')})`;
   const texts = names.map((name) => `coalesce(${dialect.varchar(name)}, ${dialect.text(ABSENT_GROUP)})`);
   const label = texts.length === 1 ? texts[0] : `concat_ws(${dialect.text('\u001f')}, ${texts.join(', ')})`;
+  // Weights may be fractions; rows are counted beside them.
   const weight = sumOf === undefined ? 'count(*)' : 'sum(w)';
-  const grouped = `select ${names.join(', ')}, ${weight} as n
+  const counted = sumOf === undefined ? '' : ', count(*) as c';
+  const grouped = `select ${names.join(', ')}, ${weight} as n${counted}
 from (select ${[...keys, ...(sumOf === undefined ? [] : [`${dialect.quote(sumOf)} as w`])].join(', ')} from ${narrowedSource(view, where, dialect)} as narrowed) as keyed group by ${names.join(', ')}`;
   const kept = `filter (where not ${absent})`;
   return `with grouped as (${grouped}),
 told as (select ${label} as v, n from grouped order by n desc, v limit ${TOLD_VALUES})
-select coalesce(sum(n), 0) as g_rows,
+select coalesce(sum(${sumOf === undefined ? 'n' : 'c'}), 0) as g_rows,
+  coalesce(sum(n), 0) as g_weight,
   count(*) as g_all,
   count(*) ${kept} as g_groups,
   coalesce(sum(n) ${kept}, 0) as g_counted,
