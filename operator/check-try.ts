@@ -3,6 +3,7 @@ import type { Engine, EngineSession } from '../activities/compute/engine';
 import { measure, type Measurements } from '../activities/quality/measure';
 import type { Manifest } from '../activities/storage/manifest';
 import { AlmanacError } from '../pipelines/failures';
+import { tellsPerson, withheld } from '../pipelines/quality/personal';
 import { profileMetrics, suggestFor, type ColumnMeasurements, type Suggestion } from '../pipelines/quality/suggest';
 import { metricOf, otherDatasets, versionView, type SuiteMetric, type SuiteScope } from '../pipelines/suite-sql';
 import type { CheckDeclaration, CheckStatus, DatasetSpec, PipelineSpec } from '../pipelines/types';
@@ -44,7 +45,10 @@ export async function tryChecks(services: TryServices, suite: string, address: V
     if (!manifests.has(other))
       manifests.set(other, await resolveVersion(services, { dataset: other, window: address.window, branch: address.branch }));
   }
-  const scope: SuiteScope = { datasets: spec.datasets, salt: suite, reference: parseWindow(spec.window, address.window).end };
+  const datasets = Object.fromEntries(
+    Object.entries(spec.datasets).map(([name, declared]) => [name, { ...declared, pii: personalOf(declared.pii, manifests.get(name)) }]),
+  );
+  const scope: SuiteScope = { datasets, salt: suite, reference: parseWindow(spec.window, address.window).end };
   const metrics = distinct(checks, spec.datasets);
   const measurements = await measuredOver(services, [...manifests.values()], metrics, scope);
   const judged = checks.map((check): TriedCheck => {
@@ -52,10 +56,10 @@ export async function tryChecks(services: TryServices, suite: string, address: V
       reason: 'quarantine is known of a run only',
     };
     const known = 'value' in found;
-    const { status, observed, message } = judge(check, known ? found.value : found, known ? found.rows : 0, {
-      window: address.window,
-      accepted: [],
-    });
+    const personal = datasets[check.dataset]?.pii ?? [];
+    const verdict = judge(check, known ? found.value : found, known ? found.rows : 0, { window: address.window, accepted: [] });
+    const { status, observed, message } =
+      known && tellsPerson(check.measure, found, personal) ? withheld(check, verdict, personal) : verdict;
     return { check: check.id, status, observed, message, sample: known ? found.sample : [] };
   });
   const { dataset, window, version } = manifest;
@@ -67,26 +71,28 @@ export async function suggestChecks(services: TryServices, address: VersionAddre
   const manifest = await resolveVersion(services, address);
   const { dataset, columns } = manifest;
   const declared = columns.flatMap((column) => profileMetrics(column).map((of) => ({ column, check: profileCheck(dataset, of) })));
+  const declaredPii = [...(await services.project()).pipelines.values()].flatMap(({ spec }) => spec.datasets[dataset]?.pii ?? []);
+  const personal = personalOf(declaredPii, manifest);
   const datasets: Record<string, DatasetSpec> = {
-    [dataset]: { columns: Object.fromEntries(columns.map(({ name, type }) => [name, type])) },
+    [dataset]: { columns: Object.fromEntries(columns.map(({ name, type }) => [name, type])), pii: personal },
   };
   const metrics = distinct(
     declared.map(({ check }) => check),
     datasets,
   );
   const measurements = await measuredOver(services, [manifest], metrics, { datasets, salt: dataset });
-  const declaredPii = [...(await services.project()).pipelines.values()].flatMap(({ spec }) => spec.datasets[dataset]?.pii ?? []);
-  const personal = new Set([...(manifest.pii ?? []), ...declaredPii]);
   return columns.flatMap((column) => {
     const own = declared
       .filter((one) => one.column === column)
       .map(({ check }) => [check.measure.metric, measurements.get(metricOf(check, datasets[dataset])?.key ?? '')] as const);
     const known = Object.fromEntries(own.filter(([, found]) => found !== undefined && 'value' in found)) as ColumnMeasurements;
-    // Values of persons are not told, so they suggest no categories.
-    return suggestFor(dataset, column, known).filter(
-      ({ check }) => !(personal.has(column.name) && check.measure.metric === 'contained-in'),
-    );
+    return suggestFor(dataset, column, known, personal.includes(column.name));
   });
+}
+
+/** Columns that hold personal data, by declaration or by what the version was written with. */
+function personalOf(declared: readonly string[] = [], manifest?: Manifest): string[] {
+  return [...new Set([...declared, ...(manifest?.pii ?? [])])];
 }
 
 function profileCheck(dataset: string, of: CheckDeclaration['measure']): CheckDeclaration {
@@ -106,7 +112,8 @@ async function measuredOver(
 ): Promise<Measurements> {
   const { memoryBytes, threads } = services.config.worker;
   const readable = ({ files }: Manifest): string[] => files.map(({ path }) => services.store.readable(path));
-  return services.engine.session({ memoryBytes, threads }, new AbortController().signal, async (session: EngineSession) => {
+  const maskValues = Object.values(scope.datasets).some(({ pii }) => (pii ?? []).length > 0);
+  return services.engine.session({ memoryBytes, threads, maskValues }, new AbortController().signal, async (session: EngineSession) => {
     await session.confine({ files: manifests.flatMap(readable), folders: [] });
     for (const manifest of manifests) await session.exec(versionView(manifest.dataset, manifest.columns, readable(manifest)));
     return measure(session, metrics, scope);

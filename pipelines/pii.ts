@@ -1,3 +1,4 @@
+import { otherDatasets } from './suite-sql';
 import type { Plan, PlanStage } from './types';
 
 /** Whether a dataset the stage reads or writes declares `pii`: then what DuckDB says of values must not be shown. */
@@ -17,9 +18,7 @@ function datasetsOf(spec: PlanStage['spec']): string[] {
         ...(spec.writes === undefined ? [] : [spec.writes]),
       ];
     case 'check':
-      return spec.suite.checks.flatMap(({ dataset, measure }) =>
-        measure.metric === 'missing-references' ? [dataset, measure.in.dataset] : [dataset],
-      );
+      return spec.suite.checks.flatMap(({ dataset, measure }) => [dataset, ...otherDatasets(measure)]);
     case 'publish':
       return Object.values(spec.tables).map(({ from }) => from);
   }

@@ -1,6 +1,7 @@
 /** The rules a declaration keeps beyond what its types can say; {@link definePipeline} and the project apply them. */
 import { carriersOf, cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
 import { declarationProblems } from './quality/check-rules';
+import { tellsElement } from './quality/personal';
 import { otherDatasets } from './suite-sql';
 import { isTimezone } from './local-day';
 import { poolUseProblems } from './pool-rules';
@@ -274,6 +275,11 @@ function checkProblems(spec: PipelineSpec, place: string, stage: CheckSpec): Pro
     problems.push(...unknownColumns(at, dataset, check.sample ?? []));
     const { measure } = check;
     problems.push(...declarationProblems(check).map((message) => ({ place: at, message })));
+    if ((check.warn === 'drift' || check.drift !== undefined) && tellsElement(measure, dataset?.pii ?? []))
+      problems.push({
+        place: at,
+        message: `drift needs a history, and values of personal columns are not kept; give ${measure.metric} a band`,
+      });
     problems.push(...otherDatasets(measure).flatMap((other) => undeclared(spec, at, other)));
     if ('column' in measure) problems.push(...unknownColumns(at, dataset, [measure.column]));
     if ('columns' in measure && measure.metric !== 'schema-match') problems.push(...unknownColumns(at, dataset, measure.columns));

@@ -18,7 +18,7 @@ export interface DatasetSpec {
   readonly kind?: 'window' | 'state';
   /** Columns that may be empty in landing data; a row where another one is empty goes to quarantine `malformed`. */
   readonly optional?: readonly string[];
-  /** Columns never shown in samples or logs unmasked. */
+  /** Columns with personal data: their values are in no sample, result, metric, message or log. */
   readonly pii?: readonly string[];
   /** A CSV file of this name, with header and in the order of the key, lies beside each version that a compute stage writes. */
   readonly file?: string;

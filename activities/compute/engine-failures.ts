@@ -39,7 +39,7 @@ export function engineFailure(error: unknown, scene: FailureScene): unknown {
 
 function statementFailure(error: StatementFailed, { limits, label }: FailureScene): AlmanacError {
   const located = locate(error.message, label);
-  const text = limits.maskValues === true ? masked(located.text) : located.text;
+  const text = limits.maskValues === true ? withoutQuotedValues(located.text) : located.text;
   const { line } = located;
   const place = label ? `${label.name}${line === undefined ? '' : ` line ${line}`}: ` : '';
   const details = { ...(label && { statement: label.name }), ...(line !== undefined && { line }), duckdb: text };
@@ -78,7 +78,7 @@ function statementFailure(error: StatementFailed, { limits, label }: FailureScen
 }
 
 /** DuckDB's sentence about a statement names identifiers; any other is about rows, and quotes them. */
-function masked(text: string): string {
+export function withoutQuotedValues(text: string): string {
   if (ABOUT_STATEMENT.test(text)) return text;
   // The drawing of the statement comes last, so what a value holds does not pass for it.
   const drawing = text.lastIndexOf('\n\nLINE ');

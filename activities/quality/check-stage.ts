@@ -1,6 +1,7 @@
 import { transaction } from '../../lib/postgres';
 import { AlmanacError } from '../../pipelines/failures';
 import { isQualityMetric, isRowMetric } from '../../pipelines/quality/metrics';
+import { tellsPerson, withheld, withoutValues } from '../../pipelines/quality/personal';
 import {
   baseOf,
   metricOf,
@@ -47,13 +48,12 @@ export const checkStage: StageBody = async (context) => {
     const own = manifest === undefined ? unwritten(check.dataset) : await measuredFor(context, check, manifest, measurements);
     const over = spanOf(check.measure);
     const span = over === undefined ? undefined : await mergeSpan(context, check, own, over);
-    const measured = span?.measured ?? own;
-    const result = told(resultOf(check, measured, await baselineFor(context, check, exclusions)), span);
+    const personal = personalOf(context, check.dataset, manifest);
+    const result = told(resultOf(check, span?.measured ?? own, await baselineFor(context, check, exclusions), personal), span);
     judged.push(manifest === undefined || result.verdict.status === 'PASS' ? result : await sampleQuarantine(context, result, manifest));
     if (manifest === undefined) continue;
     const { dataset, measure: declared } = check;
-    const personal = context.plan.datasets[dataset]?.pii ?? [];
-    metrics.push(...storable({ dataset, version: manifest.version, measure: declared }, measured, personal));
+    metrics.push(...storable({ dataset, version: manifest.version, measure: declared }, span?.measured ?? own, personal));
     // What longer spans are merged from.
     if (span !== undefined) metrics.push(...storable({ dataset, version: manifest.version, measure: baseOf(declared) }, own, personal));
   }
@@ -109,7 +109,12 @@ async function measureSuite(
   versions: Versions,
 ): Promise<{ measurements: Measurements; usage: SessionUsage | undefined }> {
   const salt = `${context.run.pipeline}/${context.run.window}`;
-  const scope: SuiteScope = { datasets: context.plan.datasets, salt, reference: context.window.end };
+  const marked = [...versions].map(([name, manifest]) => {
+    const declared = context.plan.datasets[name];
+    return [name, { columns: {}, ...declared, pii: personalOf(context, name, manifest) }] as const;
+  });
+  const datasets = { ...context.plan.datasets, ...Object.fromEntries(marked) };
+  const scope: SuiteScope = { datasets, salt, reference: context.window.end };
   const metrics = suiteMetrics(suite, scope.datasets);
   const possible = metrics.filter((metric) => datasetsOf(metric).every((dataset) => versions.has(dataset)));
   const impossible = metrics.filter((metric) => !possible.includes(metric));
@@ -163,22 +168,20 @@ async function baselineFor(context: StageContext, check: CheckDeclaration, exclu
   return readBaseline(context.database, context.run, check);
 }
 
+/** Columns of a dataset that hold personal data, by its declaration now or when the version was written. */
+function personalOf({ plan }: StageContext, dataset: string, manifest: Manifest | undefined): string[] {
+  return [...new Set([...(plan.datasets[dataset]?.pii ?? []), ...(manifest?.pii ?? [])])];
+}
+
 /** Values only: what is not a number is nobody's history. What personal columns hold is not kept, only what was counted of it. */
 function storable(
   metric: Pick<MeasuredMetric, 'dataset' | 'version' | 'measure'>,
   measured: Measured,
   personal: readonly string[],
 ): MeasuredMetric[] {
-  if (!('value' in measured) || !Number.isFinite(measured.value)) return [];
-  const { sample: _, state, detail, ...rest } = measured;
-  const { measure: of } = metric;
-  const columns = 'column' in of ? [of.column] : 'columns' in of && Array.isArray(of.columns) ? of.columns : [];
-  if (!columns.some((column) => personal.includes(column))) {
-    return [{ ...metric, ...rest, ...(state === undefined ? {} : { state }), ...(detail === undefined ? {} : { detail }) }];
-  }
-  const counted =
-    state !== undefined && (state.kind === 'count' || state.kind === 'hll' || state.kind === 'moments' || state.kind === 'pair');
-  return [{ ...metric, ...rest, ...(counted ? { state } : {}) }];
+  if (!('value' in measured) || !Number.isFinite(measured.value) || tellsPerson(metric.measure, measured, personal)) return [];
+  const { sample: _, ...kept } = withoutValues(metric.measure, measured, personal);
+  return [{ ...metric, ...kept }];
 }
 
 /** The result with the windows it is of, where it is over many. */
@@ -188,10 +191,12 @@ function told(result: CheckResult, span: Span | undefined): CheckResult {
   return { ...result, verdict: { ...result.verdict, message } };
 }
 
-function resultOf(check: CheckDeclaration, measured: Measured, baseline: Baseline): CheckResult {
-  if (!('value' in measured)) return { check, verdict: judge(check, measured, 0, baseline), failedRows: null, sample: [] };
-  const { value, rows, sample, state } = measured;
-  return { check, verdict: judge(check, value, rows, baseline, state), failedRows: failedRows(check.measure, value, rows), sample };
+function resultOf(check: CheckDeclaration, found: Measured, baseline: Baseline, personal: readonly string[]): CheckResult {
+  if (!('value' in found)) return { check, verdict: judge(check, found, 0, baseline), failedRows: null, sample: [] };
+  const { value, rows, sample, state } = withoutValues(check.measure, found, personal);
+  const verdict = judge(check, value, rows, baseline, state);
+  if (tellsPerson(check.measure, found, personal)) return { check, verdict: withheld(check, verdict, personal), failedRows: null, sample };
+  return { check, verdict, failedRows: failedRows(check.measure, value, rows), sample };
 }
 
 /** The results under what operators let pass; asked only when something would hold the run. */

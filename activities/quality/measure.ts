@@ -1,6 +1,7 @@
 import { AlmanacError } from '../../pipelines/failures';
 import {
   metricQuery,
+  otherDatasets,
   readMeasurements,
   suiteQueries,
   type Measurement,
@@ -9,6 +10,7 @@ import {
   type SuiteScope,
 } from '../../pipelines/suite-sql';
 import type { Unmeasured } from '../../pipelines/verdict';
+import { withoutQuotedValues } from '../compute/engine-failures';
 import type { EngineSession } from '../compute/engine';
 
 /** What is known of each metric, by its key. */
@@ -51,12 +53,18 @@ async function ask(
     return new Map([...readMeasurements(query, { ...row, ...samples })].map(([key, value]) => [key, value ?? nothing]));
   } catch (error) {
     if (!(error instanceof AlmanacError) || error.code !== 'engine.sql') throw error;
-    return { reason: readable(error.message, scope.datasets[query.dataset]?.pii !== undefined) };
+    return { reason: readable(error.message, isPersonal(scope, query.metrics)) };
   }
 }
 
-/** The engine's sentence without its drawing of the statement; it quotes values of rows, which pii datasets must not show. */
-function readable(message: string, pii: boolean): string {
-  const [sentence = ''] = message.split('\n', 1);
-  return pii ? sentence.replace(/'.*'/g, "'…'") : sentence;
+/** Whether a statement reads a dataset with personal columns: its own or another that a metric names. */
+function isPersonal({ datasets }: SuiteScope, metrics: readonly SuiteMetric[]): boolean {
+  const named = metrics.flatMap(({ dataset, measure: of }) => [dataset, ...otherDatasets(of)]);
+  return named.some((name) => (datasets[name]?.pii ?? []).length > 0);
+}
+
+/** The engine's sentence without its drawing of the statement; it quotes values of rows, which personal datasets must not show. */
+function readable(message: string, personal: boolean): string {
+  const [sentence = ''] = (personal ? withoutQuotedValues(message) : message).split('\n', 1);
+  return sentence;
 }

@@ -35,8 +35,8 @@ export function profileMetrics({ name, type }: Column): QualityMetric[] {
 
 export type ColumnMeasurements = Partial<Readonly<Record<QualityMetric['metric'], Measurement>>>;
 
-/** Suggestions for one column of a dataset. */
-export function suggestFor(dataset: string, column: Column, measured: ColumnMeasurements): Suggestion[] {
+/** Suggestions for one column of a dataset. Of a `personal` one no value is told, so it suggests no categories. */
+export function suggestFor(dataset: string, column: Column, measured: ColumnMeasurements, personal = false): Suggestion[] {
   const { name, type } = column;
   const suggestions: Suggestion[] = [];
   const slug =
@@ -69,12 +69,12 @@ export function suggestFor(dataset: string, column: Column, measured: ColumnMeas
       'no value comes twice',
       `${name} tells rows apart.`,
     );
-  suggestions.push(...categories(dataset, slug, column, histogram));
+  if (!personal) suggestions.push(...categories(dataset, slug, column, histogram));
   if (minimum !== undefined && minimum.value >= 0)
     suggest(
       'non-negative',
       { measure: { metric: 'within', column: name, min: 0 }, fail: { min: 1 } },
-      `the smallest value is ${minimum.value}`,
+      personal ? 'no value is negative' : `the smallest value is ${minimum.value}`,
       `${name} was never negative.`,
     );
   const inferred = type === 'text' ? inferredType(measured['data-type']) : undefined;

@@ -13,7 +13,10 @@ import { GateHarness } from '../../support/gate-harness';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
 const DATASETS: Record<string, DatasetSpec> = {
-  orders: { columns: { id: 'bigint', price: 'double', kind: 'text', code: 'text', person: 'text' }, pii: ['person'] },
+  orders: {
+    columns: { id: 'bigint', price: 'double', kind: 'text', code: 'text', person: 'text', salary: 'bigint' },
+    pii: ['person', 'salary'],
+  },
 };
 const WHY = { dataset: 'orders', why: 'It matters.' };
 const GATE = suite({
@@ -21,6 +24,8 @@ const GATE = suite({
     { ...WHY, id: 'ids', ...checks.isUnique(['id']) },
     { ...WHY, id: 'prices', measure: { metric: 'within', column: 'price', min: 1 }, mostly: 0.99 },
     { ...WHY, id: 'broken', measure: { metric: 'compliance', predicate: 'no_such_column > 1' }, mostly: 1 },
+    { ...WHY, id: 'paid', measure: { metric: 'minimum', column: 'salary' }, fail: { min: 8000 } },
+    { ...WHY, id: 'typed', measure: { metric: 'compliance', predicate: 'cast(salary as tinyint) = id' }, mostly: 1 },
   ],
 });
 const SPEC = {
@@ -29,7 +34,7 @@ const SPEC = {
   datasets: DATASETS,
   stages: { make: compute({ sql: 'orders.sql', writes: 'orders' }), judge: check({ suite: GATE }) },
 };
-const ROWS = `select i::bigint as id, (i % 50)::double as price, 'k' || (i % 4) as kind, cast(i as varchar) as code, 'p' || (i % 3) as person
+const ROWS = `select i::bigint as id, (i % 50)::double as price, 'k' || (i % 4) as kind, cast(i as varchar) as code, 'p' || (i % 3) as person, 7777 + i::bigint as salary
   from range(200) r(i)`;
 
 let database: TestDatabase;
@@ -63,11 +68,18 @@ test('a trial judges a version by the declared checks, names the rows, and puts 
   const trial = await tryChecks(services, 'example/judge', address());
   expect(trial).toMatchObject({
     status: 'ERROR',
-    checks: [{ status: 'PASS', observed: 1 }, { status: 'FAIL', observed: 0.98 }, { status: 'ERROR' }],
+    checks: [
+      { status: 'PASS', observed: 1 },
+      { status: 'FAIL', observed: 0.98 },
+      { status: 'ERROR' },
+      { status: 'FAIL', observed: null },
+      { status: 'ERROR' },
+    ],
   });
   expect(trial.checks[1]?.sample.map(({ price }) => price)).toEqual(['0.0', '0.0', '0.0', '0.0']);
-  expect(trial.checks[1]?.sample[0]?.['person']).toMatch(/^sha256:/);
+  expect(trial.checks[1]?.sample[0]?.['person']).toBe('(personal)');
   expect(renderTrial(trial)).toContain('nothing went on record');
+  expect(renderTrial(trial)).not.toMatch(/7,?777/);
   expect((await database.pool.query('select 1 from almanac.check_metric union all select 1 from almanac.check_result')).rows).toEqual([]);
 });
 
@@ -88,6 +100,8 @@ test('a version suggests what its profile shows, and no values of persons', asyn
   for (const id of ['id-complete', 'id-unique', 'price-non-negative', 'kind-categories', 'code-unique', 'code-type'])
     expect(ids).toContain(id);
   expect(ids.filter((id) => id.startsWith('person'))).toEqual(['person-complete']);
+  expect(ids).toContain('salary-non-negative');
+  expect(renderSuggestions(suggestions)).not.toMatch(/7,?777/);
   expect(suggestions.find((one) => one.check.id === 'kind-categories')?.check.measure).toMatchObject({ values: ['k0', 'k1', 'k2', 'k3'] });
   expect(renderSuggestions(suggestions)).toContain('// no value comes twice');
 });

@@ -242,6 +242,23 @@ describe('definePipeline', () => {
       'stages.judge.suite.a: there is no column "name"',
     ],
     [
+      'drift of a value that is not kept, being personal',
+      {
+        ...(withDataset('state', { ...good.datasets.state, pii: ['user_id'] }) as object),
+        stages: {
+          ...good.stages,
+          judge: check({
+            suite: {
+              checks: [
+                { id: 'a', dataset: 'state', measure: { metric: 'minimum', column: 'user_id' }, fail: { min: 1 }, warn: 'drift', why: '.' },
+              ],
+            },
+          }),
+        },
+      },
+      'values of personal columns are not kept; give minimum a band',
+    ],
+    [
       'a check of an unwritten reference',
       withCheck({
         id: 'a',

@@ -195,15 +195,11 @@ describe('failing rows', () => {
     });
   });
 
-  test('never show personal columns: a short digest tells two people apart', async () => {
+  test('never show personal columns, nor anything that could be looked up for them', async () => {
     await load(`${row(1, 'x', 'ann@example.org')} union all ${row(2, 'x', 'bob@example.org')}`);
     const sample =
       (await measured(check({ metric: 'rows-where', predicate: 'true' }, { sample: ['id', 'user_id'] })))['rows-where']?.sample ?? [];
-    expect(sample.map(({ user_id }) => user_id)).toEqual([
-      expect.stringMatching(/^sha256:[0-9a-f]{8}$/),
-      expect.stringMatching(/^sha256:[0-9a-f]{8}$/),
-    ]);
-    expect(new Set(sample.map(({ user_id }) => user_id)).size).toBe(2);
+    expect(sample.map(({ user_id }) => user_id)).toEqual(['(personal)', '(personal)']);
   });
 
   test('are cut at 200 characters', async () => {
