@@ -50,6 +50,8 @@ export function translate(expectation: string, kwargs: Kwargs, view: string, onl
       return number({ metric: 'count-distinct', columns: [column] }, false);
     case 'expect_column_proportion_of_unique_values_to_be_between':
       return number({ metric: 'distinctness', columns: [column] }, false);
+    case 'expect_column_proportion_of_non_null_values_to_be_between':
+      return number({ metric: 'completeness', column }, false);
     case 'expect_table_row_count_to_be_between':
       return number({ metric: 'size' }, false);
     case 'expect_table_row_count_to_equal':

@@ -7,6 +7,7 @@ import { jsonFiles, readJson, withCases } from '../../../support/quality/case-fi
 import { GREAT_EXPECTATIONS_DIFFERENCES } from '../../../support/quality/differences';
 import { translate } from '../../../support/quality/ge-expectations';
 import { comparable, conditionOf, evaluated, fixtureOf, type Kwargs } from '../../../support/quality/ge-kwargs';
+import { quantileChecks } from '../../../support/quality/ge-quantiles';
 import { POSITION, Refused, Workbench, type Cell, type Judged } from '../../../support/quality/workbench';
 
 interface Expectation {
@@ -45,8 +46,9 @@ withCases("Great Expectations' published expectations", (folder) => {
       expect(wrong).toBe(true);
       return;
     }
-    const told = translate(type, kwargs, view, of.only_for);
     const where = kwargs['row_condition'] === undefined ? {} : { where: conditionOf(String(kwargs['row_condition']), bench.types(view)) };
+    if (type === 'expect_column_quantile_values_to_be_between') return expectQuantiles(view, kwargs, of, where, wrong);
+    const told = translate(type, kwargs, view, of.only_for);
     const check: CheckDeclaration = {
       id: 'it',
       dataset: view,
@@ -90,6 +92,41 @@ withCases("Great Expectations' published expectations", (folder) => {
       expectPartition(out[`${side}_partition`] ?? (out['details'] as Kwargs | undefined)?.[`${side}_partition`], measured, side);
     await expectRows(result, told.told ?? [], out);
   }
+
+  async function expectQuantiles(dataset: string, kwargs: Kwargs, of: Expectation, where: object, wrong: boolean): Promise<void> {
+    const verdicts = async (): Promise<Judged['verdict'][]> => {
+      const checks = quantileChecks(kwargs, { id: 'it', dataset, why: 'Somebody else expects it.' });
+      const judged = await bench.judge(checks.map((check) => ({ ...check, measure: { ...check.measure, ...where } })));
+      return judged.map(({ verdict }) => verdict);
+    };
+    if (wrong) {
+      const judged = await verdicts().catch(() => undefined);
+      expect(judged?.every(({ status }) => status !== 'ERROR') ?? false).toBe(false);
+      return;
+    }
+    const judged = await verdicts();
+    if (of.out['success'] !== undefined) expect(judged.every(({ status }) => status === 'PASS')).toBe(of.out['success']);
+    const observed = of.out['observed_value'] as { readonly values?: readonly number[] } | undefined;
+    if (observed?.values !== undefined) expect(judged.map((verdict) => verdict.observed)).toEqual(observed.values);
+  }
+
+  test('quantiles are held one by one, each to its own range', async () => {
+    const view = await bench.load('quantiles', { columns: ['x'], rows: [[1], [2], [3], [4], [null]] });
+    const kwargs = (high: number): Kwargs => ({
+      column: 'x',
+      quantile_ranges: {
+        quantiles: [0, 0.5, 1],
+        value_ranges: [
+          [0, 1],
+          [null, 2],
+          [2, high],
+        ],
+      },
+    });
+    const of = (success: boolean): Expectation => ({ title: '', in: {}, out: { success, observed_value: { values: [1, 2, 4] } } });
+    await expectQuantiles(view, kwargs(4), of(true), {}, false);
+    await expectQuantiles(view, kwargs(3), of(false), {}, false);
+  });
 
   /** The rows that are told to be wrong, by their position and their values, and the sample of them where it holds them all. */
   async function expectRows(
