@@ -5,7 +5,7 @@ import { touchesPii } from '../pipelines/pii';
 import { formatRun, retryCommand } from '../pipelines/run-id';
 import type { Plan, PlanStage, RunRef, StageKind, StageOutput, VersionRef } from '../pipelines/types';
 import { parseWindow } from '../pipelines/window';
-import type { ChildIdentity, SessionLimits } from './compute/engine';
+import type { ChildIdentity, Engine, SessionLimits } from './compute/engine';
 import { decideRetry, fenced, laterBy, toAlmanacError, toApplicationFailure } from './failure';
 import {
   closeAttempt,
@@ -91,7 +91,9 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
 
   const lines: { at: Date; line: string }[] = [];
   const stop = stopSignal(stage.timeoutSeconds);
-  const permits = permitsOf(services.database, order, opened.attempt, stage);
+  const permits = permitsOf(services.database, services.clock, order, opened.attempt, stage, engineOf(stage) !== 'none');
+  // Whether Temporal gives the order again.
+  let goesOn = false;
   const end = async (
     state: AttemptEnd['state'],
     more: Pick<AttemptEnd, 'output' | 'failure' | 'waitsUntil'> = {},
@@ -109,12 +111,13 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
     };
     const close = async (client: Queryable): Promise<boolean> =>
       (await closeAttempt(client, ended)) || restoreAttempt(client, order, ended);
-    return permits === undefined ? close(database) : permits.closing(ended, database, close);
+    return permits === undefined ? close(database) : permits.closing(goesOn, database, close);
   };
   try {
-    await permits?.take();
-    const context = stageContext(shell, task, plan, stage, opened, stop, lines);
-    const output = await shell.bodies[stage.kind](context);
+    const body = (engine: Engine): Promise<StageOutput> =>
+      shell.bodies[stage.kind](stageContext(shell, task, plan, stage, opened, engine, stop, lines));
+    const engine = leasedUntimed(services.engine, stop);
+    const output = await (permits === undefined ? body(engine) : permits.holding(engine, stop.signal, body));
     await shell.point(`${stage.id}:before-close`);
     const manifests = await Promise.all(output.versions.map((version) => services.datasets.manifest(version)));
     if (manifests.length === 0) await end('succeeded', { output });
@@ -143,6 +146,7 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
     const permitDelay = laterBy(opened.permitDelay, permits?.waitedMs() ?? 0);
     const decision = decideRetry(failure, { ...opened, permitDelay, patienceSeconds: task.patienceSeconds }, now);
     const { waitsUntil } = decision;
+    goesOn = decision.retry;
     // A poll that finds what the one before found is worth no line.
     if (waitsUntil === undefined || failure.message !== opened.waitedFor?.message)
       lines.push({ at: now, line: `${failure.code}: ${failure.message}` });
@@ -182,6 +186,7 @@ function stageContext(
   plan: Plan,
   stage: PlanStage,
   opened: OpenedAttempt,
+  engine: Engine,
   stop: StopSignal,
   lines: { at: Date; line: string }[],
 ): StageContext {
@@ -196,7 +201,7 @@ function stageContext(
   const limits = touchesPii(plan, stage) ? { ...smaller, maskValues: true } : smaller;
   return {
     ...services,
-    engine: leasedUntimed(services.engine, stop),
+    engine,
     run: task.run,
     plan,
     stage,

@@ -56,9 +56,20 @@ export function stopSignal(timeoutSeconds: number): StopSignal {
   };
 }
 
-/** The engine, with the wait for a child outside the stage's timeout: that others compute is not the stage's fault. */
+/** The engine, with the wait for a place or a child outside the stage's timeout: that others compute is not the stage's fault. */
 export function leasedUntimed(engine: Engine, stop: Pick<StopSignal, 'pause' | 'resume'>): Engine {
   return {
+    async place(signal, body) {
+      stop.pause();
+      try {
+        return await engine.place(signal, (placed) => {
+          stop.resume();
+          return body(leasedUntimed(placed, stop));
+        });
+      } finally {
+        stop.resume();
+      }
+    },
     async session(limits, signal, body) {
       stop.pause();
       try {

@@ -141,7 +141,9 @@ function quarantineText(attempt: AttemptRow | undefined): string | undefined {
 }
 
 function lineText(line: PermitWait | undefined): string | undefined {
-  return line === undefined ? undefined : `pool ${line.pool}: position ${line.position} of ${line.of} since ${line.since}`;
+  if (line === undefined) return undefined;
+  if (line.placeSince !== null) return `pool ${line.pool}: its turn came ${line.placeSince}, it waits for a place`;
+  return `pool ${line.pool}: position ${line.position} of ${line.of} since ${line.since}`;
 }
 
 function waitText(attempt: AttemptRow | undefined): string | undefined {

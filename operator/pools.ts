@@ -1,7 +1,7 @@
 import { installPools, listPools, readLeases, setPermits, type Lease, type PoolRow } from '../activities/ledger/pools';
 import { editDistance } from '../lib/nearest';
 import { AlmanacError } from '../pipelines/failures';
-import { MAX_PERMITS } from '../pipelines/pool-rules';
+import { MAX_PERMITS, usersAbove } from '../pipelines/pool-rules';
 import { formatRun } from '../pipelines/run-id';
 import type { Plan, RunRef } from '../pipelines/types';
 import type { PermitWait } from '../pipelines/why';
@@ -46,19 +46,47 @@ export async function showPool(session: OperatorSession, name: string): Promise<
   return { ...row, holders: held, line: waiting };
 }
 
+export interface PoolSetting {
+  readonly permits: number;
+  readonly reason: string;
+  /** Makes the pool smaller than stages need all the same. */
+  readonly force: boolean;
+}
+
 /**
  * Sets how many permits a pool has from now on; as many as declared takes back what was set before. Nothing that is out is taken away:
- * a smaller pool lends again once enough came back. 0 closes it. Throws `pool.unknown`, `run.usage`, `reason.missing`.
+ * a smaller pool lends again once enough came back. 0 closes it, and stages wait. Throws `pool.unknown`, `pool.too-small` for stages that ask for more
+ * and would be held, `run.usage`, `reason.missing`.
  */
-export async function setPool(session: OperatorSession, name: string, permits: number, reason: string): Promise<PoolLine> {
+export async function setPool(session: OperatorSession, name: string, { permits, reason, force }: PoolSetting): Promise<PoolLine> {
   const said = requireReason(reason, 'pool set');
   if (permits > MAX_PERMITS)
     throw new AlmanacError('run.usage', `a pool has at most ${MAX_PERMITS} permits, not ${permits}`, { next: 'give a smaller number' });
   const { declared } = await findPool(session, name);
+  if (permits > 0 && !force) await requireEnough(session, name, permits);
   const { database, clock, config } = session;
   await installPools(database, { [name]: declared }, clock.now());
   await setPermits(database, name, permits === declared ? null : permits, { who: config.actor, reason: said, now: clock.now() });
   return showPool(session, name);
+}
+
+/** Of stages the project declares, and of those that wait now, whatever plan they follow. */
+async function requireEnough(session: OperatorSession, name: string, permits: number): Promise<void> {
+  const project = await session.project();
+  const { waiting } = await readLeases(session.database, name, session.clock.now());
+  const specs = [...project.pipelines.values()].map(({ spec }) => spec);
+  const needs = new Map(usersAbove(name, permits, specs).map((user) => [user.stage, user.permits]));
+  for (const lease of waiting) if (lease.permits > permits) needs.set(`${formatRun(lease.run)} ${lease.stage}`, lease.permits);
+  if (needs.size === 0) return;
+  const most = Math.max(...needs.values());
+  throw new AlmanacError(
+    'pool.too-small',
+    `with ${permits} permits pool ${name} would be too small for ${[...needs].map(([stage, count]) => `${stage} (${count})`).join(', ')}`,
+    {
+      next: `--permits ${most} is the least they need; --permits 0 closes the pool and lets them wait; with --force they are held when they come`,
+      details: { pool: name, permits, stages: Object.fromEntries(needs) },
+    },
+  );
 }
 
 /** Where the stages of a run are in the lines of pools, also while one of them looks. A plan without pools costs nothing. */
@@ -70,9 +98,14 @@ export async function permitWaits(session: OperatorSession, run: RunRef, plan: P
     pools.map(async ({ name, permits: size }) => {
       const { held, waiting } = await readLeases(session.database, name, session.clock.now());
       const holders = held.map(({ run: of, stage, since }) => ({ run: formatRun(of), stage, since: since ?? '' }));
-      return waiting.flatMap(({ run: of, stage, permits, askedAt }, at) =>
+      return waiting.flatMap(({ run: of, stage, permits, askedAt, placeSince }, at) =>
         formatRun(of) === formatRun(run) && of.generation === run.generation
-          ? [{ stage, pool: name, permits, size, position: at + 1, of: waiting.length, since: new Date(askedAt).toISOString(), holders }]
+          ? [
+              {
+                ...{ stage, pool: name, permits, size, position: at + 1, of: waiting.length, placeSince, holders },
+                since: new Date(askedAt).toISOString(),
+              },
+            ]
           : [],
       );
     }),

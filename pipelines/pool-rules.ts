@@ -18,6 +18,23 @@ export function poolUseProblems(place: string, { name, permits = 1 }: NonNullabl
   return problems;
 }
 
+/** A stage with what it asks of a pool. */
+export interface PoolUser {
+  /** `PIPELINE.STAGE`. */
+  readonly stage: string;
+  readonly permits: number;
+}
+
+/** The stages that ask for more permits of a pool than `size`, in the order they are declared. */
+export function usersAbove(pool: string, size: number, pipelines: readonly PipelineSpec[]): PoolUser[] {
+  return pipelines.flatMap(({ id, stages }) =>
+    Object.entries(stages).flatMap(([stage, { pool: use }]) => {
+      const permits = use?.permits ?? 1;
+      return use?.name === pool && permits > size ? [{ stage: `${id}.${stage}`, permits }] : [];
+    }),
+  );
+}
+
 /** A stage that asks for a pool that is not there, or for more than it has, would wait for good. */
 export function poolProblems(pools: Pools, pipelines: readonly PipelineSpec[]): Problem[] {
   const problems: Problem[] = [];

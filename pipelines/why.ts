@@ -44,6 +44,8 @@ export interface PermitWait {
   readonly of: number;
   /** When it asked, an ISO instant. */
   readonly since: string;
+  /** Since when its turn has come and it waits for a place of its worker, an ISO instant. */
+  readonly placeSince: string | null;
   /** Longest first; `since` is an ISO instant. */
   readonly holders: readonly { readonly run: string; readonly stage: string; readonly since: string }[];
 }
@@ -122,21 +124,28 @@ function unended(message: string): string {
   return message.replace(/\.$/, '');
 }
 
-/** `a permit of pool warehouse for stage load (position 3 of 7, held by plays/2026-01-02 load since … and 1 more)`. */
-function permitText({ stage, pool, permits, size, position, of, holders }: PermitWait): string {
+/**
+ * `a permit of pool warehouse for stage load (position 3 of 7, held by plays/2026-01-02 load since … and 1 more)`, or what it waits
+ * for when its turn has come: who holds permits is not what it waits for then.
+ */
+function permitText({ stage, pool, permits, size, position, of, placeSince, holders }: PermitWait, worker: string | null): string {
+  if (placeSince !== null) {
+    const turn = `its turn for ${permits === 1 ? 'a permit' : `${permits} permits`} of pool ${pool} came ${placeSince}`;
+    return `a place on ${worker ?? 'a worker'} for stage ${stage} (${turn})`;
+  }
   const [first, ...others] = holders;
   const more = others.length === 0 ? '' : ` and ${others.length} more`;
   const facts = [
     `position ${position} of ${of}`,
     ...(first === undefined ? [] : [`held by ${first.run} ${first.stage} since ${first.since}${more}`]),
-    ...(permits > size ? [`the pool has ${size}`] : []),
+    ...(size === 0 ? ['the pool is closed'] : permits > size ? [`the pool has ${size}`] : []),
   ];
   return `${permits === 1 ? 'a permit' : `${permits} permits`} of pool ${pool} for stage ${stage} (${facts.join(', ')})`;
 }
 
 /** What one stage waits for and until when; the failure says what is missing and where. */
-function waitText({ stage, failure, waitsUntil, polls, permits }: WhyAttempt): string {
-  if (permits !== undefined) return permitText(permits);
+function waitText({ stage, worker, failure, waitsUntil, polls, permits }: WhyAttempt): string {
+  if (permits !== undefined) return permitText(permits, worker);
   const missing = failure === null ? '' : `, ${failure.code}: ${unended(failure.message)}`;
   return `the data of stage ${stage} until ${waitsUntil ?? 'its patience is over'} (looked ${polls === 1 ? 'once' : `${polls} times`}${missing})`;
 }
@@ -163,7 +172,9 @@ function whyRunning(run: WhyRun, stages: readonly StageOutline[], newest: Readon
       next:
         waiting[0].permits === undefined
           ? `nothing once that is mended, it goes on by itself; almanac cancel ${run.name} --reason … ends the wait`
-          : `almanac pool show ${waiting[0].permits.pool}`,
+          : waiting[0].permits.placeSince === null
+            ? `almanac pool show ${waiting[0].permits.pool}`
+            : 'almanac status',
     };
   }
   const retrying = [...newest.values()].find(({ state }) => state === 'failed' || state === 'lost');

@@ -4,7 +4,22 @@ import { reason, type Places, type Side } from './places';
 /** Ends of leases wait this long for a child to clean up before it is killed. */
 const RETURN_MS = 5_000;
 
-/** Hands out a process for each place, in the order they were asked for, and keeps idle ones warm for either side. */
+/** Takes a place; returns how to give it back. */
+export type Seat = (signal: AbortSignal) => Promise<() => void>;
+
+/** The seat of whoever has a place already: one at a time sits there, the others elsewhere. */
+export function keptSeat(elsewhere: Seat): Seat {
+  let free = true;
+  return (signal) => {
+    if (!free) return elsewhere(signal);
+    free = false;
+    return Promise.resolve(() => {
+      free = true;
+    });
+  };
+}
+
+/** Hands out places in the order they were asked for, a process to each that has one, and keeps idle ones warm for either side. */
 export class ChildPool {
   readonly #places: Places;
   readonly #all = new Set<Child>();
@@ -16,16 +31,32 @@ export class ChildPool {
     for (let i = 0; i < warm; i++) this.#idle.push(this.#start());
   }
 
-  /** A child that serves nobody else until it is returned; waits for a place until `signal` aborts. */
-  async acquire(side: Side, signal: AbortSignal): Promise<Child> {
-    if (signal.aborted) throw reason(signal);
-    if (this.#closing.signal.aborted) throw new Error('the engine is closed');
-    await this.#places.acquire(side, AbortSignal.any([signal, this.#closing.signal]));
-    return this.#take(side);
+  /** Waits for a place until `signal` aborts. */
+  seat(side: Side): Seat {
+    return async (signal) => {
+      this.#requireOpen(signal);
+      await this.#places.acquire(side, AbortSignal.any([signal, this.#closing.signal]));
+      return () => this.#places.release(side);
+    };
+  }
+
+  /** A child that serves nobody else until it is returned; for those who have a place. */
+  async acquire(signal: AbortSignal): Promise<Child> {
+    this.#requireOpen(signal);
+    let child = this.#idle.pop();
+    while (child && !child.alive) child = this.#idle.pop();
+    child ??= this.#start();
+    try {
+      await child.ready;
+      return child;
+    } catch (error) {
+      await child.kill();
+      throw error;
+    }
   }
 
   /** Ends the lease: the child cleans up and idles, or is killed when it does not answer. */
-  async release(side: Side, child: Child): Promise<void> {
+  async release(child: Child): Promise<void> {
     const timer = setTimeout(() => void child.kill(), RETURN_MS);
     try {
       await child.request({ do: 'end' });
@@ -36,7 +67,6 @@ export class ChildPool {
       await child.kill();
     } finally {
       clearTimeout(timer);
-      this.#places.release(side);
     }
   }
 
@@ -46,18 +76,9 @@ export class ChildPool {
     await Promise.all([...this.#all].map((child) => child.kill()));
   }
 
-  async #take(side: Side): Promise<Child> {
-    let child = this.#idle.pop();
-    while (child && !child.alive) child = this.#idle.pop();
-    child ??= this.#start();
-    try {
-      await child.ready;
-      return child;
-    } catch (error) {
-      await child.kill();
-      this.#places.release(side);
-      throw error;
-    }
+  #requireOpen(signal: AbortSignal): void {
+    if (signal.aborted) throw reason(signal);
+    if (this.#closing.signal.aborted) throw new Error('the engine is closed');
   }
 
   #start(): Child {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { confineSql } from '../../pipelines/confine-sql';
 import type { Child } from './child';
 import { childIdentity, isAlive } from './child-identity';
-import { ChildPool } from './child-pool';
+import { ChildPool, keptSeat, type Seat } from './child-pool';
 import type { Engine, EngineSession, SessionLimits, SessionUsage, StatementLabel } from './engine';
 import { engineFailure, kernelMemoryKills } from './engine-failures';
 import { Places, reason, type Side } from './places';
@@ -34,7 +34,7 @@ export function createDuckDbEngines(scratch: string, places: Readonly<Record<Sid
   let sessions = 0;
 
   async function session<T>(
-    side: Side,
+    seat: Seat,
     limits: SessionLimits,
     signal: AbortSignal,
     body: (session: EngineSession) => Promise<T>,
@@ -44,21 +44,25 @@ export function createDuckDbEngines(scratch: string, places: Readonly<Record<Sid
       signal.aborted
         ? reason(signal)
         : engineFailure(error, { limits, ...(label && { label }), kernelKilled: kernelMemoryKills() > killsBefore });
-    const child = await pool.acquire(side, signal).catch((error: unknown) => {
+    const failed = (error: unknown): never => {
       throw fail(error);
-    });
-    const sessionDirectory = path.join(directory, `session-${++sessions}`);
-    const stopWatching = interruptOnAbort(child, signal);
+    };
+    const leave = await seat(signal).catch(failed);
     try {
-      await child.request({ do: 'begin', limits, directory: sessionDirectory }).catch((error: unknown) => {
-        throw fail(error);
-      });
-      return await body(sessionOn(child, signal, fail));
+      const child = await pool.acquire(signal).catch(failed);
+      const sessionDirectory = path.join(directory, `session-${++sessions}`);
+      const stopWatching = interruptOnAbort(child, signal);
+      try {
+        await child.request({ do: 'begin', limits, directory: sessionDirectory }).catch(failed);
+        return await body(sessionOn(child, signal, fail));
+      } finally {
+        await pool.release(child);
+        stopWatching();
+        // The child removes it at the end of a lease; a killed one could not.
+        rmSync(sessionDirectory, { recursive: true, force: true });
+      }
     } finally {
-      await pool.release(side, child);
-      stopWatching();
-      // The child removes it at the end of a lease; a killed one could not.
-      rmSync(sessionDirectory, { recursive: true, force: true });
+      leave();
     }
   }
 
@@ -67,8 +71,19 @@ export function createDuckDbEngines(scratch: string, places: Readonly<Record<Sid
     rmSync(directory, { recursive: true, force: true });
   }
 
-  const engine = (side: Side): Engine => ({ session: (limits, signal, body) => session(side, limits, signal, body), close });
-  return { live: engine('live'), backfill: engine('backfill') };
+  const engine = (seat: Seat): Engine => ({
+    session: (limits, signal, body) => session(seat, limits, signal, body),
+    async place(signal, body) {
+      const leave = await seat(signal);
+      try {
+        return await body(engine(keptSeat(seat)));
+      } finally {
+        leave();
+      }
+    },
+    close,
+  });
+  return { live: engine(pool.seat('live')), backfill: engine(pool.seat('backfill')) };
 }
 
 function sessionOn(child: Child, signal: AbortSignal, fail: (error: unknown, label?: StatementLabel) => unknown): EngineSession {

@@ -62,5 +62,10 @@ export interface Engine {
    * `engine.disk` (resource), `engine.lost` (platform).
    */
   session<T>(limits: SessionLimits, signal: AbortSignal, body: (session: EngineSession) => Promise<T>): Promise<T>;
+  /**
+   * Takes a place as a session does and keeps it while `body` runs: sessions of the engine it is given compute in that place, one that
+   * begins beside another in a place of its own. Throws the signal's reason when that aborts before there is a place.
+   */
+  place<T>(signal: AbortSignal, body: (engine: Engine) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }

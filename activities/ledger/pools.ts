@@ -27,6 +27,8 @@ export interface Lease extends PermitRequest {
   readonly seenAt: number;
   /** ISO instant since which it is held; null while it waits. */
   readonly since: string | null;
+  /** ISO instant since which its turn has come and it waits for a place of its worker; null otherwise. */
+  readonly placeSince: string | null;
 }
 
 /** A waiting stage that did not look for so long is passed over until it does: its worker may be gone. */
@@ -47,6 +49,7 @@ interface RawLease {
   asked_at: Date;
   seen_at: Date;
   since: Date | null;
+  place_since: Date | null;
 }
 
 /** One a stage of a run. */
@@ -71,6 +74,7 @@ function leaseOf(row: RawLease, now: Date): Lease {
     seenAt: row.seen_at.getTime(),
     present: now.getTime() - row.seen_at.getTime() < ABSENT_MS,
     since: row.since?.toISOString() ?? null,
+    placeSince: row.place_since?.toISOString() ?? null,
   };
 }
 
@@ -141,25 +145,45 @@ export interface PermitAsk {
 }
 
 export type PermitAnswer =
-  | { readonly state: 'held'; readonly waitedMs: number }
+  | {
+      /** `turn`: they would be held, had it taken them. */
+      readonly state: 'held' | 'turn';
+      /** Since it looked before this. */
+      readonly waitedMs: number;
+    }
   | {
       readonly state: 'waiting';
       readonly position: number;
       readonly of: number;
       readonly size: number;
-      /** Since it looked before this. */
+      /** Why it has that size, when an operator set it. */
+      readonly reason: string | null;
       readonly waitedMs: number;
     }
   /** The run is over, or a newer attempt has the stage: the caller is a zombie. */
   | { readonly state: 'fenced' }
-  | { readonly state: 'unknown-pool' };
+  | { readonly state: 'unknown-pool' }
+  /** Not all permits of the pool would do; a closed one, of none, is waited for. */
+  | { readonly state: 'too-small'; readonly size: number; readonly declared: number; readonly reason: string | null };
 
 /**
  * Takes the permits of a stage when it is its turn and they are free, takes over those that an earlier attempt of the stage left, else
  * notes that it waits. One pool is decided about at a time, so that never more than its size is out; the run is kept from ending
  * meanwhile, so that nothing is taken for a run that is over. A stage has one lease: the pool of its newest order.
  */
-export async function takePermits(database: pg.Pool, ask: PermitAsk): Promise<PermitAnswer> {
+export function takePermits(database: pg.Pool, ask: PermitAsk): Promise<PermitAnswer> {
+  return askForPermits(database, ask, true);
+}
+
+/**
+ * Says whether it is the turn of a stage, which takes nothing yet: those behind it wait for it while it is present, which is as long as
+ * after any look. Its position in the line is kept, and what an earlier attempt left it takes over.
+ */
+export function lookForPermits(database: pg.Pool, ask: PermitAsk): Promise<PermitAnswer> {
+  return askForPermits(database, ask, false);
+}
+
+async function askForPermits(database: pg.Pool, ask: PermitAsk, take: boolean): Promise<PermitAnswer> {
   const { run, stage, pool, now } = ask;
   return transaction(database, async (client) => {
     const { rows: runs } = await client.query<{ lane: Lane }>(
@@ -169,12 +193,13 @@ export async function takePermits(database: pg.Pool, ask: PermitAsk): Promise<Pe
     );
     const lane = runs[0]?.lane;
     if (lane === undefined) return { state: 'fenced' };
-    const { rows: pools } = await client.query<{ size: number }>(
-      'select coalesce(permits, declared) as size from almanac.pool where name = $1 for update',
+    const { rows: pools } = await client.query<{ size: number; declared: number; reason: string | null }>(
+      `select coalesce(permits, declared) as size, declared, case when permits is not null then reason end as reason
+       from almanac.pool where name = $1 for update`,
       [pool.name],
     );
-    const size = pools[0]?.size;
-    if (size === undefined) return { state: 'unknown-pool' };
+    if (pools[0] === undefined) return { state: 'unknown-pool' };
+    const { size, declared, reason } = pools[0];
     // Under the lock: a zombie that waited for it must not take what its successor gave back meanwhile.
     const mine = await client.query(
       `select from almanac.attempt where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt = $6
@@ -188,6 +213,7 @@ export async function takePermits(database: pg.Pool, ask: PermitAsk): Promise<Pe
       await noteGranted(client, ask);
       return { state: 'held', waitedMs: 0 };
     }
+    if (size > 0 && pool.permits > size) return { state: 'too-small', size, declared, reason };
     const waitedMs = own === undefined ? 0 : Math.max(0, now.getTime() - own.seenAt);
     if (waitedMs > 0) await noteWait(client, ask, waitedMs);
     const { held, waiting, turns } = await readLeases(client, pool.name, now);
@@ -198,8 +224,9 @@ export async function takePermits(database: pg.Pool, ask: PermitAsk): Promise<Pe
     const order = servingOrder<PermitRequest>([...others, request], turns);
     const out = held.reduce((sum, lease) => sum + lease.permits, 0);
     const mayTake = granted(size, out, order).includes(request);
-    await putLease(client, ask, lane, mayTake);
-    if (!mayTake) return { state: 'waiting', position: order.indexOf(request) + 1, of: order.length, size, waitedMs };
+    await putLease(client, ask, lane, !mayTake ? 'waiting' : take ? 'held' : 'turn');
+    if (mayTake && !take) return { state: 'turn', waitedMs };
+    if (!mayTake) return { state: 'waiting', position: order.indexOf(request) + 1, of: order.length, size, reason, waitedMs };
     await client.query(
       `insert into almanac.pool_turn (pool, pipeline, lane, turn)
        select $1, $2, $3, coalesce(max(turn), 0) + 1 from almanac.pool_turn where pool = $1
@@ -232,13 +259,15 @@ async function takeOver(client: Queryable, ask: PermitAsk): Promise<void> {
   );
 }
 
-async function putLease(client: Queryable, ask: PermitAsk, lane: Lane, held: boolean): Promise<void> {
+async function putLease(client: Queryable, ask: PermitAsk, lane: Lane, state: 'waiting' | 'turn' | 'held'): Promise<void> {
   await client.query(
-    `insert into almanac.lease (pipeline, window_key, branch, generation, stage, pool, permits, lane, epoch, attempt, state, asked_at, seen_at, since)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, case when $11 then 'held' else 'waiting' end, $12, $12, case when $11 then $12::timestamptz end)
+    `insert into almanac.lease (pipeline, window_key, branch, generation, stage, pool, permits, lane, epoch, attempt, state, asked_at, seen_at, since, place_since)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, case $11 when 'held' then 'held' else 'waiting' end, $12, $12,
+       case $11 when 'held' then $12::timestamptz end, case $11 when 'turn' then $12::timestamptz end)
      on conflict (pipeline, window_key, branch, generation, stage) do update set
-       epoch = excluded.epoch, attempt = excluded.attempt, state = excluded.state, seen_at = excluded.seen_at, since = excluded.since`,
-    [...runKey(ask.run), ask.stage, ask.pool.name, ask.pool.permits, lane, ask.epoch, ask.attempt, held, ask.now],
+       epoch = excluded.epoch, attempt = excluded.attempt, state = excluded.state, seen_at = excluded.seen_at, since = excluded.since,
+       place_since = excluded.place_since`,
+    [...runKey(ask.run), ask.stage, ask.pool.name, ask.pool.permits, lane, ask.epoch, ask.attempt, state, ask.now],
   );
 }
 

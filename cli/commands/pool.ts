@@ -33,12 +33,13 @@ export function registerPoolCommands(program: Command, io: CliIo): void {
     .command('set <name>')
     .description('change how many permits a pool has, at once; what is out stays out')
     .requiredOption('--permits <n>', '0 closes the pool; as many as declared takes an earlier change back')
-    .requiredOption('--reason <text>', 'recorded with the pool')
+    .requiredOption('--reason <text>', 'recorded with the verb')
+    .option('--force', 'also when stages ask for more: they are held when they come')
     .addHelpText('after', '\nExample:\n  almanac pool set warehouse --permits 2 --reason "it is being moved"')
-    .action(async (name: string, options: { permits: string; reason: string }) => {
+    .action(async (name: string, options: { permits: string; reason: string; force?: true }) => {
       const permits = wholeNumber('--permits', options.permits);
       const { setPool } = await import('../../operator/pools.js');
-      const shown = await setPool(await io.session(), name, permits, options.reason);
+      const shown = await setPool(await io.session(), name, { permits, reason: options.reason, force: options.force === true });
       io.print(shown, () => renderPool(shown));
     });
 }
@@ -95,11 +96,12 @@ function renderPool(pool: PoolLine): string {
   return lines.join('\n');
 }
 
-function noteOf({ lane, permits, present }: Lease, pool: PoolLine): string {
+function noteOf({ lane, permits, present, placeSince }: Lease, pool: PoolLine): string {
   const notes = [
     ...(lane === 'backfill' ? ['backfill'] : []),
-    ...(permits > pool.permits ? ['more than the pool has: passed over'] : []),
-    ...(present ? [] : ['does not look: passed over until it does']),
+    ...(pool.permits === 0 ? ['the pool is closed'] : permits > pool.permits ? ['more than the pool has: it is held when it looks'] : []),
+    ...(placeSince === null ? [] : [`its turn came ${placeSince}: it waits for a place`]),
+    ...(present ? [] : [placeSince === null ? 'does not look: passed over until it does' : 'passed over until it has one']),
   ];
   return notes.join('; ');
 }

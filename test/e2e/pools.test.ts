@@ -133,7 +133,7 @@ test('a closed pool lends nothing; a cancel of a run or of a backfill leaves the
   await stack.ok('backfill', 'start', planned.hash, '--reason', 'catch up');
   const { line } = await queue(0, 3);
   expect(line.map(({ lane }) => lane).sort()).toEqual(['backfill', 'backfill', 'live']);
-  expect(await stack.ok('why', waits)).toContain('the pool has 0');
+  expect(await stack.ok('why', waits)).toContain('the pool is closed');
   expect(await stack.json<StopAnswer>('cancel', waits, '--reason', 'not today')).toMatchObject({
     state: 'cancelled',
     proof: [{}, { ended: 'reported' }],

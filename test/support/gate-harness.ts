@@ -72,6 +72,7 @@ export class GateHarness extends StageHarness {
             },
           }),
         ),
+      place: (_signal, body) => body(this.#counting()),
       close: () => this.engine.close(),
     };
   }

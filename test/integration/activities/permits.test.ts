@@ -4,6 +4,7 @@ import path from 'node:path';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import type pg from 'pg';
+import type { Engine } from '../../../activities/compute/engine';
 import { listAttempts } from '../../../activities/ledger/attempts';
 import { installPools, readLeases, setPermits } from '../../../activities/ledger/pools';
 import { claimRun, storePlan } from '../../../activities/ledger/runs';
@@ -16,6 +17,7 @@ import { AlmanacError } from '../../../pipelines/failures';
 import { POOL_PATIENCE_SECONDS } from '../../../pipelines/pools';
 import type { Plan, PlanStage, RunRef, StageOutput } from '../../../pipelines/types';
 import { StageMetrics } from '../../../workers/metrics';
+import { until } from '../../support/until';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
 const OUTPUT: StageOutput = { versions: [], rowsIn: 1, rowsOut: 1, bytesIn: 1, bytesOut: 1 };
@@ -51,10 +53,16 @@ const fails =
   () =>
     Promise.reject(new AlmanacError(code, 'not now', { next: 'wait' }));
 
+interface Surroundings {
+  readonly stage?: PlanStage;
+  /** Returns when there is a place; from then on it is that second. Default: there is one. */
+  readonly place?: (signal: AbortSignal) => Promise<number>;
+}
+
 interface Ordered {
   readonly run: RunRef;
   /** One try of the order at a second; the failure Temporal is told, if it fails. */
-  attempt(second: number, body?: StageBody, stage?: PlanStage): Promise<ApplicationFailure | CancelledFailure | undefined>;
+  attempt(second: number, body?: StageBody, more?: Surroundings): Promise<ApplicationFailure | CancelledFailure | undefined>;
   readonly environment: () => MockActivityEnvironment;
 }
 
@@ -67,14 +75,23 @@ async function ordered(window: string): Promise<Ordered> {
   return {
     run,
     environment: () => environment,
-    attempt(second, body = done, stage = LOAD) {
-      const clock = { now: () => at(second) };
+    attempt(second, body = done, { stage = LOAD, place } = {}) {
+      let now = second;
+      const clock = { now: () => at(now) };
       const store = createLocalStore(root);
       const unused = (): Promise<never> => Promise.reject(new Error('nothing is computed here'));
+      const engine: Engine = {
+        session: unused,
+        async place(signal, within) {
+          now = (await place?.(signal)) ?? now;
+          return within(engine);
+        },
+        close: () => Promise.resolve(),
+      };
       const shell: StageShell = {
         services: {
           ...{ store, datasets: createDatasetStore(store, clock), database: pool, clock, text: unused },
-          engine: { session: unused, close: () => Promise.resolve() },
+          engine,
         },
         bodies: { ingest: body, sense: body, compute: body, check: body, publish: body },
         ...{ worker: `host:${second}`, limits: { memoryBytes: 1e9, threads: 1 }, observer: new StageMetrics() },
@@ -184,6 +201,56 @@ test('after seven days it holds, as a matter of time', async () => {
   expect(await leases()).toEqual([]);
 });
 
+test('a stage whose turn comes waits for a place without permits: after a while others take them, and it keeps its position', async () => {
+  const [first, second] = [await ordered('2026-01-01'), await ordered('2026-01-02')];
+  let goOn = (_output: StageOutput): void => undefined;
+  const gate = new Promise<StageOutput>((resolve) => (goOn = resolve));
+  let overtaking: Promise<unknown> = Promise.resolve('never');
+  const place = async (): Promise<number> => {
+    expect(await leases()).toEqual(['2026-01-01 waiting']);
+    expect((await readLeases(pool, 'warehouse', at(1))).waiting).toMatchObject([{ placeSince: at(1).toISOString() }]);
+    expect(await second.attempt(10)).toMatchObject({ type: 'pool.full', details: [{ details: { position: 2, of: 2 } }] });
+    overtaking = second.attempt(40, () => gate);
+    await until('it was overtaken', async () => (await leases()).includes('2026-01-02 held'), 60_000);
+    return 50;
+  };
+  expect(await first.attempt(1, done, { place })).toMatchObject({ type: 'pool.full' });
+  expect(await leases()).toEqual(['2026-01-02 held', '2026-01-01 waiting']);
+  goOn(OUTPUT);
+  expect(await overtaking).toBeUndefined();
+  expect(await first.attempt(51)).toBeUndefined();
+});
+
+test('a stage that gets its place takes its permits then, and both are back at its end', async () => {
+  const first = await ordered('2026-01-01');
+  const body: StageBody = async () => {
+    expect(await leases()).toEqual(['2026-01-01 held']);
+    expect((await readLeases(pool, 'warehouse', at(20))).held).toMatchObject([{ since: at(20).toISOString(), placeSince: null }]);
+    return OUTPUT;
+  };
+  expect(await first.attempt(1, body, { place: () => Promise.resolve(20) })).toBeUndefined();
+  expect(await leases()).toEqual([]);
+});
+
+test('a worker that ends while its stage waits for a place leaves it its position; a cancel takes it out of the line', async () => {
+  const first = await ordered('2026-01-01');
+  const stopped = (why: 'WORKER_SHUTDOWN' | 'CANCELLED') => (signal: AbortSignal) =>
+    new Promise<number>((_, reject) => {
+      signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true });
+      first.environment().cancel(why);
+    });
+  expect(await first.attempt(1, done, { place: stopped('WORKER_SHUTDOWN') })).toMatchObject({ type: 'service.unavailable' });
+  expect((await readLeases(pool, 'warehouse', at(2))).waiting).toMatchObject([{ askedAt: at(1).getTime() }]);
+  expect(await first.attempt(2, done, { place: stopped('CANCELLED') })).toBeInstanceOf(CancelledFailure);
+  expect(await leases()).toEqual([]);
+});
+
+test('a stage that computes nothing needs no place', async () => {
+  const first = await ordered('2026-01-01');
+  const place = (): Promise<number> => Promise.reject(new Error('not asked for'));
+  expect(await first.attempt(1, done, { stage: { ...LOAD, kind: 'sense' }, place })).toBeUndefined();
+});
+
 test('the patience for its data counts without what it waited for permits, between its looks as well', async () => {
   const first = await ordered('2026-01-01');
   const permits = (count: number): Promise<boolean> => setPermits(pool, 'warehouse', count, { who: 'ann', reason: 'tests', now: at(0) });
@@ -209,10 +276,32 @@ test('tries after a platform failure are not spent by the line they stand in', a
   expect(await first.attempt(7200 + 1801, fails('engine.lost'))).toMatchObject({ nonRetryable: true });
 });
 
+test('a stage that asks for more than its pool has fails at once, one that waits with its next look, and says both numbers', async () => {
+  const [first, second] = [await ordered('2026-01-01'), await ordered('2026-01-02')];
+  const stage = { ...LOAD, pool: { name: 'warehouse', permits: 3 } };
+  const by = { who: 'ann', now: at(0) };
+  await installPools(pool, { warehouse: 4 }, at(0));
+  await setPermits(pool, 'warehouse', 0, { ...by, reason: 'it is moved' });
+  expect(await first.attempt(1, done, { stage })).toMatchObject({
+    type: 'pool.full',
+    message: 'stage load waits for 3 permits of pool warehouse, which is closed: it is moved',
+  });
+  await setPermits(pool, 'warehouse', 2, { ...by, reason: 'it is slow' });
+  for (const one of [first, second]) {
+    expect(await one.attempt(2, done, { stage })).toMatchObject({
+      ...{ type: 'pool.too-small', nonRetryable: true },
+      message: 'stage load asks for 3 permits of pool warehouse, which has 2; declared are 4, an operator set 2: it is slow',
+      details: [{ next: expect.stringMatching(/^almanac pool set warehouse --permits 4 --reason …, .*; then: almanac retry plays/) }],
+    });
+    expect(await listAttempts(pool, one.run)).toMatchObject([{ attempt: 1, state: 'failed', failure: { class: 'user' } }]);
+  }
+  expect(await leases()).toEqual([]);
+});
+
 test('a pool that the ledger does not know fails the stage and says what to do', async () => {
   const first = await ordered('2026-01-01');
   const nowhere = { ...LOAD, pool: { name: 'nowhere', permits: 1 } };
-  expect(await first.attempt(1, done, nowhere)).toMatchObject({ type: 'pool.unknown', nonRetryable: true });
+  expect(await first.attempt(1, done, { stage: nowhere })).toMatchObject({ type: 'pool.unknown', nonRetryable: true });
 });
 
 test('a stage without a pool asks nothing of the ledger for it', async () => {
@@ -220,7 +309,7 @@ test('a stage without a pool asks nothing of the ledger for it', async () => {
   const { pool: _, ...without } = LOAD;
   const query = jest.spyOn(pool, 'query');
   const connect = jest.spyOn(pool, 'connect');
-  await first.attempt(1, done, without);
+  await first.attempt(1, done, { stage: without });
   // Opening the attempt and closing it.
   expect([query.mock.calls.length, connect.mock.calls.length]).toEqual([2, 2]);
   query.mockRestore();

@@ -25,6 +25,7 @@ const HOUR: WindowSpec = { every: 'minutes', minutes: 60 };
 const clock = { now: () => NOW };
 const unused: Engine = {
   session: () => Promise.reject(new Error('nothing is computed here')),
+  place: (_signal, body) => body(unused),
   close: () => Promise.resolve(),
 };
 

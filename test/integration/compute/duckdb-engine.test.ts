@@ -114,6 +114,35 @@ describe('a session', () => {
     expect(settings).toEqual({ threads: '2', zone: 'UTC', tables: '0' });
   });
 
+  test('computes in the place that is kept for it, one after another; those without wait for its end, and may give up', async () => {
+    const single = createDuckDbEngine({ scratch, maxChildren: 1 });
+    const order: string[] = [];
+    const one = (of: Engine, name: string): Promise<void> =>
+      of.session(LIMITS, forever, async (s) => {
+        await s.exec('select 1');
+        order.push(name);
+      });
+    const impatient = new AbortController();
+    let other: Promise<void> = Promise.resolve();
+    await single.place(forever, async (placed) => {
+      other = one(single, 'other');
+      const gaveUp = failure(single.place(impatient.signal, () => Promise.resolve()));
+      await one(placed, 'first');
+      await one(placed, 'second');
+      impatient.abort(new Error('no longer wanted'));
+      expect(await gaveUp).toMatchObject({ message: 'no longer wanted' });
+    });
+    await other;
+    expect(order).toEqual(['first', 'second', 'other']);
+    await single.close();
+  });
+
+  test('in a kept place that another one computes in takes a place of its own', async () => {
+    await engine.place(forever, (placed) =>
+      placed.session(LIMITS, forever, () => placed.session(LIMITS, forever, (s) => s.exec('select 1'))),
+    );
+  });
+
   test('waits its turn when all children are leased, and gives up its turn when aborted', async () => {
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => (release = resolve));

@@ -164,7 +164,7 @@ test('a pool of 0 permits is closed, and what an operator set outlives a new dec
   expect(await setPermits(pool, 'nowhere', 1, BY)).toBe(false);
 });
 
-test('a large request is not overtaken; one larger than the pool is', async () => {
+test('a large request is not overtaken, but when the pool was made smaller than it: it gets nothing then, nor does it wait', async () => {
   const [a, b, c] = await Promise.all([stageOf('a', '1'), stageOf('b', '1'), stageOf('c', '1')]);
   await a.ask(1);
   expect(await b.ask(2, { permits: 2 })).toEqual([1, '1 of 1']);
@@ -172,6 +172,7 @@ test('a large request is not overtaken; one larger than the pool is', async () =
   await setPermits(pool, 'warehouse', 1, BY);
   await freePermits(pool, a.last());
   expect(await c.ask(4)).toEqual([1, 'held']);
+  expect(await b.ask(5, { permits: 2 })).toEqual([1, 'too-small']);
 });
 
 test('a waiting stage that does not look is passed over until it does', async () => {

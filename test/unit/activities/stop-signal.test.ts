@@ -55,17 +55,22 @@ test('a paused clock does not run, and goes on with what was left', async () => 
   });
 });
 
+/** Waits for others before it does anything. */
+const busy: Engine = {
+  async session(_limits, _signal, body) {
+    await wait(200);
+    return body(SESSION);
+  },
+  async place(_signal, body) {
+    await wait(200);
+    return body(busy);
+  },
+  close: () => Promise.resolve(),
+};
+
 test('the wait for a child is not counted; what is done with it is', async () => {
-  const busy: Engine = {
-    async session(_limits, _signal, body) {
-      await wait(200);
-      return body(SESSION);
-    },
-    close: () => Promise.resolve(),
-  };
   await stopping(0.1, async (stop) => {
-    const engine = leasedUntimed(busy, stop);
-    await engine.session({ memoryBytes: 1, threads: 1 }, stop.signal, async (session) => {
+    await leasedUntimed(busy, stop).session({ memoryBytes: 1, threads: 1 }, stop.signal, async (session) => {
       expect(session).toBe(SESSION);
       expect(stop.reason()).toBeUndefined();
       await fired(stop);
@@ -74,8 +79,20 @@ test('the wait for a child is not counted; what is done with it is', async () =>
   });
 });
 
+test('the wait for a place is not counted, nor that for a child in it; what is done in the place is', async () => {
+  await stopping(0.1, async (stop) => {
+    await leasedUntimed(busy, stop).place(stop.signal, async (engine) => {
+      await engine.session({ memoryBytes: 1, threads: 1 }, stop.signal, () => Promise.resolve());
+      expect(stop.reason()).toBeUndefined();
+      await fired(stop);
+      expect(stop.reason()).toBe('timeout');
+    });
+  });
+});
+
 test('a wait that fails sets the clock going again', async () => {
-  const closed: Engine = { session: () => Promise.reject(new Error('the engine is closed')), close: () => Promise.resolve() };
+  const refused = (): Promise<never> => Promise.reject(new Error('the engine is closed'));
+  const closed: Engine = { session: refused, place: refused, close: () => Promise.resolve() };
   await stopping(0.05, async (stop) => {
     await expect(
       leasedUntimed(closed, stop).session({ memoryBytes: 1, threads: 1 }, stop.signal, () => Promise.resolve()),

@@ -1,6 +1,6 @@
 import { compute, daily, definePipeline, defineProject, type ProjectSpec } from '../../../pipelines/define';
 import { AlmanacError } from '../../../pipelines/failures';
-import { MAX_PERMITS, type Pools } from '../../../pipelines/pool-rules';
+import { MAX_PERMITS, usersAbove, type Pools } from '../../../pipelines/pool-rules';
 import type { PipelineSpec, StageSpec } from '../../../pipelines/types';
 
 const pipeline = (pool: StageSpec['pool']): PipelineSpec =>
@@ -48,4 +48,16 @@ test.each<[string, () => unknown, RegExp]>([
   ['a pool with a name that is none', () => project({ 'a b': 1 }, undefined), /at pools\.a b: the name does not match/],
 ])('%s is refused with its place', (_what, make, message) => {
   expect(refusal(make)).toMatch(message);
+});
+
+test('the stages that a smaller pool would be too small for are named with what they ask for', () => {
+  const pipelines = [
+    pipeline({ name: 'warehouse', permits: 3 }),
+    { ...pipeline({ name: 'warehouse' }), id: 'games' },
+    { ...pipeline({ name: 'mail', permits: 9 }), id: 'mails' },
+    { ...pipeline(undefined), id: 'none' },
+  ];
+  expect(usersAbove('warehouse', 2, pipelines)).toEqual([{ stage: 'plays.load', permits: 3 }]);
+  expect(usersAbove('warehouse', 0, pipelines).map(({ stage }) => stage)).toEqual(['plays.load', 'games.load']);
+  expect(usersAbove('warehouse', 3, pipelines)).toEqual([]);
 });

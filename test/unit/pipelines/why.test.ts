@@ -112,7 +112,17 @@ test('a stage that waits for permits says its position, who holds them and where
     { run: 'plays/2026-01-01', stage: 'read', since: '2026-01-02T23:00:00.000Z' },
     { run: 'games/2026-01-01', stage: 'load', since: '2026-01-02T23:30:00.000Z' },
   ];
-  const permits = { stage: 'read', pool: 'warehouse', permits: 1, size: 2, position: 3, of: 7, since: '2026-01-03T00:00:01.500Z', holders };
+  const permits = {
+    stage: 'read',
+    pool: 'warehouse',
+    permits: 1,
+    size: 2,
+    position: 3,
+    of: 7,
+    since: '2026-01-03T00:00:01.500Z',
+    placeSince: null,
+    holders,
+  };
   expect(why(run, outline, [{ ...waiting, failure: full, permits }])).toEqual({
     waitsFor:
       'a permit of pool warehouse for stage read (position 3 of 7, held by plays/2026-01-01 read since 2026-01-02T23:00:00.000Z and 1 more)',
@@ -125,4 +135,10 @@ test('a stage that waits for permits says its position, who holds them and where
   expect(why(run, outline, [{ ...waiting, failure: full, permits: many }]).waitsFor).toBe(
     '3 permits of pool warehouse for stage read (position 1 of 1, the pool has 2)',
   );
+  const turn = { ...permits, position: 1, placeSince: '2026-01-03T00:00:05.000Z' };
+  expect(why(run, outline, [{ ...running, worker: 'host:7', permits: turn }])).toEqual({
+    waitsFor: 'a place on host:7 for stage read (its turn for a permit of pool warehouse came 2026-01-03T00:00:05.000Z)',
+    since: '2026-01-03T00:00:01.500Z',
+    next: 'almanac status',
+  });
 });
