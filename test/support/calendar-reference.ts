@@ -84,6 +84,20 @@ function firstShown(shown: ReadonlyMap<string, readonly number[]>, times: readon
   return Math.min(...(shown.get(later) ?? []));
 }
 
+/** The first instant of [fromYear, toYear) at which two zones show different times: every day is compared, and every minute where clocks change. */
+export function firstDifference(one: string, other: string, fromYear: number, toYear: number): string | undefined {
+  const [here, there] = [wallClock(one), wallClock(other)];
+  const end = Date.UTC(toYear, 0, 1);
+  let shown = here(Date.UTC(fromYear, 0, 1));
+  for (let day = Date.UTC(fromYear, 0, 1); day < end; day += DAY) {
+    const next = here(day + DAY);
+    const step = Date.parse(`${next}Z`) - Date.parse(`${shown}Z`) === DAY ? DAY : MINUTE;
+    for (let at = day; at < day + DAY; at += step) if (here(at) !== there(at)) return new Date(at).toISOString();
+    shown = next;
+  }
+  return undefined;
+}
+
 /** Local dates within two days of a change of clocks in [fromYear, toYear). */
 export function daysNearChanges(timezone: string, fromYear: number, toYear: number): string[] {
   const wall = wallClock(timezone);
