@@ -125,7 +125,7 @@ export function noticeMessage(notice: Notice): NoticeMessage {
     case 'backfill-done':
       return {
         ...notice,
-        text: `the backfill ${said('hash').slice(0, 12)} of ${pipeline} is ${said('state')}`,
+        text: `the backfill ${said('hash').slice(0, 12)} of ${pipeline} is ${said('state')}${said('state') === 'halted' ? `: ${said('reason')}` : ''}`,
         next: `almanac backfill show ${said('hash')}`,
       };
   }

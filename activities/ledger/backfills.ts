@@ -5,6 +5,7 @@ import { BACKFILL_STATES, type BackfillState } from '../../pipelines/backfill-st
 import type { FailureInfo } from '../../pipelines/failures';
 import { MAIN_BRANCH } from '../../pipelines/run-id';
 import { RUN_STATES, type RunState } from '../../pipelines/status';
+import { forgetPublishing } from './backfill-publishing';
 import type pg from 'pg';
 
 /** A backfill as the ledger has it. Instants are ISO. */
@@ -94,6 +95,7 @@ export async function storeBackfill(
     );
     if (rowCount === 0) return;
     await client.query('delete from almanac.backfill_window where hash = $1', [hash]);
+    await forgetPublishing(client, hash);
     await client.query(
       `insert into almanac.backfill_window (hash, position, window_key, after_generation)
        select $1, position, window_key, after_generation from unnest($2::text[], $3::int[]) with ordinality as w (window_key, after_generation, position)`,

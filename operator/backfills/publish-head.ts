@@ -1,59 +1,107 @@
+import { beginPublishing, begunPublishing } from '../../activities/ledger/backfill-publishing';
 import { changeBackfill, type BackfillRow } from '../../activities/ledger/backfills';
 import { planReader } from '../../activities/ledger/plans';
 import { publishedVersions } from '../../activities/ledger/branches';
-import { latestRun } from '../../activities/ledger/runs';
+import { latestRun, type RunRow } from '../../activities/ledger/runs';
 import type { BackfillStep } from '../../activities/tasks';
-import { AlmanacError } from '../../pipelines/failures';
+import { decidePublishing } from '../../pipelines/backfill-publishing';
+import type { FailureInfo } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH } from '../../pipelines/run-id';
-import { RUN_STATES } from '../../pipelines/status';
 import type { Plan } from '../../pipelines/types';
 import { retryRun } from '../runs/retry';
 import { startRun } from '../runs/start';
 import type { OperatorSession } from '../session';
 import { branchStart } from './branch';
+import { refusal } from './refusal';
 
 const CONTROLLER = 'controller';
 
 /**
  * Brings the live tables to a head that moved, one window at a time, oldest first: publishes again what shows other rows than
- * the accepted set. A window whose run is held over that is told of as every hold is, and left to its operator.
+ * the accepted set. What is held, ended unpublished or refused halts the backfill once the others are published.
  */
 export async function publishStep(session: OperatorSession, row: BackfillRow): Promise<BackfillStep> {
   const { database, clock } = session;
-  const held: string[] = [];
-  for (const window of await dueWindows(session, row)) {
-    const address = { pipeline: row.pipeline, window, branch: MAIN_BRANCH };
-    const run = await latestRun(database, row.pipeline, window, MAIN_BRANCH);
-    if (run === undefined) continue;
-    if (run.state === 'held') {
-      held.push(formatRun(address));
-      continue;
-    }
-    if (RUN_STATES[run.state].open) {
-      // Its claimer may have died before the start.
-      if (run.state === 'claimed') await startRun(session, { pipeline: row.pipeline, window });
+  const due = await dueRuns(session, row);
+  const begun = await begunPublishing(database, row.hash);
+  const decision = decidePublishing(
+    due.map(({ run, state }) => ({ window: run.window, generation: run.generation, run: state, after: begun.get(run.window) })),
+  );
+  switch (decision.do) {
+    case 'wait':
       return { idle: false, changed: false };
+    case 'publish': {
+      const run = due.find((one) => one.run.window === decision.window);
+      const refused = run === undefined ? undefined : await publishAgain(session, row, run);
+      if (refused === undefined) return { idle: false, changed: run?.state !== 'claimed' };
+      return halt(session, row, `${decision.window} could not be published: ${refused.message}`, refused);
     }
-    const stages = (await planReader(database)(run.planHash)).stages.filter(({ kind }) => kind === 'publish').map(({ id }) => id);
-    try {
-      const reason = `backfill ${row.hash}: branch ${row.branch} was promoted`;
-      await retryRun(session, {
-        address,
-        stages,
-        inputs: 'pinned',
-        code: 'same',
-        reason,
-        recordedAs: { verb: 'publish head', detail: {} },
-      });
-    } catch (error) {
-      // Somebody runs it meanwhile, which publishes as well: the next step looks again.
-      if (!(error instanceof AlmanacError) || error.code !== 'run.stale') throw error;
+    case 'halt': {
+      const failed = due.filter(({ run }) => decision.failed.includes(run.window));
+      return halt(session, row, `not published: ${failed.map(whyNot).join('; ')}`, failed.map(failureOf)[0]);
     }
-    return { idle: false, changed: true };
+    case 'done':
+      await changeBackfill(
+        database,
+        { hash: row.hash, from: ['publishing'], to: 'done', who: CONTROLLER, verb: 'done', reason: row.reason },
+        clock.now(),
+      );
+      return { idle: true, changed: true };
   }
-  const reason = held.length === 0 ? row.reason : `${held.join(', ')} is held before it is published`;
-  await changeBackfill(database, { hash: row.hash, from: ['publishing'], to: 'done', who: CONTROLLER, verb: 'done', reason }, clock.now());
+}
+
+/** The newest run of each window of the new head whose live rows are others, oldest window first. */
+export async function dueRuns(session: OperatorSession, row: BackfillRow): Promise<RunRow[]> {
+  const due: RunRow[] = [];
+  for (const window of await dueWindows(session, row)) {
+    const run = await latestRun(session.database, row.pipeline, window, MAIN_BRANCH);
+    if (run !== undefined) due.push(run);
+  }
+  return due;
+}
+
+/** Sees to it that a run publishes the window: what refuses that for good, undefined once it is on its way. */
+async function publishAgain(
+  session: OperatorSession,
+  row: BackfillRow,
+  { run, planHash, state }: RunRow,
+): Promise<FailureInfo | undefined> {
+  const { database } = session;
+  const plan = await planReader(database)(planHash);
+  const refused = await refusal(async () => {
+    if (state === 'claimed') return startRun(session, { pipeline: run.pipeline, window: run.window, plan });
+    await beginPublishing(database, row.hash, run);
+    return retryRun(session, {
+      address: run,
+      stages: plan.stages.filter(({ kind }) => kind === 'publish').map(({ id }) => id),
+      inputs: 'pinned',
+      code: 'same',
+      reason: `backfill ${row.hash}: branch ${row.branch} was promoted`,
+      recordedAs: { verb: 'publish head', detail: {} },
+    });
+  });
+  // Somebody runs it meanwhile, which publishes as well: the next step looks again.
+  return refused?.code === 'run.stale' ? undefined : refused;
+}
+
+async function halt(session: OperatorSession, row: BackfillRow, reason: string, failure: FailureInfo | undefined): Promise<BackfillStep> {
+  const { database, clock } = session;
+  await changeBackfill(
+    database,
+    { hash: row.hash, from: ['publishing'], to: 'halted', who: CONTROLLER, verb: 'halted', reason, failure },
+    clock.now(),
+  );
   return { idle: true, changed: true };
+}
+
+function whyNot(row: RunRow): string {
+  const failure = failureOf(row);
+  const how = row.state === 'held' ? 'is held' : `ended as ${row.state}`;
+  return `${formatRun(row.run)} ${how}${failure === undefined ? '' : `: ${failure.message}`}`;
+}
+
+function failureOf({ failure }: RunRow): FailureInfo | undefined {
+  return Object.values(failure ?? {})[0];
 }
 
 /** Windows of the new head whose live rows are others: of a table that shows the newest window that one, else all that were built. */

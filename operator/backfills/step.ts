@@ -13,7 +13,7 @@ import type { AttemptProof } from '../../activities/control';
 import type { BackfillActivities, BackfillStep } from '../../activities/tasks';
 import { whileAlone } from '../../lib/postgres';
 import { BACKFILL_STATES, decideBackfill } from '../../pipelines/backfill-steps';
-import { AlmanacError, failureInfo, type FailureInfo } from '../../pipelines/failures';
+import { AlmanacError, type FailureInfo } from '../../pipelines/failures';
 import { MAIN_BRANCH } from '../../pipelines/run-id';
 import type { RunState } from '../../pipelines/status';
 import type { RunRef } from '../../pipelines/types';
@@ -23,6 +23,7 @@ import { headOf } from '../runs/head';
 import { behindMain, forkBranch } from './branch';
 import { discardStep } from './discard';
 import { publishStep } from './publish-head';
+import { refusal } from './refusal';
 import { startWindow } from './start-window';
 
 /** That nothing of a cancelled backfill goes on. */
@@ -120,16 +121,6 @@ async function halt(session: OperatorSession, hash: string, reason: string, fail
     session.clock.now(),
   );
   return { idle: halted, changed: true };
-}
-
-async function refusal(act: () => Promise<void>): Promise<FailureInfo | undefined> {
-  try {
-    await act();
-    return undefined;
-  } catch (error) {
-    if (error instanceof AlmanacError && error.class !== 'platform') return failureInfo(error);
-    throw error;
-  }
 }
 
 async function stop(session: OperatorSession, { hash, pipeline, branch, reason }: BackfillRow, window: string): Promise<void> {

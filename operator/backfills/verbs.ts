@@ -9,16 +9,19 @@ import {
   type BackfillRow,
   type BackfillWindowRow,
 } from '../../activities/ledger/backfills';
+import { forgetPublishing } from '../../activities/ledger/backfill-publishing';
 import { backfillWorkflowId, queueNames } from '../../lib/queues';
 import { driftOf } from '../../pipelines/backfill-drift';
 import type { BackfillEstimate } from '../../pipelines/backfill-estimate';
 import { BACKFILL_STATES, phaseOf, type BackfillState, type WindowPhase } from '../../pipelines/backfill-steps';
 import { AlmanacError } from '../../pipelines/failures';
-import { formatRun } from '../../pipelines/run-id';
+import { formatRun, MAIN_BRANCH, type RunAddress } from '../../pipelines/run-id';
 import { requireReason } from '../reason';
 import { unavailable } from '../runs/execution';
+import { headOf } from '../runs/head';
 import type { OperatorSession } from '../session';
 import { estimate, findBackfill, planNow, requireOne } from './plan';
+import { dueRuns } from './publish-head';
 
 /** A stop of many runs: each takes a minute at most, and they are stopped together. */
 const SETTLE_DEADLINE_MS = 150_000;
@@ -93,23 +96,41 @@ export async function pauseBackfill(session: OperatorSession, hash: string, reas
   return move(session, row, { from: ['running'], to: 'pausing', verb: 'pause', reason: said });
 }
 
-/** Goes on after a pause, or after what halted it was mended, or builds what a branch is behind of `main`; windows whose run ended unaccepted run once more. Throws `backfill.state` while one is held. */
+/** Goes on after a pause, or after what halted it was mended (publishing, once its branch is promoted), or builds what a branch is behind of `main`; windows whose run ended unaccepted run once more. Throws `backfill.state` while one is held. */
 export async function resumeBackfill(session: OperatorSession, hash: string, reason: string): Promise<BackfillRow> {
   const row = await findBackfill(session, hash);
   const said = requireReason(reason, 'backfill resume');
   if (!['pausing', 'paused', 'halted', 'built'].includes(row.state)) throw wrongState(row, 'resume');
+  if (row.branch !== MAIN_BRANCH && (await headOf(session, row.pipeline)).branches[row.branch]?.state === 'promoted')
+    return resumePublishing(session, row, said);
   const windows = await backfillWindows(session.database, hash);
   const held = windows.filter((window) => phaseOfRow(window) === 'held');
-  const [first] = held;
-  if (first !== undefined) {
-    const run = formatRun({ pipeline: row.pipeline, window: first.window, branch: row.branch });
-    const more = held.length === 1 ? '' : `, and ${held.length - 1} more`;
-    throw new AlmanacError('backfill.state', `${run} is held${more}; the backfill cannot go on before it is mended`, {
-      next: `almanac why ${run} says what to mend; almanac retry ${run} --reason …, then almanac backfill resume ${hash} --reason …`,
-    });
-  }
+  requireNoneHeld(
+    hash,
+    held.map(({ window }) => ({ pipeline: row.pipeline, window, branch: row.branch })),
+  );
   await rewindWindows(session.database, hash, windows);
   return move(session, row, { from: ['pausing', 'paused', 'halted', 'built'], to: 'running', verb: 'resume', reason: said });
+}
+
+async function resumePublishing(session: OperatorSession, row: BackfillRow, reason: string): Promise<BackfillRow> {
+  const due = await dueRuns(session, row);
+  requireNoneHeld(
+    row.hash,
+    due.filter(({ state }) => state === 'held').map(({ run }) => run),
+  );
+  await forgetPublishing(session.database, row.hash);
+  return move(session, row, { from: ['halted'], to: 'publishing', verb: 'resume', reason });
+}
+
+function requireNoneHeld(hash: string, held: readonly RunAddress[]): void {
+  const [first] = held;
+  if (first === undefined) return;
+  const run = formatRun(first);
+  const more = held.length === 1 ? '' : `, and ${held.length - 1} more`;
+  throw new AlmanacError('backfill.state', `${run} is held${more}; the backfill cannot go on before it is mended`, {
+    next: `almanac why ${run} says what to mend; almanac retry ${run} --reason …, then almanac backfill resume ${hash} --reason …`,
+  });
 }
 
 /** Stops its open runs and answers with the proof that nothing of it goes on. Throws `backfill.state` once it is done. */

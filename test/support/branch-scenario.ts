@@ -89,6 +89,18 @@ export class BranchScenario {
     return rows.map(({ name }) => name);
   }
 
+  /** What its publisher would have done: the table shows what the window accepts. */
+  async published(at: number): Promise<void> {
+    const { run } = await this.row(day(at));
+    const set = await this.session.datasets.accepted('plays', MAIN_BRANCH, run.window);
+    await this.session.database.query(
+      `insert into almanac.publication (pipeline, branch, window_key, window_end, generation, stage, accepted_sequence, content, gates, versions, tables,
+         state, attempt, fence, backend_pid, backend_start, opened_at, flipped_at)
+       values ($1, $2, $3::text, $3::text::date + 1, $4, 'publish', 1, 'x', '{}', $5, '{}', 'live', 1, gen_random_uuid(), 1, now(), now(), now())`,
+      [run.pipeline, run.branch, run.window, run.generation, JSON.stringify({ play_totals: set?.versions[0] })],
+    );
+  }
+
   /** What its workers would have done: writes its state, accepts it, closes it. */
   async finish(row: RunRow, label: string): Promise<void> {
     const { session } = this;

@@ -1,5 +1,6 @@
 import { drivenBackfills } from '../../../activities/ledger/backfills';
-import { listOpenRuns } from '../../../activities/ledger/runs';
+import { listOpenRuns, storePlan } from '../../../activities/ledger/runs';
+import { planReader } from '../../../activities/ledger/plans';
 import { collectStore } from '../../../activities/storage/collection';
 import { reindex } from '../../../activities/storage/catalog';
 import { discardBackfill } from '../../../operator/backfills/discard';
@@ -13,6 +14,7 @@ import { startRun } from '../../../operator/runs/start';
 import { listStale } from '../../../operator/stale';
 import { parseRun } from '../../../pipelines/parse-run';
 import { formatRun } from '../../../pipelines/run-id';
+import type { RunState } from '../../../pipelines/status';
 import { BranchScenario, day } from '../../support/branch-scenario';
 import { ForeignProject, PLAYS } from '../../support/foreign-project';
 import { operatorSession, type TestSession } from '../../support/operator-session';
@@ -184,6 +186,90 @@ test('discard leaves main as it is, and the versions of the branch to collection
   // The same range is planned again, on the next branch.
   await chain.drive(await chain.started(3, 4), 'other');
   expect(Object.values(await chain.labels('b2'))).toEqual(['old', 'old', 'other', 'other', 'other', 'other', 'other']);
+});
+
+describe('publishing after a promotion', () => {
+  let hash: string;
+  beforeEach(async () => {
+    hash = await chain.built(3, 4, 'new');
+    await promoteBackfill(session, hash, 'compared');
+  });
+
+  const becomes = async (state: RunState): Promise<void> => {
+    const failure = { code: 'publish.key-invalid', class: 'data', message: 'ann twice', next: 'mend it', details: {} };
+    await session.database.query(
+      `update almanac.run set state = $1, changed_at = now(), hold = hold + 1, ended_at = case when $1 <> 'held' then now() end, failure = $2
+       where branch = 'main' and window_key = $3 and verb = 'publish head' and ended_at is null`,
+      [state, JSON.stringify({ publish: failure }), day(6)],
+    );
+  };
+  const halted = async (): Promise<unknown> => {
+    const { rows } = await session.database.query<{ detail: unknown }>(
+      "select detail from almanac.notice where kind = 'backfill-done' order by id",
+    );
+    expect(await drivenBackfills(session.database)).toEqual([]);
+    return rows.at(-1)?.detail;
+  };
+  const publishes = async (): Promise<string[]> => (await chain.generations(6)).filter((name) => name.includes('publish head'));
+
+  test('that is refused for good halts and is told of; mended and resumed it goes on from there', async () => {
+    // As if the newest window had been run by code that publishes nothing.
+    const { planHash } = await chain.row(day(6));
+    const plan = await planReader(session.database)(planHash);
+    await storePlan(session.database, { ...plan, hash: 'unpublished', stages: plan.stages.filter(({ kind }) => kind !== 'publish') });
+    const runsBy = (code: string): Promise<unknown> =>
+      session.database.query("update almanac.run set plan_hash = $1 where branch = 'main' and window_key = $2", [code, day(6)]);
+    await runsBy('unpublished');
+    expect(await stepBackfill(session, hash)).toEqual({ idle: true, changed: true });
+    const reason = expect.stringContaining(`${day(6)} could not be published: plays/${day(6)} has nothing to retry`) as string;
+    expect(await showBackfill(session, hash)).toMatchObject({ state: 'halted', reason, failure: { code: 'run.usage' } });
+    expect(await halted()).toMatchObject({ hash, state: 'halted', reason });
+    // The branch is the head: there is nothing to throw away, and nothing of it is forgotten.
+    await expect(discardBackfill(session, hash, 'no')).rejects.toMatchObject({ code: 'backfill.state' });
+    expect(await showBackfill(session, hash)).toMatchObject({ state: 'halted', reason });
+
+    await runsBy(planHash);
+    expect(await resumeBackfill(session, hash, 'mended')).toMatchObject({ state: 'publishing', failure: null });
+    await stepBackfill(session, hash);
+    expect(await publishes()).toEqual(['3 publish head claimed']);
+    await becomes('succeeded');
+    await chain.published(6);
+    expect(await stepBackfill(session, hash)).toEqual({ idle: true, changed: true });
+    expect(await showBackfill(session, hash)).toMatchObject({ state: 'done' });
+    expect(await publishes()).toEqual(['3 publish head succeeded']);
+  });
+
+  test('halts at a window that is held, and does not go on before it is mended', async () => {
+    await stepBackfill(session, hash);
+    await becomes('held');
+    expect(await stepBackfill(session, hash)).toEqual({ idle: true, changed: true });
+    const reason = `not published: plays/${day(6)} is held: ann twice`;
+    expect(await showBackfill(session, hash)).toMatchObject({ state: 'halted', reason, failure: { code: 'publish.key-invalid' } });
+    expect(await halted()).toMatchObject({ hash, state: 'halted', reason });
+    await expect(resumeBackfill(session, hash, 'go on')).rejects.toMatchObject({
+      code: 'backfill.state',
+      next: expect.stringContaining(`almanac retry plays/${day(6)}`) as string,
+    });
+    await becomes('succeeded');
+    await chain.published(6);
+    await resumeBackfill(session, hash, 'mended');
+    await stepBackfill(session, hash);
+    expect((await showBackfill(session, hash)).state).toBe('done');
+  });
+
+  test('halts at a window whose run was given up, and runs it once more when resumed', async () => {
+    await stepBackfill(session, hash);
+    await becomes('abandoned');
+    await stepBackfill(session, hash);
+    expect(await showBackfill(session, hash)).toMatchObject({
+      state: 'halted',
+      reason: expect.stringContaining('ended as abandoned') as string,
+    });
+    await (await session.temporal()).workflow.getHandle(`plays/${day(6)}`).terminate();
+    await resumeBackfill(session, hash, 'once more');
+    await stepBackfill(session, hash);
+    expect(await publishes()).toEqual(['3 publish head abandoned', '4 publish head claimed']);
+  });
 });
 
 describe('a discard over open runs of the branch', () => {
