@@ -1,3 +1,4 @@
+import { versionsOf } from '../pipelines/standing-versions';
 import { ATTEMPT_STATES } from '../pipelines/status';
 import type { Plan, RunRef, StageOutput } from '../pipelines/types';
 import { decideRetry, fenced, toAlmanacError, toApplicationFailure } from './failure';
@@ -44,7 +45,7 @@ export async function acceptWindow(shell: AcceptanceShell, task: AcceptTask): Re
     requireWhole(plan, task.run, outputs);
     const gates: Record<string, string> = {};
     for (const { id, kind } of plan.stages) if (kind === 'check') gates[id] = outputs[id]?.output.gate?.status ?? 'ERROR';
-    const versions = plan.stages.flatMap(({ id }) => outputs[id]?.output.versions ?? []);
+    const versions = versionsOf(plan.stages, outputsOf(outputs));
     const { pipeline, branch, window } = task.run;
     await shell.point('accept:before');
     const accepted = await services.datasets.accept(
@@ -89,6 +90,11 @@ function requireWhole(plan: Plan, run: RunRef, outputs: ReturnType<typeof standi
 /** What follows a skip, or was computed from pins that do, is tainted until rebuilt. */
 export function isTainted({ pinsTainted }: Pick<RunRow, 'pinsTainted'>, outputs: ReturnType<typeof standingOutputs>): boolean {
   return pinsTainted || Object.values(outputs).some(({ tainted }) => tainted);
+}
+
+/** The outputs alone. */
+export function outputsOf(standing: ReturnType<typeof standingOutputs>): Record<string, StageOutput> {
+  return Object.fromEntries(Object.entries(standing).map(([id, { output }]) => [id, output]));
 }
 
 /** Outputs by stage where the newest attempt stands; an output that a later attempt set out to replace does not. */

@@ -3,6 +3,7 @@ import { transaction, type Queryable } from '../lib/postgres';
 import { AlmanacError, failureInfo } from '../pipelines/failures';
 import { touchesPii } from '../pipelines/pii';
 import { formatRun, retryCommand } from '../pipelines/run-id';
+import { versionsFor } from '../pipelines/standing-versions';
 import type { Plan, PlanStage, RunRef, StageKind, StageOutput, VersionRef } from '../pipelines/types';
 import { parseWindow } from '../pipelines/window';
 import type { ChildIdentity, Engine, SessionLimits } from './compute/engine';
@@ -191,8 +192,7 @@ function stageContext(
   lines: { at: Date; line: string }[],
 ): StageContext {
   const { services } = shell;
-  const inputs: Record<string, VersionRef> = {};
-  for (const output of Object.values(opened.outputs)) for (const version of output.versions) inputs[version.dataset] = version;
+  const inputs: Record<string, VersionRef> = Object.fromEntries(versionsFor(plan.stages, stage.id, opened.outputs));
   for (const [dataset, version] of Object.entries(opened.pins)) inputs[`previous:${dataset}`] = version;
   const smaller =
     opened.resourceFailures === 0

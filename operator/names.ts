@@ -7,7 +7,7 @@ import type { OperatorSession } from './session';
 
 type NameServices = Pick<OperatorSession, 'database' | 'project'>;
 
-const QUARANTINE_REASONS = ['malformed', 'early', 'late'];
+const QUARANTINE_REASONS = ['malformed', 'early', 'late', 'check'];
 
 /** Throws `pipeline.unknown` for a pipeline that the project does not declare and that never ran. */
 export async function requirePipeline({ database, project }: NameServices, pipeline: string): Promise<void> {

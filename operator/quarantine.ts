@@ -40,7 +40,9 @@ export interface QuarantineView {
   /** Rows the version was read from, for a ratio. */
   readonly rowsIn: number;
   readonly samples: readonly QuarantinedRow[];
-  /** Where early and late rows of this window were brought back to; they stay in quarantine. */
+  /** Rows by the checks they fail, which may be many; for the reason `check`. */
+  readonly checks?: Readonly<Record<string, number>>;
+  /** Where rows of this window were brought back to; they stay in quarantine. */
   readonly replayed: readonly { readonly window: string; readonly rows: number; readonly who: string; readonly at: string }[];
 }
 
@@ -49,7 +51,7 @@ export interface QuarantineServices extends Pick<DatasetServices, 'database' | '
   readonly config: Pick<OperatorSession['config'], 'worker'>;
 }
 
-type Group = Omit<QuarantineView, 'samples' | 'replayed'>;
+type Group = Omit<QuarantineView, 'samples' | 'replayed' | 'checks'>;
 type SampleRow = QuarantinedRow & Record<string, unknown> & { readonly version: string; readonly reason: string };
 
 const MASK = '***';
@@ -76,10 +78,14 @@ export async function listQuarantine(services: QuarantineServices, filter: Quara
   );
   const samples = filter.samples > 0 && groups.length > 0 ? await sampleRows(services, groups, filter.samples) : [];
   const replays = await replaysOf(services, groups);
+  const checks = await checksOf(services, groups);
   return groups.map((group) => ({
     ...group,
-    replayed: replays.flatMap(({ dataset, from, reasons, ...replay }) => {
-      const rows = dataset === group.dataset && from === group.window ? (reasons[group.reason] ?? 0) : 0;
+    ...(group.reason === 'check' ? { checks: checks.get(nameOf(group)) ?? {} } : {}),
+    replayed: replays.flatMap(({ dataset, from, version, reasons, ...replay }) => {
+      // Of checks a version has the rows it was judged without, whatever an earlier one had.
+      const own = dataset === group.dataset && from === group.window && (group.reason !== 'check' || version === group.version);
+      const rows = own ? (reasons[group.reason] ?? 0) : 0;
       return rows === 0 ? [] : [{ ...replay, rows }];
     }),
     samples: samples
@@ -88,15 +94,29 @@ export async function listQuarantine(services: QuarantineServices, filter: Quara
   }));
 }
 
+/** How many rows each check put aside, by version. */
+async function checksOf(
+  { datasets }: QuarantineServices,
+  groups: readonly Group[],
+): Promise<Map<string, Readonly<Record<string, number>>>> {
+  const found = new Map<string, Readonly<Record<string, number>>>();
+  for (const group of groups.filter(({ reason }) => reason === 'check')) {
+    const manifest = await datasets.find(group.dataset, group.window, group.version);
+    found.set(nameOf(group), manifest?.quarantine?.checks ?? {});
+  }
+  return found;
+}
+
 interface ReplayRow extends Omit<QuarantineView['replayed'][number], 'rows'> {
   readonly dataset: string;
   readonly from: string;
+  readonly version: string;
   readonly reasons: Readonly<Record<string, number>>;
 }
 
 async function replaysOf({ database }: QuarantineServices, groups: readonly Group[]): Promise<ReplayRow[]> {
   const { rows } = await database.query<ReplayRow>(
-    `select dataset, from_window as "from", window_key as "window", reasons, who, to_char(replayed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at
+    `select dataset, from_window as "from", from_version as version, window_key as "window", reasons, who, to_char(replayed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at
      from almanac.replay where (dataset, from_window) in (select * from unnest($1::text[], $2::text[])) order by window_key, number`,
     [groups.map(({ dataset }) => dataset), groups.map(({ window }) => window)],
   );

@@ -5,10 +5,10 @@ import { recordReplay } from '../activities/storage/catalog';
 import { listReplays, putReplay, type Replay } from '../activities/storage/replays';
 import { AlmanacError } from '../pipelines/failures';
 import { quoteText } from '../pipelines/quote-sql';
-import { asideStatement, countReplayQuery, nextInstantQuery, selectReplay } from '../pipelines/replay-sql';
+import { asideStatement, CHECKED, checkedStatement, countReplayQuery, nextInstantQuery, selectReplay } from '../pipelines/replay-sql';
 import { MAIN_BRANCH } from '../pipelines/run-id';
 import type { Window, WindowSpec } from '../pipelines/types';
-import { windowOf } from '../pipelines/window';
+import { parseWindow, windowOf } from '../pipelines/window';
 import { requireReason } from './reason';
 import { recordAction } from './runs/actions';
 import type { OperatorSession } from './session';
@@ -43,7 +43,7 @@ export interface ReplayAnswer {
   readonly from: string;
   readonly dryRun: boolean;
   readonly windows: readonly ReplayedWindow[];
-  /** Early and late rows of the quarantine that an earlier replay brought back. */
+  /** Rows of the quarantine that an earlier replay brought back. */
   readonly before: number;
 }
 
@@ -64,8 +64,9 @@ interface Origin {
 const TRIES = 50;
 
 /**
- * Adds the early and late rows of a window's quarantine to the windows they belong to, each row once whoever asks how often. The
- * rows stay in quarantine, and are marked by the replay. Throws `quarantine.nothing` when there are no such rows.
+ * Adds the early and late rows of a window's quarantine to the windows they belong to, and has rows that checks put aside judged again in
+ * their own, each row once whoever asks how often. The rows stay in quarantine, and are marked by the replay. Throws `quarantine.nothing`
+ * when there are no such rows.
  */
 export async function replayQuarantine(services: ReplayServices, request: ReplayRequest): Promise<ReplayAnswer> {
   const reason = request.reason === undefined ? undefined : requireReason(request.reason, 'quarantine replay');
@@ -73,11 +74,20 @@ export async function replayQuarantine(services: ReplayServices, request: Replay
   const windows: ReplayedWindow[] = [];
   let rows = 0;
   for (const origin of origins) {
-    const files = (await services.datasets.manifest(origin)).quarantine?.files ?? [];
-    const readable = files.map((file) => services.store.readable(file.path));
+    const quarantine = (await services.datasets.manifest(origin)).quarantine ?? { rows: {}, files: [] };
+    if (quarantine.files.length === 0) continue;
+    const readable = quarantine.files.map((file) => services.store.readable(file.path));
     const { memoryBytes, threads } = services.config.worker;
     const spec = (await services.project()).pipeline(origin.pipeline).spec.window;
     await services.engine.session({ memoryBytes, threads }, new AbortController().signal, async (session) => {
+      const checked = quarantine.rows['check'] ?? 0;
+      rows += checked;
+      if (checked > 0) {
+        await session.exec(checkedStatement(readable));
+        const own = parseWindow(spec, origin.window);
+        const replayed = await replayInto(services, session, origin, own, { ...request, reason, checked: true });
+        if (replayed !== undefined) windows.push(replayed);
+      }
       await session.exec(asideStatement(readable));
       const [counted] = await session.rows<{ rows: string }>('select count(*) as rows from aside');
       rows += Number(counted?.rows ?? 0);
@@ -98,7 +108,7 @@ async function originsOf({ database }: ReplayServices, { source, window }: Repla
      from almanac.dataset_version v
      left join almanac.accepted_version a on a.dataset = v.dataset and a.version_window = v.window_key and a.version = v.version and a.branch = $3
      where v.window_key = $2 and (v.branch = $3 or a.version is not null)
-       and exists (select from almanac.quarantine q where q.dataset = v.dataset and q.window_key = v.window_key and q.reason in ('early', 'late'))
+       and exists (select from almanac.quarantine q where q.dataset = v.dataset and q.window_key = v.window_key and q.reason in ('early', 'late', 'check'))
        and (v.dataset = $1 or exists (select from almanac.version_source s
          where s.dataset = v.dataset and s.window_key = v.window_key and s.version = v.version and s.source in ($1, 'landing/' || $1)))
      order by v.dataset, (a.version is not null) desc, v.written_at desc`,
@@ -124,7 +134,7 @@ async function replayInto(
   session: EngineSession,
   origin: Origin,
   window: Window,
-  request: ReplayRequest,
+  request: ReplayRequest & { readonly checked?: true },
 ): Promise<ReplayedWindow | undefined> {
   const { store, database, clock, config } = services;
   const { pipeline, dataset } = origin;
@@ -132,10 +142,11 @@ async function replayInto(
     const replays = await listReplays(store, dataset, window.key);
     // The catalog may have lost one to a sender that died.
     for (const replay of replays) await recordReplay(database, replay);
-    const selection = selectReplay(
-      window,
-      replays.map(({ file }) => store.readable(file.path)),
-    );
+    // What checks put aside of a version is replayed as a whole; the gate judges it anew, and what fails again is of another version.
+    if (request.checked === true && replays.some(({ checked, from }) => checked === true && from.version === origin.version))
+      return undefined;
+    const others = replays.filter(({ checked }) => checked !== true).map(({ file }) => store.readable(file.path));
+    const selection = request.checked === true ? CHECKED : selectReplay(window, others);
     const counted = await session.rows<{ reason: string; rows: string }>(countReplayQuery(selection));
     if (counted.length === 0) return undefined;
     const reasons = Object.fromEntries(counted.map((one) => [one.reason, Number(one.rows)]));
@@ -157,6 +168,7 @@ async function replayInto(
       number: (replays.at(-1)?.number ?? 0) + 1,
       rows,
       reasons,
+      ...(request.checked === true ? { checked: true as const } : {}),
       from: { window: origin.window, version: origin.version },
       who: config.actor,
       ...(request.reason === undefined ? {} : { reason: request.reason }),
@@ -197,7 +209,11 @@ async function writeReplay(
 }
 
 function nothing({ source, window }: Pick<ReplayRequest, 'source' | 'window'>): AlmanacError {
-  return new AlmanacError('quarantine.nothing', `the quarantine of ${source} in ${window} holds no early or late row`, {
-    next: `almanac quarantine list --source ${source} lists what is put aside`,
-  });
+  return new AlmanacError(
+    'quarantine.nothing',
+    `the quarantine of ${source} in ${window} holds no early or late row, and none that a check put aside`,
+    {
+      next: `almanac quarantine list --source ${source} lists what is put aside`,
+    },
+  );
 }

@@ -90,7 +90,7 @@ export const CODES = {
   'publish.unknown': { class: 'missing', when: 'No publication has that number.', next: 'Use a number `almanac publish list` shows.' },
   'publish.value-refused': { class: 'data', when: 'Postgres cannot hold a value of the version: NUL in text, a date out of its range.', next: 'Correct the SQL of the dataset and retry its stage.' },
   'quarantine.conflict': { class: 'refused', when: 'Others replayed rows into the same window at the same moment, again and again.', next: 'Repeat the command.' },
-  'quarantine.nothing': { class: 'missing', when: 'The quarantine of that window holds no early or late row of that source, so there is nothing to replay.', next: '`almanac quarantine list` shows what is put aside, by source, window and reason.' },
+  'quarantine.nothing': { class: 'missing', when: 'The quarantine of that window holds no early or late row of that source, and none that a check put aside, so there is nothing to replay.', next: '`almanac quarantine list` shows what is put aside, by source, window and reason.' },
   'reason.missing': { class: 'user', when: 'A verb was given an empty reason.', next: 'Say why: `--reason "file replaced by its sender"`.' },
   'reference.duplicate': { class: 'data', when: 'A reference file has one id twice.', next: 'Remove one of the rows the message names, then retry the stage.' },
   'reference.missing': { class: 'data', when: 'A reference file is not there.', next: 'Put the file where the message says, then retry the stage.' },

@@ -23,6 +23,20 @@ export function writtenBy(stage: StageSpec): string | undefined {
   return stage.kind === 'ingest' || stage.kind === 'compute' ? stage.writes : undefined;
 }
 
+/** Dataset → the check stage that puts rows of it aside; the first one, where a declaration names several. */
+export function cleanersOf(stages: Stages): ReadonlyMap<string, string> {
+  const cleaners = new Map<string, string>();
+  for (const [id, stage] of Object.entries(stages))
+    for (const dataset of cleanedBy(stage)) if (!cleaners.has(dataset)) cleaners.set(dataset, id);
+  return cleaners;
+}
+
+/** Datasets a stage puts rows of aside, sorted. */
+export function cleanedBy(stage: StageSpec): string[] {
+  if (stage.kind !== 'check') return [];
+  return sorted(stage.suite.checks.flatMap(({ dataset, onFail }) => (onFail === 'quarantine' ? [dataset] : [])));
+}
+
 /** Datasets of this run a stage looks at; versions of the previous window are pinned before the run and imply nothing. */
 export function datasetsOf(stage: StageSpec): string[] {
   switch (stage.kind) {
@@ -40,24 +54,26 @@ export function datasetsOf(stage: StageSpec): string[] {
   }
 }
 
-/** Stages a stage waits for because of what it looks at: writers of its datasets, ingests whose quarantine it judges. Sorted. */
+/** Stages a stage waits for because of what it looks at: writers of its datasets, gates that put rows of them aside, ingests whose quarantine it judges. Sorted. */
 export function impliedNeeds(stages: Stages, id: string): string[] {
-  return implied(stages, writersOf(stages), id);
+  return implied(stages, writersOf(stages), cleanersOf(stages), id);
 }
 
 /** Every stage with explicit and implied needs, in the order of declaration. Names that do not exist are left out. */
 export function graphOf(stages: Stages): GraphNode[] {
-  const writers = writersOf(stages);
+  const [writers, cleaners] = [writersOf(stages), cleanersOf(stages)];
   return Object.entries(stages).map(([id, stage]) => {
     const explicit = (stage.needs ?? []).filter((need) => Object.hasOwn(stages, need));
-    return { id, needs: sorted([...explicit, ...implied(stages, writers, id)]) };
+    return { id, needs: sorted([...explicit, ...implied(stages, writers, cleaners, id)]) };
   });
 }
 
-function implied(stages: Stages, writers: ReadonlyMap<string, string>, id: string): string[] {
+function implied(stages: Stages, writers: ReadonlyMap<string, string>, cleaners: ReadonlyMap<string, string>, id: string): string[] {
   const stage = stages[id];
   if (stage === undefined) return [];
-  const needs = datasetsOf(stage).flatMap((dataset) => writers.get(dataset) ?? []);
+  const read = datasetsOf(stage);
+  const needs = read.flatMap((dataset) => writers.get(dataset) ?? []);
+  needs.push(...read.flatMap((dataset) => cleaners.get(dataset) ?? []).filter((cleaner) => cleaner !== id));
   if (stage.kind === 'check') {
     for (const { measure } of stage.suite.checks) {
       if (measure.metric === 'quarantine-ratio' && Object.hasOwn(stages, measure.stage)) needs.push(measure.stage);

@@ -11,6 +11,15 @@ select file, line, reason, "row", event_time, row_number() over (partition by fi
 from read_parquet(${list(files)}) where reason in ('early', 'late') and "row" is not null`;
 }
 
+/** Fills `aside` with the rows that checks put aside. */
+export function checkedStatement(files: readonly string[]): string {
+  return `create or replace temp table aside as
+select file, line, reason, "row", checks from read_parquet(${list(files)}, union_by_name = true) where reason = 'check'`;
+}
+
+/** The rows of `aside`, which are replayed together. */
+export const CHECKED = 'select file, line, reason, "row", checks from aside order by file, line';
+
 /** The earliest instant of `aside` from `since` on, in microseconds of unix time as text; NULL when there is none. */
 export function nextInstantQuery(since: string | undefined): string {
   const from = since === undefined ? '' : ` where event_time >= ${instant(since)}`;

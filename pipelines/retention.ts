@@ -15,6 +15,8 @@ export interface StoredVersion extends VersionName {
   readonly files: readonly string[];
   readonly run: RunRef;
   readonly writtenAt: Date;
+  /** The version that a gate put rows of aside to make this one: it is judged again after a mend, and stays as long. */
+  readonly from?: VersionName;
 }
 
 /** The current accepted set of a window. */
@@ -111,6 +113,7 @@ function keptVersions(store: StoreState): Set<string> {
     const whole = windows.get(`${pipeline}~${branch}`)?.has(window) === true;
     for (const version of versions) if (whole || !store.states.has(version.dataset)) kept.add(nameOf(version));
   }
+  for (const version of store.versions) if (version.from !== undefined && kept.has(nameOf(version))) kept.add(nameOf(version.from));
   return kept;
 }
 

@@ -1,5 +1,5 @@
 /** The rules a declaration keeps beyond what its types can say; {@link definePipeline} and the project apply them. */
-import { carriersOf, cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
+import { carriersOf, cleanedBy, cleanersOf, cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
 import { declarationProblems } from './quality/check-rules';
 import { tellsElement } from './quality/personal';
 import { otherDatasets } from './suite-sql';
@@ -322,6 +322,21 @@ function graphProblems(spec: PipelineSpec): Problem[] {
         message: `"${publisher}" publishes already; all live tables of a pipeline belong into one publish stage, so that they move together`,
       });
     }
+    for (const cleaned of cleanedBy(stage)) {
+      if (carriedDatasets(spec).has(cleaned)) {
+        problems.push({
+          place: `stages.${id}.suite`,
+          message: `"${cleaned}" is carried from window to window by what made it, and a gate after that cannot put rows of it aside`,
+        });
+      }
+      const cleaner = cleanersOf(spec.stages).get(cleaned);
+      if (cleaner !== id) {
+        problems.push({
+          place: `stages.${id}.suite`,
+          message: `rows of "${cleaned}" are put aside by "${cleaner}" already; one gate of a dataset may do so`,
+        });
+      }
+    }
     const dataset = writtenBy(stage);
     const first = dataset === undefined ? undefined : writers.get(dataset);
     if (first !== undefined && first !== id) {
@@ -337,6 +352,12 @@ function graphProblems(spec: PipelineSpec): Problem[] {
   const cycle = cyclePath(graphOf(spec.stages));
   if (cycle !== undefined) problems.push({ place: 'stages', message: `the stages need each other in a circle: ${cycle.join(' → ')}` });
   return problems;
+}
+
+/** Datasets read as of where an ingest goes on. */
+function carriedDatasets({ stages }: PipelineSpec): Set<string> {
+  const reads = Object.values(stages).flatMap((stage) => (stage.kind === 'compute' ? Object.values(stage.reads ?? {}) : []));
+  return new Set(reads.flatMap((read) => (typeof read !== 'string' && read.since !== undefined ? [read.previous] : [])));
 }
 
 function unknownStage(spec: PipelineSpec, place: string, id: string): Problem[] {

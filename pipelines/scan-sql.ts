@@ -69,7 +69,7 @@ export function scanStatement(dataset: string, metrics: readonly ScannedMetric[]
         continue;
       }
       const flag = dialect.quote(`failing ${index}`);
-      const fails = failing(dataset, measure, dialect);
+      const fails = countedCondition(dataset, measure, dialect);
       flags.push(`${fails} as ${flag}`);
       columns.push(`count(*) filter (where ${flag}) as v${index}`);
       samples.push({ name: `s${index}`, fails, flag, shown, failed: `v${index}` });
@@ -122,7 +122,7 @@ function countedReading(row: Readonly<Record<string, unknown>>, index: number): 
 }
 
 /** True of the rows a metric counts; NULL counts as not true. */
-function failing(dataset: string, measure: Exclude<CountedMetric, { metric: 'rows' }>, dialect: Dialect): string {
+export function countedCondition(dataset: string, measure: Exclude<CountedMetric, { metric: 'rows' }>, dialect: Dialect): string {
   const own = (column: string): string => `${dialect.quote(dataset)}.${dialect.quote(column)}`;
   switch (measure.metric) {
     case 'null-count':

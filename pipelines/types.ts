@@ -2,7 +2,7 @@
  * The vocabulary of Almanac as types. Everything here is plain data: it travels in workflow inputs, ledger rows and
  * manifests, so it holds ids, counts, hashes and URIs, never rows of a dataset.
  */
-import type { QualityMetric } from './quality/metrics';
+import type { QualityMetric, RowMetric } from './quality/metrics';
 
 /** Column types every engine understands; `timestamp` is UTC with microseconds, `text` is UTF-8 without NUL. */
 export type ColumnType = 'text' | 'bigint' | 'integer' | 'double' | 'boolean' | 'timestamp' | 'date';
@@ -178,11 +178,13 @@ export interface DriftSpec {
   readonly fail?: number | Band;
 }
 
-/** A check: a metric of one dataset and the bands it is held to. Names follow deequ where one fits. */
-export interface CheckDeclaration<D extends string = string, S extends string = string> {
+/** Metrics that say of each row whether it is right: what fails by them can be put aside. Those over many windows are of no row. */
+export type PutAsideMetric<D extends string = string> =
+  Extract<Metric<D>, { metric: 'null-count' | 'rows-where' | 'missing-references' }> | (RowMetric & { readonly over?: never });
+
+interface DeclaredCheck<D extends string> {
   readonly id: string;
   readonly dataset: D;
-  readonly measure: Metric<D, S>;
   /** `ratio` divides by the dataset's rows before the bands apply; 0 rows give 0. */
   readonly as?: 'count' | 'ratio';
   readonly warn?: Band | 'drift';
@@ -190,14 +192,26 @@ export interface CheckDeclaration<D extends string = string, S extends string = 
   /** The least share of rows that must be right: a `fail` band from it on. */
   readonly mostly?: number;
   readonly drift?: DriftSpec;
-  /** `warn` lets the run go on where the check fails; what cannot be measured holds it all the same. Default `block`. */
-  readonly onFail?: 'block' | 'warn';
   /** Columns shown for sampled failing rows. Default: the dataset's key. */
   readonly sample?: readonly string[];
   readonly owner?: string;
   /** One sentence for the person who is paged. */
   readonly why: string;
 }
+
+/**
+ * A check: a metric of one dataset and the bands it is held to. Names follow deequ where one fits. `onFail: 'warn'` lets the run go on where
+ * the check fails; what cannot be measured holds it all the same. `quarantine` puts the rows that fail aside while no more of them fail than
+ * the check allows. Default `block`.
+ */
+export type CheckDeclaration<D extends string = string, S extends string = string> = DeclaredCheck<D> &
+  (
+    | { readonly measure: Metric<D, S>; readonly onFail?: 'block' | 'warn' }
+    | { readonly measure: PutAsideMetric<D>; readonly onFail: 'quarantine' }
+  );
+
+/** A check whose failing rows go to quarantine. */
+export type PutAsideCheck<D extends string = string> = Extract<CheckDeclaration<D>, { readonly onFail: 'quarantine' }>;
 
 export interface SuiteSpec<D extends string = string, S extends string = string> {
   readonly checks: readonly CheckDeclaration<D, S>[];
@@ -324,7 +338,7 @@ export interface StageOutput {
   readonly rowsOut: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** Rows by quarantine reason, for ingest. */
+  /** Rows by quarantine reason, for ingest, and for a gate that put rows aside. */
   readonly quarantined?: Readonly<Record<string, number>>;
   /** Worst status and counts of a check stage. */
   readonly gate?: GateSummary;

@@ -75,7 +75,8 @@ export async function landingOf(store: ObjectStore, spec: IngestSpec, window: Wi
 
 /** Rows replayed into the window, on a bootstrap also into those before it: an ingest reads them as it reads its landing files. */
 async function replaysOf(store: ObjectStore, spec: IngestSpec, window: Window, bootstrap: boolean): Promise<Replay[]> {
-  return spec.landing === undefined ? [] : listReplays(store, spec.writes, window.key, bootstrap);
+  if (spec.landing === undefined) return [];
+  return (await listReplays(store, spec.writes, window.key, bootstrap)).filter(({ checked }) => checked !== true);
 }
 
 /** A file as an earlier ingest saw it, when it cannot have changed since. */

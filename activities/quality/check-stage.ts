@@ -12,8 +12,8 @@ import {
   type SuiteMetric,
   type SuiteScope,
 } from '../../pipelines/suite-sql';
-import type { CheckDeclaration, Metric, StageOutput, SuiteSpec } from '../../pipelines/types';
-import { blocks, judge, overrule, summarize, type Baseline, type Unmeasured } from '../../pipelines/verdict';
+import type { CheckDeclaration, Metric, PutAsideCheck, StageOutput, SuiteSpec } from '../../pipelines/types';
+import { blocks, holds, judge, overrule, summarize, type Baseline, type Unmeasured } from '../../pipelines/verdict';
 import type { SessionUsage } from '../compute/engine';
 import type { StageBody, StageContext } from '../stage';
 import type { Manifest } from '../storage/manifest';
@@ -21,6 +21,7 @@ import { excludedBy, readExclusions, type Exclusion } from './exclusions';
 import { gateFailure } from './gate-failure';
 import { readBaseline, storeMetrics, type MeasuredMetric } from './history';
 import { measure, type Measurements } from './measure';
+import { putAside } from './put-aside';
 import { quarantineRatio, sampleQuarantine } from './quarantine';
 import { readOverrides } from './overrides';
 import { storeResults, type CheckResult } from './results';
@@ -32,18 +33,79 @@ type Measured = Measurement | Unmeasured;
 
 /**
  * Measures a suite over what the run wrote, judges it, and stores numbers and verdicts whatever they are. Throws
- * `gate.failed` when a check fails or cannot be measured: the run holds before anything is accepted.
+ * `gate.failed` when a check fails or cannot be measured: the run holds before anything is accepted. Checks that put rows aside are judged
+ * of what the run wrote, and all others of what goes on without those rows, which later stages read.
  */
 export const checkStage: StageBody = async (context) => {
   const suite = suiteOf(context);
-  const versions = await resolveVersions(context, suite);
-  const { measurements, usage } = await measureSuite(context, suite, versions);
+  const incoming = await resolveVersions(context, suite);
+  const now = context.clock.now();
+  // First what puts rows aside: everything else is judged of what goes on without them.
+  const aside = suite.checks.filter(isPutAside);
+  const first = await judgeAll(context, aside, incoming, now);
+  const held = first.results.some(({ verdict }) => holds(verdict));
+  const measurable = aside.filter(({ id }) => first.results.some(({ check, verdict }) => check.id === id && verdict.status !== 'ERROR'));
+  const cleaned = held || aside.length === 0 ? new Map<string, Manifest>() : await putAside(context, measurable, incoming);
+  const versions = new Map([...incoming, ...cleaned]);
+  const second = await judgeAll(
+    context,
+    suite.checks.filter((check) => !isPutAside(check)),
+    versions,
+    now,
+  );
+  const judged = new Map([...first.results, ...second.results].map((result) => [result.check.id, result]));
+  const results = suite.checks.flatMap(({ id }) => judged.get(id) ?? []).map((result) => toldAside(result, cleaned));
+  const metrics = [...first.metrics, ...second.metrics].map((metric) => ({
+    ...metric,
+    // Of what goes on, so that they are accepted with it.
+    version: cleaned.get(metric.dataset)?.version ?? metric.version,
+  }));
   await context.point('check:measured');
-  const drifting = suite.checks.some((check) => check.warn === 'drift' || check.drift !== undefined);
+  await transaction(context.database, async (client) => {
+    await storeMetrics(client, context.run, context.stage.id, metrics, now);
+    await storeResults(client, context.run, context.stage.id, context.attempt, results, now);
+  });
+  await context.point('check:stored');
+  const gate = summarize(results.map(({ check, verdict }) => ({ ...verdict, check: check.id })));
+  for (const { verdict } of results) {
+    const { status, message, overridden } = verdict;
+    const by = overridden === undefined ? '' : `, overridden by ${overridden.who} until ${overridden.until}`;
+    if (status !== 'PASS') context.log(`${status}${by} ${message}`);
+  }
+  for (const { dataset, rows, version, quarantine } of cleaned.values())
+    context.log(`${dataset} goes on as ${version} with ${rows} rows; put aside are ${quarantine?.rows['check'] ?? 0}`);
+  context.log(`${gate.status}: ${gate.checks} checks, ${gate.warned.length} warned, ${gate.failed.length} failed`);
+  if (gate.failed.length > 0) throw gateFailure(context.run, context.stage.id, gate, results);
+  const read = [...incoming.values()];
+  const written = [...cleaned.values()];
+  const usage = second.usage ?? first.usage;
+  return {
+    versions: written.map(({ dataset, window, version, digest }) => ({ dataset, window, version, digest })),
+    rowsIn: sum(read.map(({ rows }) => rows)),
+    rowsOut: sum(written.map(({ rows }) => rows)),
+    bytesIn: sum(read.map(({ bytes }) => bytes)),
+    bytesOut: sum(written.map(({ bytes }) => bytes)),
+    gate,
+    ...(written.length === 0 ? {} : { quarantined: { check: sum(written.map(({ quarantine }) => quarantine?.rows['check'] ?? 0)) } }),
+    ...(usage === undefined ? {} : { cpuSeconds: usage.cpuSeconds, peakMemoryBytes: usage.peakMemoryBytes }),
+  } satisfies StageOutput;
+};
+
+interface Judged {
+  readonly results: readonly CheckResult[];
+  readonly metrics: readonly MeasuredMetric[];
+  readonly usage: SessionUsage | undefined;
+}
+
+/** Measures some checks of the suite over these versions and judges them, under what operators let pass. */
+async function judgeAll(context: StageContext, checks: readonly CheckDeclaration[], versions: Versions, now: Date): Promise<Judged> {
+  if (checks.length === 0) return { results: [], metrics: [], usage: undefined };
+  const { measurements, usage } = await measureSuite(context, { checks }, versions);
+  const drifting = checks.some((check) => check.warn === 'drift' || check.drift !== undefined);
   const exclusions = drifting ? await readExclusions(context.database, context.run.pipeline) : [];
   const judged: CheckResult[] = [];
   const metrics: MeasuredMetric[] = [];
-  for (const check of suite.checks) {
+  for (const check of checks) {
     const manifest = versions.get(check.dataset);
     const own = manifest === undefined ? unwritten(check.dataset) : await measuredFor(context, check, manifest, measurements);
     const over = spanOf(check.measure);
@@ -57,32 +119,21 @@ export const checkStage: StageBody = async (context) => {
     // What longer spans are merged from.
     if (span !== undefined) metrics.push(...storable({ dataset, version: manifest.version, measure: baseOf(declared) }, own, personal));
   }
-  const now = context.clock.now();
-  const results = await overruled(context, judged, now);
-  await transaction(context.database, async (client) => {
-    await storeMetrics(client, context.run, context.stage.id, metrics, now);
-    await storeResults(client, context.run, context.stage.id, context.attempt, results, now);
-  });
-  await context.point('check:stored');
-  const gate = summarize(results.map(({ check, verdict }) => ({ ...verdict, check: check.id })));
-  for (const { verdict } of results) {
-    const { status, message, overridden } = verdict;
-    const by = overridden === undefined ? '' : `, overridden by ${overridden.who} until ${overridden.until}`;
-    if (status !== 'PASS') context.log(`${status}${by} ${message}`);
-  }
-  context.log(`${gate.status}: ${gate.checks} checks, ${gate.warned.length} warned, ${gate.failed.length} failed`);
-  if (gate.failed.length > 0) throw gateFailure(context.run, context.stage.id, gate, results);
-  const read = [...versions.values()];
-  return {
-    versions: [],
-    rowsIn: sum(read.map(({ rows }) => rows)),
-    rowsOut: 0,
-    bytesIn: sum(read.map(({ bytes }) => bytes)),
-    bytesOut: 0,
-    gate,
-    ...(usage === undefined ? {} : { cpuSeconds: usage.cpuSeconds, peakMemoryBytes: usage.peakMemoryBytes }),
-  } satisfies StageOutput;
-};
+  return { results: await overruled(context, judged, now), metrics, usage };
+}
+
+function isPutAside(check: CheckDeclaration): check is PutAsideCheck {
+  return check.onFail === 'quarantine';
+}
+
+/** The result with how many rows the check put aside. */
+function toldAside(result: CheckResult, cleaned: Versions): CheckResult {
+  const { check, verdict } = result;
+  const rows = isPutAside(check) ? (cleaned.get(check.dataset)?.quarantine?.checks?.[check.id] ?? 0) : 0;
+  if (rows === 0) return result;
+  const message = `${verdict.message} ${rows === 1 ? 'One row is' : `${rows} rows are`} put aside.`;
+  return { ...result, verdict: { ...verdict, message } };
+}
 
 function suiteOf({ stage }: StageContext): SuiteSpec {
   if (stage.spec.kind === 'check') return stage.spec.suite;

@@ -181,10 +181,10 @@ async function readJson<T>(store: ObjectStore, path: string): Promise<T | undefi
   return body && (JSON.parse(body.toString('utf8')) as T);
 }
 
-/** `landing/SOURCE` or `reference/FILE` of what was read; a replay by its whole path, since it counts which of them were. */
+/** `landing/SOURCE` or `reference/FILE` of what was read; a replay by its whole path, since it counts which of them were, also by a gate. */
 function sourcesOf(manifest: Manifest): string[] {
   const sources = (manifest.provenance.landing ?? []).map(({ path }) =>
     path.startsWith(REPLAYS) ? path : path.split('/').slice(0, 2).join('/'),
   );
-  return [...new Set(sources)];
+  return [...new Set([...sources, ...(manifest.provenance.cleaned?.replays ?? [])])];
 }

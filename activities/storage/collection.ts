@@ -187,7 +187,11 @@ async function storedVersions(store: ObjectStore): Promise<StoredVersion[]> {
     if (!body) continue;
     const { dataset, window, version, files, quarantine, provenance, writtenAt } = JSON.parse(body.toString('utf8')) as Manifest;
     const paths = [...[...files, ...(quarantine?.files ?? [])].map((file) => file.path), ...(exports.get(path) ?? [])];
-    versions.push({ dataset, window, version, files: paths, run: provenance.run, writtenAt: new Date(writtenAt) });
+    const { from } = provenance.cleaned ?? {};
+    versions.push({
+      ...{ dataset, window, version, files: paths, run: provenance.run, writtenAt: new Date(writtenAt) },
+      ...(from === undefined ? {} : { from }),
+    });
   }
   return versions;
 }

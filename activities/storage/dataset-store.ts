@@ -1,6 +1,6 @@
 import type { ColumnType, RunRef, VersionRef } from '../../pipelines/types';
 import type { ChainHeads } from './chain-heads';
-import type { AcceptedSet, Manifest, Provenance, VersionProfile } from './manifest';
+import type { AcceptedSet, Manifest, Provenance, Quarantine, VersionProfile } from './manifest';
 import type { Seal } from './sealed-file';
 
 /** Files of a candidate, still in a scratch directory. */
@@ -21,7 +21,7 @@ export interface CandidateInput {
   readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];
   readonly buckets?: { readonly by: string; readonly count: number };
   readonly files: readonly ScratchFile[];
-  readonly quarantine?: { readonly rows: Readonly<Record<string, number>>; readonly files: readonly ScratchFile[] };
+  readonly quarantine?: Quarantine<ScratchFile>;
   readonly pii?: readonly string[];
   readonly rowsIn: number;
   /** Smallest and largest value of each column of the key. */

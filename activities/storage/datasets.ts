@@ -76,7 +76,7 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
       ...(candidate.maxKey ? { maxKey: candidate.maxKey } : {}),
       ...(candidate.profile ? { profile: candidate.profile } : {}),
       provenance: candidate.provenance,
-      ...(quarantine ? { quarantine: { rows: quarantine.rows, files: quarantined } } : {}),
+      ...(quarantine ? { quarantine: { ...quarantine, files: quarantined } } : {}),
       ...(candidate.pii ? { pii: candidate.pii } : {}),
       rowsIn: candidate.rowsIn,
       writtenAt: clock.now().toISOString(),

@@ -21,6 +21,28 @@ export interface Provenance {
   readonly since?: readonly VersionRef[];
   /** Set when a bootstrap computed this from all landing data up to the window's end. */
   readonly bootstrap?: true;
+  /** Set when a gate made this of what the stage wrote, by putting rows aside. */
+  readonly cleaned?: Cleaning;
+}
+
+/** How a gate came to a version: everything else of its provenance is that of the version it judged. */
+export interface Cleaning {
+  /** The check stage. */
+  readonly stage: string;
+  readonly stageHash: string;
+  /** The version it judged. */
+  readonly from: VersionRef;
+  /** Replays into the window it knew of: paths in the store. */
+  readonly replays: readonly string[];
+}
+
+/** Rows that were put aside. */
+export interface Quarantine<F = DataFile> {
+  /** By reason; each row has one. */
+  readonly rows: Readonly<Record<string, number>>;
+  readonly files: readonly F[];
+  /** Rows of the reason `check` by the checks that they fail; a row may fail many. */
+  readonly checks?: Readonly<Record<string, number>>;
 }
 
 /** What was measured of a version's rows when it was written. */
@@ -47,8 +69,8 @@ export interface Manifest {
   readonly maxKey?: readonly unknown[];
   readonly profile?: VersionProfile;
   readonly provenance: Provenance;
-  /** Quarantined rows by reason and the files that hold them, for ingest. */
-  readonly quarantine?: { readonly rows: Readonly<Record<string, number>>; readonly files: readonly DataFile[] };
+  /** What an ingest, or a gate, put aside. */
+  readonly quarantine?: Quarantine;
   /** Columns never shown unmasked; the raw text of quarantined rows is masked with them. */
   readonly pii?: readonly string[];
   readonly rowsIn: number;

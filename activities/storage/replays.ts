@@ -19,6 +19,8 @@ export interface Replay {
   readonly file: DataFile;
   /** Rows by quarantine reason. */
   readonly reasons: Readonly<Record<string, number>>;
+  /** The rows were put aside by checks: the gate of their own window judges them anew, and no ingest reads them. */
+  readonly checked?: true;
   /** The version in whose quarantine the rows lie. */
   readonly from: { readonly window: string; readonly version: string };
   readonly who: string;

@@ -8,7 +8,7 @@ import { wholeNumber } from '../whole-number';
 export function registerQuarantineCommands(program: Command, io: CliIo): void {
   const quarantine = program
     .command('quarantine')
-    .description('rows that ingest put aside instead of losing them')
+    .description('rows that ingest or a check put aside instead of losing them')
     .addHelpText('after', '\nExamples:\n  almanac quarantine list\n  almanac quarantine list --reason late --samples 10');
   quarantine
     .command('list')
@@ -16,7 +16,7 @@ export function registerQuarantineCommands(program: Command, io: CliIo): void {
     .option('--dataset <name>', 'only of this dataset')
     .option('--source <name>', 'a folder under landing or a file under reference')
     .option('--window <key>', 'only of this window')
-    .option('--reason <reason>', 'malformed, early or late')
+    .option('--reason <reason>', 'malformed, early, late or check')
     .option('--samples <n>', 'rows shown of each', '3')
     .option('--limit <n>', 'at most this many lines of counts', '30')
     .addHelpText(
@@ -36,7 +36,9 @@ export function registerQuarantineCommands(program: Command, io: CliIo): void {
     });
   quarantine
     .command('replay <source>')
-    .description('bring early and late rows back to the windows they belong to; a source, or a dataset read from one')
+    .description(
+      'bring early and late rows back to the windows they belong to, and have rows that checks put aside judged again; a source, or a dataset',
+    )
     .requiredOption('--window <key>', 'the window whose quarantine it is')
     .addOption(new Option('--to <where>', 'own-window: the window each row belongs to').choices(['own-window']).makeOptionMandatory())
     .option('--reason <text>', 'recorded with the verb')
@@ -73,8 +75,9 @@ function renderReplay({ source, from, dryRun, windows, before }: ReplayAnswer): 
 function renderQuarantine(views: readonly QuarantineView[]): string {
   if (views.length === 0) return 'nothing is in quarantine';
   return views
-    .flatMap(({ source, dataset, window, accepted, reason, rows, rowsIn, samples, replayed }) => [
-      `${window}  ${source} → ${dataset}${accepted ? '' : ' (not accepted)'}: ${rows.toLocaleString('en-US')} of ${rowsIn.toLocaleString('en-US')} rows ${reason}`,
+    .flatMap(({ source, dataset, window, accepted, reason, rows, rowsIn, checks, samples, replayed }) => [
+      `${window}  ${source === '' ? '' : `${source} → `}${dataset}${accepted ? '' : ' (not accepted)'}: ${rows.toLocaleString('en-US')} of ${rowsIn.toLocaleString('en-US')} rows ${reason}`,
+      ...Object.entries(checks ?? {}).map(([check, count]) => `    ${check}: ${count.toLocaleString('en-US')}`),
       ...samples.map((row) => {
         const what = [row.column, row.detail].filter((part) => part !== null).join(' ') || row.eventTime || '';
         return `    ${row.file}:${row.line}  ${what}  ${printable(row.raw.slice(0, 120))}`;

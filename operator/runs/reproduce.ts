@@ -1,4 +1,4 @@
-import { standingOutputs } from '../../activities/accept-window';
+import { outputsOf, standingOutputs } from '../../activities/accept-window';
 import { bucketsOfPasses, passViews, resolveInputs } from '../../activities/compute/compute-inputs';
 import type { Engine } from '../../activities/compute/engine';
 import { listAttempts } from '../../activities/ledger/attempts';
@@ -11,6 +11,7 @@ import { quoteName } from '../../pipelines/quote-sql';
 import { RESULT, reproduceScript } from '../../pipelines/reproduce-sql';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { renderSql, windowValues } from '../../pipelines/sql-text';
+import { versionsFor } from '../../pipelines/standing-versions';
 import type { Plan, VersionRef } from '../../pipelines/types';
 import { parseWindow } from '../../pipelines/window';
 import type { OperatorSession } from '../session';
@@ -48,8 +49,7 @@ export async function reproduceStage(
   const stage = computeStageOf(plan, name, stageId);
   const usesBootstrap = row.bootstrap && stage.bootstrapHash !== undefined;
   const outputs = standingOutputs(await listAttempts(database, row.run));
-  const inputs: Record<string, VersionRef> = {};
-  for (const { output } of Object.values(outputs)) for (const version of output.versions) inputs[version.dataset] = version;
+  const inputs: Record<string, VersionRef> = Object.fromEntries(versionsFor(plan.stages, stageId, outputsOf(outputs)));
   for (const [dataset, version] of Object.entries(row.pins)) inputs[`previous:${dataset}`] = version;
   const resolved = await resolveInputs({ plan, stage, inputs, datasets }, stage.spec, usesBootstrap);
   const hash = usesBootstrap ? stage.bootstrapHash : stage.sqlHash;

@@ -1,6 +1,7 @@
 /** What is wrong with a check by itself, whatever its dataset: contradictions a compiler does not see. */
 import type { Band, CheckDeclaration, Metric } from '../types';
 import { baseOf } from '../suite-sql';
+import { failBand } from '../verdict';
 import { isRowMetric } from './metrics';
 import { distanceProblem } from './partition';
 
@@ -40,15 +41,35 @@ export function declarationProblems(check: CheckDeclaration): string[] {
   const problems = [...bandProblems('fail', fail), ...(warn === 'drift' ? [] : bandProblems('warn', warn))];
   if (mostly !== undefined) {
     if (!(mostly >= 0 && mostly <= 1)) problems.push(`\`mostly\` is a share from 0 to 1, not ${String(mostly)}`);
-    if (fail !== undefined) problems.push('`mostly` is a `fail` band of its own; declare one of them');
+    if (fail !== undefined && check.onFail !== 'quarantine') problems.push('`mostly` is a `fail` band of its own; declare one of them');
     if (!isRowMetric(measure)) problems.push(`\`mostly\` is for shares of rows, and ${measure.metric} is none`);
   }
   if (warn === 'drift' && drift !== undefined) problems.push("`warn: 'drift'` and `drift` say the same; declare one of them");
   if (drift?.fail !== undefined && fail === undefined && mostly === undefined) {
     problems.push('drift that may fail needs a `fail` band too: it is what holds while there is no history');
   }
-  return [...problems, ...measureProblems(measure)];
+  return [...problems, ...putAsideProblems(check), ...measureProblems(measure)];
 }
+
+/** What is put aside must be rows, and it must be said how many of them a window can do without. */
+function putAsideProblems(check: CheckDeclaration): string[] {
+  if (check.onFail !== 'quarantine') return [];
+  // Declarations are not always compiled against their types.
+  const measure: Metric = check.measure;
+  if (!isRowMetric(measure) && !COUNTED_ROWS.has(measure.metric))
+    return [`only rows go to quarantine, and ${measure.metric} says nothing of any one row`];
+  if ('over' in measure && measure.over !== undefined) return ['rows go to quarantine window by window; leave `over` out'];
+  const limit = failBand(check);
+  const none = limit === undefined || (isRowMetric(measure) ? (limit.min ?? 0) >= 1 : (limit.max ?? Infinity) <= 0);
+  if (!none) return [];
+  return [
+    isRowMetric(measure)
+      ? 'rows go to quarantine up to a limit: say with `mostly` which share of them must be right, such as 0.99, or 0 for none'
+      : "rows go to quarantine up to a limit: say with `fail: { max }` how many of them, or with `as: 'ratio'` which share",
+  ];
+}
+
+const COUNTED_ROWS = new Set<string>(['null-count', 'rows-where', 'missing-references']);
 
 function bandProblems(name: string, band: Band | undefined): string[] {
   if (band === undefined) return [];

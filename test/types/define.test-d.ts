@@ -249,3 +249,34 @@ definePipeline({
     wait: sense({ conditions: [{ quiet: { landing: 'events', minutes: 5 } }], needs: ['evnets'] }),
   },
 });
+
+suite({
+  checks: [
+    {
+      id: 'there',
+      dataset: 'events',
+      measure: { metric: 'completeness', column: 'ts' },
+      mostly: 0.9,
+      onFail: 'quarantine',
+      why: 'Rows can be put aside.',
+    },
+    // @ts-expect-error an aggregate says nothing of any one row
+    {
+      id: 'mean',
+      dataset: 'events',
+      measure: { metric: 'mean', column: 'ts' },
+      fail: { min: 1 },
+      onFail: 'quarantine',
+      why: 'No row to put aside.',
+    },
+    // @ts-expect-error what is over many windows is of no row
+    {
+      id: 'week',
+      dataset: 'events',
+      measure: { metric: 'completeness', column: 'ts', over: 7 },
+      mostly: 0.9,
+      onFail: 'quarantine',
+      why: 'No row.',
+    },
+  ],
+});

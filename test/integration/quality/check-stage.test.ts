@@ -7,6 +7,8 @@ import type { CheckDeclaration, DatasetSpec, Metric, RunRef, VersionRef } from '
 import { GateHarness } from '../../support/gate-harness';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
+type BlockingCheck = Exclude<CheckDeclaration, { onFail: 'quarantine' }>;
+
 const DATASETS: Record<string, DatasetSpec> = {
   report: { columns: { id: 'bigint', name: 'text', share: 'double' }, key: ['id'] },
   people: { columns: { user_id: 'text', age: 'text' }, key: ['user_id'], pii: ['user_id'], buckets: { by: 'user_id', count: 4 } },
@@ -31,7 +33,7 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]();
 });
 
-function check(id: string, measure: Metric, more: Partial<CheckDeclaration> = {}): CheckDeclaration {
+function check(id: string, measure: Metric, more: Partial<BlockingCheck> = {}): CheckDeclaration {
   return { id, dataset: 'report', measure, fail: { max: 0 }, why: 'It must hold.', ...more };
 }
 

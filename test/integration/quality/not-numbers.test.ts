@@ -12,7 +12,10 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-async function judged(dataset: string, check: Omit<CheckDeclaration, 'id' | 'dataset' | 'why'>): Promise<Judged> {
+async function judged(
+  dataset: string,
+  check: Omit<Exclude<CheckDeclaration, { onFail: 'quarantine' }>, 'id' | 'dataset' | 'why'>,
+): Promise<Judged> {
   const [result] = await bench.judge([{ id: 'it', dataset, why: 'Numbers are compared.', ...check }]);
   if (result === undefined) throw new Error('nothing was judged');
   return result;

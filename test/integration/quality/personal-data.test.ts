@@ -30,7 +30,7 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]();
 });
 
-function check(id: string, measure: Metric, more: Partial<CheckDeclaration> = {}): CheckDeclaration {
+function check(id: string, measure: Metric, more: Partial<Exclude<CheckDeclaration, { onFail: 'quarantine' }>> = {}): CheckDeclaration {
   return { id, dataset: 'people', measure, why: 'It must hold.', ...more };
 }
 

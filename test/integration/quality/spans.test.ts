@@ -6,6 +6,8 @@ import type { CheckDeclaration, DatasetSpec, RunRef } from '../../../pipelines/t
 import { GateHarness } from '../../support/gate-harness';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
+type BlockingCheck = Exclude<CheckDeclaration, { onFail: 'quarantine' }>;
+
 const DATASETS: Record<string, DatasetSpec> = { sales: { columns: { id: 'bigint', price: 'double', kind: 'text' } } };
 const NOW = new Date('2026-11-21T03:00:00Z');
 
@@ -38,7 +40,7 @@ async function day(window: string, rows: string, check: CheckDeclaration): Promi
   return shown;
 }
 
-function check(measure: CheckDeclaration['measure'], more: Partial<CheckDeclaration> = {}): CheckDeclaration {
+function check(measure: CheckDeclaration['measure'], more: Partial<BlockingCheck> = {}): CheckDeclaration {
   return { id: 'it', dataset: 'sales', measure, why: 'It is watched.', ...more };
 }
 

@@ -7,7 +7,7 @@ interface QuantileRanges {
 }
 
 /** Quantiles that are elements of the data, one check each. Throws where they have not one range each. */
-export function quantileChecks(kwargs: Kwargs, check: Omit<CheckDeclaration, 'measure'>): CheckDeclaration[] {
+export function quantileChecks(kwargs: Kwargs, check: Omit<CheckDeclaration, 'measure' | 'onFail'>): CheckDeclaration[] {
   const { quantiles, value_ranges: ranges } = kwargs['quantile_ranges'] as QuantileRanges;
   if (quantiles.length !== ranges.length) throw new Error('there is not one range for each quantile');
   return quantiles.map((quantile, i) => ({

@@ -12,6 +12,8 @@ import {
 import type { CheckDeclaration, DatasetSpec, Metric } from '../../../pipelines/types';
 import { testDuckDb, type TestDuckDb } from '../../support/duckdb';
 
+type BlockingCheck = Exclude<CheckDeclaration, { onFail: 'quarantine' }>;
+
 const DATASETS: Readonly<Record<string, DatasetSpec>> = {
   report: { columns: { id: 'bigint', name: 'text', user_id: 'text', index: 'double' }, key: ['id'], pii: ['user_id'] },
   names: { columns: { id: 'bigint' }, key: ['id'] },
@@ -24,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => duckdb[Symbol.dispose]());
 
-function check(measure: Metric, more: Partial<CheckDeclaration> = {}): CheckDeclaration {
+function check(measure: Metric, more: Partial<BlockingCheck> = {}): CheckDeclaration {
   return { id: measure.metric, dataset: 'report', measure, why: 'It must hold.', ...more };
 }
 
