@@ -71,6 +71,7 @@ describeOn(sharedData('organic-share'), 'on poisoned copies of the real sample',
       `select * replace (case when hash(name, start_date) % 3 = 0 then 'n/a' else cast(value as varchar) end as value) from ${SAMPLE}`,
       ['is not a double'],
     ],
+    ['an extract without rows', 'extract-not-empty', `from ${SAMPLE} where false`, ['holds no rows']],
   ];
 
   test.each(failing)('raw → staging holds %s', async (_what, check, rows, named) => {
@@ -81,6 +82,13 @@ describeOn(sharedData('organic-share'), 'on poisoned copies of the real sample',
     expect(error.details).toMatchObject({ failed: [{ check }] });
     const told = `${error.message} ${JSON.stringify(error.details)} ${JSON.stringify(await samples(bench, check))}`;
     for (const value of named) expect(told).toContain(value);
+  });
+
+  test('staging → final holds an extract of which no row tells a share', async () => {
+    await land(bench, `from ${SAMPLE} where os_name <> 'all'`);
+    const error = await failure(bench.run(WINDOW));
+    expect(error.message).toContain('gate judge');
+    expect(error.details).toMatchObject({ failed: [{ check: 'shares-not-empty', observed: 0 }] });
   });
 
   const warning: [what: string, check: string, rows: string, named: readonly string[]][] = [
