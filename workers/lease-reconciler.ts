@@ -14,6 +14,10 @@ import { periodically } from './periodic';
 const EVERY_MS = 60_000;
 /** Temporal is not asked about younger ones: most are given back by then. */
 const GRACE_MS = 60_000;
+/** What Temporal does not answer within this is asked again in the next look. */
+const DESCRIBE_MS = 5_000;
+/** Of runs in one line of the log. */
+const NAMED = 10;
 
 export interface LeaseReconciler {
   readonly database: pg.Pool;
@@ -30,34 +34,51 @@ export function reconcileLeases(resources: LeaseReconciler, signal: AbortSignal)
   return periodically(
     EVERY_MS,
     signal,
-    () => freeOrphanedLeases(resources),
+    () => freeOrphanedLeases(resources, signal),
     (error) => resources.log.warn({ error: String(error) }, 'the permits of pools could not be looked at'),
   );
 }
 
-/** One look; how many leases it gave back. */
-export async function freeOrphanedLeases({ database, client, clock, log }: LeaseReconciler): Promise<number> {
+/**
+ * One look; how many leases it gave back. What the ledger knows to be over comes first and needs no Temporal; a run that Temporal
+ * cannot tell of keeps its permits, is named in the log and stops nobody else.
+ */
+export async function freeOrphanedLeases({ database, client, clock, log }: LeaseReconciler, signal?: AbortSignal): Promise<number> {
+  const holders = await listHolders(database, new Date(clock.now().getTime() - GRACE_MS));
+  const unknown: { readonly run: string; readonly error: string }[] = [];
   let freed = 0;
-  for (const holder of await listHolders(database, new Date(clock.now().getTime() - GRACE_MS))) {
-    if (!(await isOver(database, client, holder))) continue;
+  for (const holder of [...holders.filter(({ ended }) => ended), ...holders.filter(({ ended }) => !ended)]) {
+    if (signal?.aborted === true) break;
+    const goesOn =
+      !holder.ended &&
+      (await executes(client, holder).catch((error: unknown) => {
+        unknown.push({ run: formatRun(holder.run), error: String(error) });
+        return true;
+      }));
+    if (goesOn || !(holder.ended || (await isProvenOver(database, holder)))) continue;
     if (!(await freePermits(database, holder))) continue;
     freed += 1;
     log.info({ run: formatRun(holder.run), stage: holder.stage, pool: holder.pool }, 'permits of a run that is over were given back');
   }
+  if (unknown.length > 0)
+    log.warn(
+      { runs: unknown.slice(0, NAMED).map(({ run }) => run), count: unknown.length, error: unknown[0]?.error },
+      'Temporal does not say whether runs that hold permits go on: they keep them until it does',
+    );
   return freed;
 }
 
-/** The ledger closed the run, which it does when nothing of it goes on; or Temporal did, and the worker of the attempt is gone as well. */
-async function isOver(database: pg.Pool, client: Client, holder: Holder): Promise<boolean> {
-  if (holder.ended) return true;
-  if (await executes(client, holder)) return false;
+/** Of a run that Temporal says is over: the worker of the attempt is gone as well. */
+async function isProvenOver(database: pg.Pool, holder: Holder): Promise<boolean> {
   const attempt = (await listAttempts(database, holder.run)).find((one) => one.stage === holder.stage && one.attempt === holder.attempt);
   return attempt !== undefined && isTerminal(attempt);
 }
 
 async function executes(client: Client, { run, claim }: Holder): Promise<boolean> {
   try {
-    const { status, memo } = await client.workflow.getHandle(formatRun(run)).describe();
+    const { status, memo } = await client.withDeadline(Date.now() + DESCRIBE_MS, () =>
+      client.workflow.getHandle(formatRun(run)).describe(),
+    );
     return status.name === 'RUNNING' && memo?.claim === claim;
   } catch (error) {
     if (isForgotten(error)) return false;

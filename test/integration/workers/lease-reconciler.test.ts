@@ -115,6 +115,29 @@ test('what the ledger closed has nothing, whatever brought the lease back', asyn
   expect(await left()).toEqual([]);
 });
 
+test('a run that Temporal cannot tell of keeps its permit and is named; it stops nobody else', async () => {
+  const odd = await stage('odd', alive);
+  // A memo nobody can read.
+  await temporal.client.workflowService.startWorkflowExecution({
+    ...{
+      namespace: temporal.client.options.namespace,
+      workflowId: formatRun(odd),
+      requestId: 'odd',
+      workflowType: { name: 'runPipeline' },
+    },
+    taskQueue: { name: 'nobody' },
+    memo: { fields: { claim: { metadata: { encoding: Buffer.from('odd') }, data: Buffer.from('odd') } } },
+  });
+  await stage('gone', alive);
+  const ended = await stage('ended', alive);
+  await pool.query("update almanac.run set state = 'succeeded', ended_at = now() where window_key = $1", [ended.window]);
+  const warn = jest.spyOn(log, 'warn');
+  expect(await look()).toBe(2);
+  expect(warn.mock.calls).toEqual([[expect.objectContaining({ runs: ['a/odd'], count: 1 }), expect.stringContaining('Temporal')]]);
+  warn.mockRestore();
+  expect(await left()).toEqual(['odd held']);
+});
+
 test('the metrics tell of permits, of those that are out and of stages that wait', async () => {
   await stage('one', alive);
   await stage('two', alive);
