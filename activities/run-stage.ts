@@ -17,6 +17,7 @@ import {
   type AttemptOrder,
   type OpenedAttempt,
 } from './ledger/attempts';
+import { freeOlderPermits } from './ledger/pools';
 import { recordCarried } from './ledger/taken';
 import { permitsOf } from './permits';
 import { recordVersion } from './storage/catalog';
@@ -74,7 +75,7 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
     worker: shell.worker,
     now: begun,
   };
-  const opened = await open(services.database, order, task);
+  const opened = await open(services.database, order, task, stage);
   const report = (outcome: SettledAttempt['outcome'], more: Pick<SettledAttempt, 'output' | 'failureCode'> = {}): void =>
     shell.observer.settled({
       pipeline: task.run.pipeline,
@@ -168,11 +169,18 @@ function engineOf({ kind, spec }: PlanStage): string {
   return kind === 'publish' ? 'postgres' : kind === 'sense' ? 'none' : 'duckdb';
 }
 
-async function open(database: StageServices['database'], order: AttemptOrder, task: StageTask): Promise<OpenedAttempt> {
+async function open(
+  database: StageServices['database'],
+  order: AttemptOrder,
+  task: StageTask,
+  { pool }: PlanStage,
+): Promise<OpenedAttempt> {
   let opened: OpenedAttempt | undefined;
   try {
     await recordCarried(database, task, order.now);
     opened = await openAttempt(database, order);
+    if (pool === undefined && opened !== undefined && opened.attempt > 1)
+      await freeOlderPermits(database, { run: order.run, stage: order.stage, attempt: opened.attempt });
   } catch (error) {
     // Nothing is on record yet; the retry policy bounds how long we go on.
     throw toApplicationFailure(toAlmanacError(error, order), { retry: true });

@@ -8,8 +8,13 @@ import type { PermitWait } from '../pipelines/why';
 import { requireReason } from './reason';
 import type { OperatorSession } from './session';
 
+export interface KnownPool extends PoolRow {
+  /** The project does not declare it any more: what still needs it by an older plan is served as before. */
+  readonly undeclared: boolean;
+}
+
 /** A pool with what is out of it and how many stages wait. */
-export interface PoolView extends PoolRow {
+export interface PoolView extends KnownPool {
   /** Permits that are out. */
   readonly out: number;
   /** Stages that wait. */
@@ -17,7 +22,7 @@ export interface PoolView extends PoolRow {
 }
 
 /** A pool with all that hold, longest first, and all that wait, in the order in which they would be served. */
-export interface PoolLine extends PoolRow {
+export interface PoolLine extends KnownPool {
   readonly holders: readonly Lease[];
   readonly line: readonly Lease[];
 }
@@ -117,7 +122,7 @@ function permitsIn(leases: readonly Lease[]): number {
   return leases.reduce((sum, { permits }) => sum + permits, 0);
 }
 
-async function findPool(session: OperatorSession, name: string): Promise<PoolRow> {
+async function findPool(session: OperatorSession, name: string): Promise<KnownPool> {
   const known = await knownPools(session);
   const found = known.find((pool) => pool.name === name);
   if (found !== undefined) return found;
@@ -136,13 +141,16 @@ async function findPool(session: OperatorSession, name: string): Promise<PoolRow
 }
 
 /** As the project declares them now; those it does not declare any more are as they were. */
-async function knownPools({ database, clock, ...session }: OperatorSession): Promise<PoolRow[]> {
+async function knownPools({ database, clock, ...session }: OperatorSession): Promise<KnownPool[]> {
   const [{ pools }, rows] = await Promise.all([session.project(), listPools(database)]);
-  const stored = new Map(rows.map((row) => [row.name, row]));
+  const known = new Map(rows.map((row) => [row.name, { ...row, undeclared: true }]));
   for (const [name, declared] of Object.entries(pools)) {
-    const row = stored.get(name);
+    const row = known.get(name);
     const fresh = { name, declared, permits: declared, reason: null, who: null, changedAt: clock.now().toISOString() };
-    stored.set(name, row === undefined ? fresh : { ...row, declared, permits: row.permits === row.declared ? declared : row.permits });
+    known.set(name, {
+      ...(row === undefined ? fresh : { ...row, declared, permits: row.permits === row.declared ? declared : row.permits }),
+      undeclared: false,
+    });
   }
-  return [...stored.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...known.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -27,7 +27,7 @@ export interface LeaseReconciler {
 }
 
 /**
- * Gives back permits that nobody else will: those of runs that are over, at once and every minute. Time alone gives nothing back. What
+ * Gives back permits that nobody else will: those of runs that are over and of stages that a newer plan of their run has not, at once and every minute. Time alone gives nothing back. What
  * cannot be proven stays out until `almanac reconcile` declares the run lost, which fences it.
  */
 export function reconcileLeases(resources: LeaseReconciler, signal: AbortSignal): Promise<void> {
@@ -51,6 +51,7 @@ export async function freeOrphanedLeases({ database, client, clock, log }: Lease
     if (signal?.aborted === true) break;
     const goesOn =
       !holder.ended &&
+      holder.planned &&
       (await executes(client, holder).catch((error: unknown) => {
         unknown.push({ run: formatRun(holder.run), error: String(error) });
         return true;
@@ -58,7 +59,7 @@ export async function freeOrphanedLeases({ database, client, clock, log }: Lease
     if (goesOn || !(holder.ended || (await isProvenOver(database, holder)))) continue;
     if (!(await freePermits(database, holder))) continue;
     freed += 1;
-    log.info({ run: formatRun(holder.run), stage: holder.stage, pool: holder.pool }, 'permits of a run that is over were given back');
+    log.info({ run: formatRun(holder.run), stage: holder.stage, pool: holder.pool }, 'permits that nobody uses any more were given back');
   }
   if (unknown.length > 0)
     log.warn(
@@ -68,7 +69,7 @@ export async function freeOrphanedLeases({ database, client, clock, log }: Lease
   return freed;
 }
 
-/** Of a run that Temporal says is over: the worker of the attempt is gone as well. */
+/** Of a run that Temporal says is over, or of a stage that its plan has no longer: the worker of the attempt is gone as well. */
 async function isProvenOver(database: pg.Pool, holder: Holder): Promise<boolean> {
   const attempt = (await listAttempts(database, holder.run)).find((one) => one.stage === holder.stage && one.attempt === holder.attempt);
   return attempt !== undefined && isTerminal(attempt);

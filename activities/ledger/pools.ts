@@ -300,22 +300,38 @@ export async function freePermits(
   return rowCount === 1;
 }
 
+/** Gives back what older attempts of a stage left that needs no permits any more: its plan is another. */
+export async function freeOlderPermits(
+  database: Queryable,
+  { run, stage, attempt }: Pick<PermitAsk, 'run' | 'stage' | 'attempt'>,
+): Promise<void> {
+  await database.query(
+    'delete from almanac.lease where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and stage = $5 and attempt < $6',
+    [...runKey(run), stage, attempt],
+  );
+}
+
 /** A lease, whether it is held or waits, with what is known of its run. */
 export interface Holder extends Pick<Lease, 'run' | 'stage' | 'epoch' | 'attempt' | 'pool'> {
   readonly claim: string;
   /** The ledger says the run is over. */
   readonly ended: boolean;
+  /** The plan the run follows now has the stage, and it needs the pool. */
+  readonly planned: boolean;
 }
 
 /** Leases of runs that are over, and of others those that nobody touched since. */
 export async function listHolders(database: Queryable, before: Date): Promise<Holder[]> {
-  const { rows } = await database.query<RawLease & { claim: string; ended: boolean }>(
-    `select l.*, r.claim, r.ended_at is not null as ended from almanac.lease l join almanac.run r using (pipeline, window_key, branch, generation)
+  const { rows } = await database.query<RawLease & { claim: string; ended: boolean; planned: boolean }>(
+    `select l.*, r.claim, r.ended_at is not null as ended, exists (
+       select from almanac.plan p where p.hash = r.plan_hash
+         and (p.body -> 'stages')::jsonb @> jsonb_build_array(jsonb_build_object('id', l.stage, 'pool', jsonb_build_object('name', l.pool)))) as planned
+     from almanac.lease l join almanac.run r using (pipeline, window_key, branch, generation)
      where r.ended_at is not null or coalesce(l.since, l.seen_at) < $1 order by l.asked_at`,
     [before],
   );
-  return rows.map(({ stage, epoch, attempt, pool, claim, ended, ...row }) => ({
+  return rows.map(({ stage, epoch, attempt, pool, claim, ended, planned, ...row }) => ({
     run: { pipeline: row.pipeline, window: row.window_key, branch: row.branch, generation: row.generation },
-    ...{ stage, epoch, attempt, pool, claim, ended },
+    ...{ stage, epoch, attempt, pool, claim, ended, planned },
   }));
 }

@@ -48,8 +48,11 @@ function sizeText({ permits, declared }: PoolLine | PoolView): string {
   return permits === declared ? String(permits) : `${permits} (declared ${declared})`;
 }
 
-function whyText({ reason, who, changedAt }: PoolLine | PoolView): string {
-  return reason === null ? '' : `${reason} (${who ?? ''}, ${changedAt.slice(0, 16)}Z)`;
+function whyText({ reason, who, changedAt, undeclared }: PoolLine | PoolView): string {
+  return [
+    ...(reason === null ? [] : [`${reason} (${who ?? ''}, ${changedAt.slice(0, 16)}Z)`]),
+    ...(undeclared ? ['the project does not declare it any more'] : []),
+  ].join('; ');
 }
 
 function renderPools(pools: readonly PoolView[]): string {

@@ -304,6 +304,21 @@ test('a pool that the ledger does not know fails the stage and says what to do',
   expect(await first.attempt(1, done, { stage: nowhere })).toMatchObject({ type: 'pool.unknown', nonRetryable: true });
 });
 
+test('a stage that needs no pool any more, by a newer plan, gives back what its killed attempt held', async () => {
+  const first = await ordered('2026-01-01');
+  const { pool: _, ...without } = LOAD;
+  const killed: StageBody = async () => {
+    const body: StageBody = async () => {
+      expect(await leases()).toEqual([]);
+      return OUTPUT;
+    };
+    expect(await first.attempt(20, body, { stage: without })).toBeUndefined();
+    return OUTPUT;
+  };
+  expect(await first.attempt(1, killed)).toBeUndefined();
+  expect(await leases()).toEqual([]);
+});
+
 test('a stage without a pool asks nothing of the ledger for it', async () => {
   const first = await ordered('2026-01-01');
   const { pool: _, ...without } = LOAD;

@@ -3,7 +3,7 @@ import { openAttempt } from '../../../activities/ledger/attempts';
 import { installPools, takePermits, type PermitAnswer } from '../../../activities/ledger/pools';
 import { claimRun, storePlan } from '../../../activities/ledger/runs';
 import { migrate } from '../../../lib/migrate';
-import { setPool, showPool } from '../../../operator/pools';
+import { poolsOf, setPool, showPool } from '../../../operator/pools';
 import { loadProject } from '../../../operator/project';
 import type { OperatorSession } from '../../../operator/session';
 import type { Plan } from '../../../pipelines/types';
@@ -66,4 +66,14 @@ test('a pool is not made smaller than declared stages and waiting ones need, unl
   expect(await showPool(session, 'warehouse')).toMatchObject({ permits: 0 });
   expect(await set(2, true)).toMatchObject({ permits: 2, declared: 4, who: 'ann', reason: 'it is slow' });
   expect(await set(4)).toMatchObject({ permits: 4 });
+});
+
+test('a pool that the project has no longer serves those of older plans as before, and operators may still set it', async () => {
+  expect([await ask('2026-01-01', 4), await ask('2026-01-02', 4)]).toEqual(['held', 'waiting']);
+  project.write({ 'almanac.config.ts': config('') });
+  expect(await poolsOf(session)).toMatchObject([{ name: 'warehouse', undeclared: true, permits: 4, out: 4, waiting: 1 }]);
+  expect(await set(8)).toMatchObject({ undeclared: true, permits: 8, line: [{ run: { window: '2026-01-02' } }] });
+  expect(await ask('2026-01-02', 4)).toBe('held');
+  project.write({ 'almanac.config.ts': DECLARED });
+  expect(await showPool(session, 'warehouse')).toMatchObject({ undeclared: false, permits: 8, line: [] });
 });

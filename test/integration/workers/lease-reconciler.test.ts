@@ -21,6 +21,8 @@ const ASKED = new Date('2026-01-02T00:00:00Z');
 const LATER = new Date('2026-01-02T09:00:00Z');
 const log = createLogger(readConfig({ ALMANAC_LOG_LEVEL: 'error' }, '/'), { role: 'control' });
 
+const planOf = (hash: string, stages: unknown): Plan => ({ hash, pipeline: 'a', stages }) as Plan;
+
 let database: TestDatabase;
 let pool: pg.Pool;
 let temporal: TestNamespace;
@@ -28,7 +30,8 @@ beforeEach(async () => {
   [database, temporal] = await Promise.all([testDatabase(), testNamespace()]);
   pool = database.pool;
   await migrate(pool);
-  await storePlan(pool, { hash: 'plan', pipeline: 'a' } as Plan);
+  await storePlan(pool, planOf('plan', [{ id: 'load', pool: { name: 'warehouse', permits: 1 } }]));
+  await storePlan(pool, planOf('newer', [{ id: 'load' }]));
   await installPools(pool, { warehouse: 1 }, ASKED);
 });
 afterEach(async () => {
@@ -113,6 +116,17 @@ test('what the ledger closed has nothing, whatever brought the lease back', asyn
   ]);
   expect(await look()).toBe(1);
   expect(await left()).toEqual([]);
+});
+
+test('a stage that needs the pool no longer by the newer plan of its run gives back what is proven to be over, though the run goes on', async () => {
+  await execution(await stage('held', `${os.hostname()}:${await deadPid()}`));
+  await execution(await stage('waits', alive));
+  await pool.query("update almanac.run set plan_hash = 'newer'");
+  expect(await look()).toBe(2);
+  await execution(await stage('lives', alive));
+  await pool.query("update almanac.run set plan_hash = 'newer'");
+  expect(await look()).toBe(0);
+  expect(await left()).toEqual(['lives held']);
 });
 
 test('a run that Temporal cannot tell of keeps its permit and is named; it stops nobody else', async () => {
