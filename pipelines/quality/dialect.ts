@@ -4,6 +4,11 @@
  */
 import { quoteName, quoteText } from '../quote-sql';
 
+export interface ListOrder {
+  readonly member: string;
+  readonly descending?: boolean;
+}
+
 export interface Dialect {
   readonly name: 'duckdb' | 'spark';
   quote(name: string): string;
@@ -13,6 +18,8 @@ export interface Dialect {
   /** NULL where the text is no value of the type. */
   tryCast(expression: string, type: 'integer' | 'double' | 'date' | 'timestamp' | 'json'): string;
   matches(text: string, pattern: string): string;
+  /** `%` and `_` stand for any characters and for one; nothing escapes them. */
+  like(text: string, pattern: string): string;
   /** Population skewness; 0 of values that are all equal. */
   skewness(value: string): string;
   /** Excess kurtosis of the population; 0 of values that are all equal. */
@@ -21,8 +28,8 @@ export interface Dialect {
   quantile(value: string, quantile: number, filter: string): string;
   epoch(instant: string): string;
   instant(iso: string): string;
-  /** One list of rows of a subquery: objects with these members. */
-  list(members: Readonly<Record<string, string>>, orderBy?: string): string;
+  /** One list of rows of a subquery: objects with these members, in an order of some of them. */
+  list(members: Readonly<Record<string, string>>, orderBy?: readonly ListOrder[]): string;
   lag(value: string, orderBy: string): string;
   /** A relation of columns `name` and `type`, one row a column of the view, in order. */
   describe(view: string): string;
@@ -41,6 +48,11 @@ function duckdbSkewness(value: string): string {
   return `case when var_pop(${value}) > 0 then case when ${n} < 3 then 0.0 else skewness(${value}) * (${n} - 2) / sqrt(${n} * (${n} - 1.0)) end when ${n} > 0 then 0.0 end`;
 }
 
+function duckdbOrder(members: Readonly<Record<string, string>>, orderBy: readonly ListOrder[]): string {
+  const by = orderBy.map(({ member, descending }) => `${members[member] ?? member}${descending === true ? ' desc' : ''}`);
+  return by.length === 0 ? '' : ` order by ${by.join(', ')}`;
+}
+
 export const DUCKDB: Dialect = {
   name: 'duckdb',
   quote: quoteName,
@@ -49,20 +61,36 @@ export const DUCKDB: Dialect = {
   varchar: (expression) => `cast(${expression} as varchar)`,
   tryCast: (expression, type) => (type === 'json' ? `json_valid(${expression})` : `try_cast(${expression} as ${TYPES[type]}) is not null`),
   matches: (text, pattern) => `regexp_matches(${text}, ${quoteText(pattern)})`,
+  like: (text, pattern) => `${text} like ${quoteText(pattern)}`,
   skewness: duckdbSkewness,
   kurtosis: (value) => `case when var_pop(${value}) > 0 then kurtosis_pop(${value}) when count(${value}) > 0 then 0.0 end`,
   quantile: (value, quantile, filter) => `quantile_cont(${value}, ${quantile})${filter}`,
   epoch: (instant) => `epoch(cast(${instant} as timestamp))`,
   instant: (iso) => `timestamp ${quoteText(iso)}`,
-  list: (members, orderBy) =>
-    `list({${named(members, (name, value) => `${quoteName(name)}: ${value}`)}}${orderBy === undefined ? '' : ` order by ${orderBy}`})`,
+  list: (members, orderBy = []) =>
+    `list({${named(members, (name, value) => `${quoteName(name)}: ${value}`)}}${duckdbOrder(members, orderBy)})`,
   lag: (value, orderBy) => `lag(${value} ignore nulls) over (order by ${orderBy})`,
   describe: (view) => `(select column_name as name, column_type as type from (describe ${quoteName(view)}))`,
 };
 
-/** Backticks double themselves; quotes and backslashes are escaped, as Spark's own literals want it. */
+/** Backticks double themselves; quotes, backslashes and what cannot be seen are escaped, as Spark's own literals want it. */
 const sparkName = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
-const sparkText = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+const sparkText = (text: string): string => {
+  const escaped = text.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
+  return `'${escaped.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)}'`;
+};
+
+function sparkOrder({ member, descending }: ListOrder): string {
+  const [before, after] = descending === true ? ['>', '<'] : ['<', '>'];
+  return `when l.${member} ${before} r.${member} then -1 when l.${member} ${after} r.${member} then 1`;
+}
+
+/** DESCRIBE is no relation in Spark. The type of a whole row is, spelled `struct<name:type,…>`; rows of datasets hold no rows themselves. */
+function sparkDescribe(view: string): string {
+  const row = `select typeof(struct(v.*)) as t from (select 1 as one) as always left join ${sparkName(view)} as v on true limit 1`;
+  const columns = `select explode(split(substr(t, 8, length(t) - 8), ',(?=[^,:<>()]+:)')) as c from (${row}) as typed`;
+  return `(select substring_index(c, ':', 1) as name, substr(c, instr(c, ':') + 1) as type from (${columns}) as listed)`;
+}
 
 export const SPARK: Dialect = {
   name: 'spark',
@@ -71,17 +99,20 @@ export const SPARK: Dialect = {
   double: (expression) => `cast(${expression} as double)`,
   varchar: (expression) => `cast(${expression} as string)`,
   tryCast: (expression, type) =>
-    type === 'json' ? `schema_of_json(${expression}) is not null` : `try_cast(${expression} as ${TYPES[type]}) is not null`,
+    // Lenient as Spark's reader of JSON is: what follows a whole value is not looked at.
+    type === 'json' ? `get_json_object(${expression}, '$') is not null` : `try_cast(${expression} as ${TYPES[type]}) is not null`,
   matches: (text, pattern) => `${text} rlike ${sparkText(pattern)}`,
+  // Spark takes a backslash for an escape, and refuses it before most characters.
+  like: (text, pattern) => `${text} like ${sparkText(pattern.replaceAll('\\', '\\\\'))}`,
   skewness: (value) => `case when var_pop(${value}) > 0 then skewness(${value}) when count(${value}) > 0 then 0.0 end`,
   kurtosis: (value) => `case when var_pop(${value}) > 0 then kurtosis(${value}) when count(${value}) > 0 then 0.0 end`,
   quantile: (value, quantile, filter) => `percentile(${value}, ${quantile})${filter}`,
   epoch: (instant) => `(unix_micros(cast(${instant} as timestamp)) / 1e6)`,
   instant: (iso) => `timestamp ${sparkText(iso)}`,
-  list: (members, orderBy) => {
+  list: (members, orderBy = []) => {
     const list = `collect_list(named_struct(${named(members, (name, value) => `${sparkText(name)}, ${value}`)}))`;
-    return orderBy === undefined ? list : `sort_array(${list})`;
+    return orderBy.length === 0 ? list : `array_sort(${list}, (l, r) -> case ${orderBy.map(sparkOrder).join(' ')} else 0 end)`;
   },
   lag: (value, orderBy) => `lag(${value}) ignore nulls over (order by ${orderBy})`,
-  describe: (view) => `(select col_name as name, data_type as type from (describe ${sparkName(view)}))`,
+  describe: sparkDescribe,
 };

@@ -60,7 +60,7 @@ select coalesce(sum(${sumOf === undefined ? 'n' : 'c'}), 0) as g_rows,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when ${incomplete} then n else n - 1 end), 0) as g_key_faults,
   coalesce(sum(n * ln(n)) filter (where n > 0 and not ${absent}), 0) as g_weighted,
-  ${[`(select ${dialect.list({ v: 'v', n: 'n' }, dialect.name === 'duckdb' ? 'n desc, v' : 'n')} from told) as g_top`, ...own].join(',\n  ')}
+  ${[`(select ${dialect.list({ v: 'v', n: 'n' }, [{ member: 'n', descending: true }, { member: 'v' }])} from told) as g_top`, ...own].join(',\n  ')}
 from grouped`;
 }
 
@@ -76,7 +76,7 @@ export function ownAggregates(measure: GroupMetric, dialect: Dialect): string[] 
       if (!('values' in measure.expected)) return [];
       const named = measure.expected.values.map((value) => literal(value, dialect));
       const other = `filter (where k1 is not null${named.length === 0 ? '' : ` and k1 not in (${named.join(', ')})`})`;
-      const sums = ['count(*)', 'sum(n)', 'sum(n * ln(n))', 'sum(n * 1.0 * n)'].map((sum) => `coalesce(${sum} ${other}, 0)`);
+      const sums = ['count(*)', 'sum(n)', 'sum(n * ln(n))', 'sum(n * 1e0 * n)'].map((sum) => `coalesce(${sum} ${other}, 0)`);
       return [...sums, ...named.map((value) => `coalesce(sum(n) filter (where k1 = ${value}), 0)`)];
     }
     default:
@@ -95,6 +95,6 @@ export function mutualInformationSql(
   const pairs = `select ${x} as x, ${y} as y, count(*) as n from ${narrowedSource(view, where, dialect)} as narrowed
 where ${x} is not null or ${y} is not null group by ${x}, ${y}`;
   const margins = `select x, y, n, sum(n) over (partition by x) as nx, sum(n) over (partition by y) as ny, sum(n) over () as total from (${pairs}) as pairs`;
-  const term = '(n * 1.0 / total) * ln((n * 1.0 * total) / (nx * 1.0 * ny))';
+  const term = '(n * 1e0 / total) * ln((n * 1e0 * total) / (nx * 1e0 * ny))';
   return `select coalesce(max(total), 0) as m_rows, sum(${term}) filter (where x is not null and y is not null) as m_value from (${margins}) as margins`;
 }

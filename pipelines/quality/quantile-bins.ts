@@ -19,7 +19,7 @@ export function quantileSql(source: string, column: string, dialect: Dialect): s
   const index = `case when abs(x) < ${SMALLEST} then 0 when x > 0 then ${size} else -${size} end`;
   const binned = `select ${index} as i, count(*) as n, min(x) as lo, max(x) as hi
 from (select ${value} as x from ${source} as narrowed where ${dialect.quote(column)} is not null) as valued group by ${index}`;
-  return `select ${dialect.list({ i: dialect.double('i'), n: 'n', lo: 'lo', hi: 'hi' }, 'i')} as bins from (${binned}) as binned`;
+  return `select ${dialect.list({ i: dialect.double('i'), n: 'n', lo: 'lo', hi: 'hi' }, [{ member: 'i' }])} as bins from (${binned}) as binned`;
 }
 
 /** The smallest value that at least this share of all does not exceed: an element of the data wherever its bin tells it. */

@@ -133,8 +133,7 @@ function rangeCondition(value: string, { min, max, above, below }: ValueRange, d
 
 function patternCondition(measure: Extract<RowMetric, { metric: 'pattern-match' }>, dialect: Dialect): string {
   const text = dialect.quote(measure.column);
-  const one = (pattern: string): string =>
-    measure.syntax === 'like' ? `${text} like ${dialect.text(pattern)}` : dialect.matches(text, pattern);
+  const one = (pattern: string): string => (measure.syntax === 'like' ? dialect.like(text, pattern) : dialect.matches(text, pattern));
   const found =
     typeof measure.patterns === 'string'
       ? namedCondition(measure.patterns, one)

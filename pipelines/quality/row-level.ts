@@ -58,7 +58,7 @@ export function rowLevelSql(
   const where = measure.where === undefined ? 'true' : `coalesce((${measure.where}\n), false)`;
   if ('columns' in measure) {
     const keys = measure.columns.map((column) => dialect.quote(column)).join(', ');
-    const alone = `count(*) filter (where ${where}) over (partition by ${keys}) = 1`;
+    const alone = `count(case when ${where} then 1 end) over (partition by ${keys}) = 1`;
     return `select ${source}.*, case when not ${where} then ${outside} else ${alone} end as answer from ${source}`;
   }
   const column = dialect.quote(measure.column);

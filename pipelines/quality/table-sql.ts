@@ -43,7 +43,7 @@ export function tableStatement(
     }
     case 'row-count-match':
       return plain(
-        `select a.n * 1.0 / nullif(b.n, 0) as v0, a.n as t_rows from (select count(*) as n from ${narrowedSource(view, measure.where, dialect)} as narrowed) as a cross join (select count(*) as n from ${dialect.quote(measure.dataset)}) as b`,
+        `select a.n * 1e0 / nullif(b.n, 0) as v0, a.n as t_rows from (select count(*) as n from ${narrowedSource(view, measure.where, dialect)} as narrowed) as a cross join (select count(*) as n from ${dialect.quote(measure.dataset)}) as b`,
       );
     case 'data-set-match':
       return matchStatement(view, measure, columnsOf, dialect);
