@@ -25,7 +25,15 @@ export function binnedHistogram(view: string, measure: BinnedMetric, dialect: Di
     given === undefined ? `(lo + (hi - lo) * ${i} / ${number(bins)}.0)` : number(given[i] ?? Number.NaN);
   const usable = Number.isInteger(bins) && bins >= 1 && bins <= MOST_BINS;
   return {
-    sql: countsSql(view, measure, measure.sumOf, usable ? bins : 1, (i) => (given === undefined && i === bins ? 'hi' : edge(i)), dialect),
+    sql: countsSql(
+      view,
+      measure,
+      measure.sumOf,
+      usable ? bins : 1,
+      (i) => (given === undefined && i === bins ? 'hi' : edge(i)),
+      false,
+      dialect,
+    ),
     read: (row) => {
       const rows = count(row['b_rows']);
       if (!usable) return { value: undefined, rows, reason: `a histogram has 1 to ${MOST_BINS} bins` };
@@ -51,7 +59,7 @@ export function binnedDistance(view: string, measure: DistanceMetric, dialect: D
   const bins = finiteBins(measure);
   if (typeof bins === 'string') return { sql: `select 0 as b_rows`, read: () => ({ value: undefined, rows: 0, reason: bins }) };
   return {
-    sql: countsSql(view, measure, undefined, bins.weights.length, (i) => number(bins.edges[i] ?? Number.NaN), dialect),
+    sql: countsSql(view, measure, undefined, bins.weights.length, (i) => number(bins.edges[i] ?? Number.NaN), bins.openAbove, dialect),
     read: (row) => ({ rows: count(row['b_rows']), ...distanceOf(measure, bins, row) }),
   };
 }
@@ -70,16 +78,17 @@ function countsSql(
   sumOf: string | undefined,
   bins: number,
   edge: (i: number) => string,
+  openAbove: boolean,
   dialect: Dialect,
 ): string {
   const weight = (condition: string): string =>
     sumOf === undefined ? `count(*) filter (where ${condition})` : `coalesce(sum(w) filter (where ${condition}), 0)`;
-  const inside = (i: number): string => `x >= ${edge(i)} and x ${i === bins - 1 ? '<=' : '<'} ${edge(i + 1)}`;
+  const inside = (i: number): string => `x >= ${edge(i)} and x ${i === bins - 1 && !openAbove ? '<=' : '<'} ${edge(i + 1)}`;
   const counts = Array.from({ length: bins }, (_, i) => `${weight(inside(i))} as b${i}`);
   const value = dialect.double(`(${dialect.quote(column)} + 0)`);
   const valued = `select ${value} as x${sumOf === undefined ? '' : `, ${dialect.quote(sumOf)} as w`} from ${narrowedSource(view, where, dialect)} as narrowed`;
   return `with valued as (${valued}), extent as (select min(x) as lo, max(x) as hi from valued)
 select count(*) as b_rows, count(*) - count(x) as b_nulls, max(lo) as b_lo, max(hi) as b_hi,
-  ${[`${weight(`x < ${edge(0)}`)} as b_below`, `${weight(`x > ${edge(bins)}`)} as b_above`, ...counts].join(',\n  ')}
+  ${[`${weight(`x < ${edge(0)}`)} as b_below`, `${weight(`x ${openAbove ? '>=' : '>'} ${edge(bins)}`)} as b_above`, ...counts].join(',\n  ')}
 from valued cross join extent`;
 }

@@ -48,7 +48,21 @@ export function declarationProblems(check: CheckDeclaration): string[] {
   if (drift?.fail !== undefined && fail === undefined && mostly === undefined) {
     problems.push('drift that may fail needs a `fail` band too: it is what holds while there is no history');
   }
-  return [...problems, ...putAsideProblems(check), ...measureProblems(measure)];
+  return [
+    ...problems,
+    ...putAsideProblems(check),
+    ...measureProblems(measure),
+    ...unholdable(measure, 'measure'),
+    ...unholdable(drift, 'drift'),
+  ];
+}
+
+/** Numbers that JSON has not: a plan, which is hashed as text, cannot hold them. */
+function unholdable(value: unknown, place: string): string[] {
+  if (typeof value === 'number' && !Number.isFinite(value))
+    return [`${place} is ${value}, which no plan can hold: a bound that is left out is open, and so is an outer edge that is null`];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, member]) => unholdable(member, `${place}.${name}`));
 }
 
 /** What is put aside must be rows, and it must be said how many of them a window can do without. */
@@ -75,7 +89,8 @@ function bandProblems(name: string, band: Band | undefined): string[] {
   if (band === undefined) return [];
   const bounds = [band.min, band.max, band.above, band.below].filter((bound) => bound !== undefined);
   if (bounds.length === 0) return [`\`${name}\` bounds nothing: give \`min\`, \`max\`, \`above\` or \`below\``];
-  if (bounds.some((bound) => typeof bound !== 'number' || Number.isNaN(bound))) return [`the bounds of \`${name}\` must be numbers`];
+  if (bounds.some((bound) => typeof bound !== 'number' || !Number.isFinite(bound)))
+    return [`the bounds of \`${name}\` must be finite numbers; a side that is left out is open`];
   const low = Math.max(band.min ?? -Infinity, band.above ?? -Infinity);
   const high = Math.min(band.max ?? Infinity, band.below ?? Infinity);
   return low > high ? [`\`${name}\` holds nothing: its lower bound ${low} is greater than its upper bound ${high}`] : [];

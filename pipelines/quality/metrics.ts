@@ -41,8 +41,8 @@ export type DataTypeName = 'boolean' | 'integral' | 'fractional' | 'numeric' | '
 export type Partition =
   | { readonly values: readonly Scalar[]; readonly weights: readonly number[] }
   | {
-      /** Edges, ascending; the outer ones may be infinite. */
-      readonly bins: readonly number[];
+      /** Edges, ascending; null for an outer one leaves its side open. */
+      readonly bins: readonly (number | null)[];
       readonly weights: readonly number[];
       /** Shares below the first and above the last edge. */
       readonly tailWeights?: readonly [number, number];

@@ -25,6 +25,8 @@ export interface FiniteBins {
   readonly edges: readonly number[];
   readonly weights: readonly number[];
   readonly tails: readonly [number, number];
+  /** The upper side is a bin of its own, which holds its lower edge as all do; else the last bin holds its upper edge too. */
+  readonly openAbove: boolean;
 }
 
 export function compareShares(labels: readonly string[], observed: readonly number[], expected: readonly number[]): ComparisonDetail {
@@ -80,19 +82,24 @@ export function finiteBins(measure: DistanceMetric): FiniteBins | string {
   const problem = distanceProblem(measure);
   if (problem !== undefined) return problem;
   if ('values' in expected) return 'bins are needed';
-  const open = openEdges(expected);
-  const from = open[0] ? 1 : 0;
-  const to = expected.weights.length - (open[1] ? 1 : 0);
+  const [openLow, openHigh] = openEdges(expected);
+  const from = openLow ? 1 : 0;
+  const to = expected.weights.length - (openHigh ? 1 : 0);
   // What is held out is shared by the tails that have no weight of their own.
-  const heldTail = tailWeightHoldout / (open[0] || open[1] ? 1 : 2);
+  const heldTail = tailWeightHoldout / (openLow || openHigh ? 1 : 2);
   const empty = expected.weights.filter((weight) => weight === 0).length;
   const heldBins = empty === 0 ? 0 : internalWeightHoldout;
   const scaled = expected.weights.map((weight) => (weight === 0 ? heldBins / empty : weight * (1 - tailWeightHoldout - heldBins)));
   const tails: [number, number] = [
-    open[0] ? (scaled[0] ?? 0) : (expected.tailWeights?.[0] ?? heldTail),
-    open[1] ? (scaled.at(-1) ?? 0) : (expected.tailWeights?.[1] ?? heldTail),
+    openLow ? (scaled[0] ?? 0) : (expected.tailWeights?.[0] ?? heldTail),
+    openHigh ? (scaled.at(-1) ?? 0) : (expected.tailWeights?.[1] ?? heldTail),
   ];
-  return { edges: expected.bins.slice(from, to + 1), weights: scaled.slice(from, to), tails };
+  return {
+    edges: expected.bins.slice(from, to + 1).filter((edge) => edge !== null),
+    weights: scaled.slice(from, to),
+    tails,
+    openAbove: openHigh,
+  };
 }
 
 /** Compares counts of bins with a partition; `below` and `above` lie outside of its finite edges. */
@@ -185,7 +192,7 @@ export function distanceProblem({ expected, tailWeightHoldout = 0, internalWeigh
 }
 
 function openEdges({ bins }: Extract<Partition, { readonly bins: unknown }>): readonly [boolean, boolean] {
-  return [bins[0] === -Infinity, bins.at(-1) === Infinity];
+  return [bins[0] === null, bins.at(-1) === null];
 }
 
 function partitionProblem(partition: Partition, tail: number, internal: number): string | undefined {
@@ -200,7 +207,10 @@ function partitionProblem(partition: Partition, tail: number, internal: number):
     return 'the partition has not one weight for each value or bin';
   if (values !== undefined && new Set(values).size < values.length) return 'the partition names a value twice';
   if (Math.abs(sum(partition.weights) + tails - 1) > TOLERANCE) return 'the weights of the partition do not add up to 1';
-  if (bins?.some((edge, i) => i > 0 && !(edge > (bins[i - 1] ?? Infinity))) === true) return 'the edges of the bins do not ascend';
+  if (bins?.slice(1, -1).includes(null) === true) return 'only the first and the last edge may be null, which leaves their side open';
+  const edges = bins?.filter((edge) => edge !== null) ?? [];
+  if (edges.some((edge, i) => i > 0 && !(edge > (edges[i - 1] ?? Infinity)))) return 'the edges of the bins do not ascend';
+  if (bins !== undefined && edges.length === 0) return 'a partition needs an edge';
   return undefined;
 }
 

@@ -48,3 +48,15 @@ test('edges that were not given cannot be told of a column with NaN', async () =
     reason: 'the column holds NaN or an infinity: give `edges`',
   });
 });
+
+test('a partition may be open on either side, and every bin holds its lower edge', async () => {
+  const of = { metric: 'distribution-distance', column: 'x', method: 'l-infinity', where: 'x in (10, 20, 30)' } as const;
+  const expected = { bins: [null, 20, 30, null], weights: [0.25, 0.25, 0.5] };
+  expect(await measured({ ...of, expected })).toMatchObject({ detail: { observed: [1 / 3, 1 / 3, 1 / 3], expected: [0.25, 0.25, 0.5] } });
+  expect(await measured({ ...of, expected: { bins: [null, 20, null], weights: [0.5, 0.5] } })).toMatchObject({
+    value: expect.closeTo(1 / 6, 12) as number,
+  });
+  expect(await measured({ ...of, expected: { bins: [10, 20, 30], weights: [0.5, 0.5] } })).toMatchObject({
+    detail: { observed: [0, 1 / 3, 2 / 3, 0] },
+  });
+});

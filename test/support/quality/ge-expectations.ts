@@ -235,7 +235,7 @@ function distribution(column: string, kwargs: Kwargs, method: 'kl' | 'chi-square
   const partition = (kwargs['partition_object'] ?? {}) as Readonly<Record<string, unknown>>;
   const edge = (value: unknown): number => Number(value);
   const weights = ((partition['weights'] as unknown[] | undefined) ?? []).map(edge);
-  const bins = (partition['bins'] as unknown[] | undefined)?.map(edge);
+  const bins = (partition['bins'] as unknown[] | undefined)?.map(edge).map((bin) => (Math.abs(bin) === Infinity ? null : bin));
   const tails = partition['tail_weights'] as [number, number] | undefined;
   const expected = (
     bins === undefined

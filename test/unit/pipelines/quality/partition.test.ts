@@ -67,7 +67,7 @@ test('kl and chi-square share what is held out among all kinds of others, by the
 });
 
 test('values beyond the outer edges are counted below and above them', () => {
-  const bins = { edges: [0, 1, 2], weights: [0.5, 0.5], tails: [0, 0] } as const;
+  const bins = { edges: [0, 1, 2], weights: [0.5, 0.5], tails: [0, 0], openAbove: false } as const;
   expect(compareWithBins('l-infinity', bins, [40, 40], 5, 15)).toMatchObject({
     value: 0.15,
     detail: { labels: ['below', '[0, 1)', '[1, 2)', 'above'], observed: [0.05, 0.4, 0.4, 0.15] },
@@ -76,7 +76,7 @@ test('values beyond the outer edges are counted below and above them', () => {
 });
 
 test('tails that are empty and expected to be are no degree of freedom', () => {
-  const bins = { edges: [0, 1, 2], weights: [0.5, 0.5], tails: [0, 0] } as const;
+  const bins = { edges: [0, 1, 2], weights: [0.5, 0.5], tails: [0, 0], openAbove: false } as const;
   // (60 - 50)² / 50 twice is 4, whose p-value at one degree of freedom is 0.0455.
   expect(compareWithBins('chi-square', bins, [60, 40], 0, 0).value).toBeCloseTo(0.0455, 4);
 });
