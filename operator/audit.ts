@@ -18,7 +18,9 @@ export interface AuditedAction {
   readonly at: string;
   readonly who: string;
   readonly verb: string;
-  readonly run: RunRef;
+  /** What it was done to: a run or a pool, by name. */
+  readonly run: RunRef | null;
+  readonly pool: string | null;
   readonly stage: string | null;
   readonly reason: string | null;
   /** `undone`: it was taken back. */
@@ -26,7 +28,7 @@ export interface AuditedAction {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-interface Row extends Omit<AuditedAction, 'at' | 'run'>, RunRef {
+interface Row extends Omit<AuditedAction, 'at'> {
   readonly at: Date;
 }
 
@@ -34,7 +36,8 @@ interface Row extends Omit<AuditedAction, 'at' | 'run'>, RunRef {
 export async function audit({ database }: Pick<OperatorSession, 'database'>, filter: AuditFilter): Promise<AuditedAction[]> {
   const { run, who, since, limit } = filter;
   const { rows } = await database.query<Row>(
-    `select id::int as id, at, who, verb, pipeline, window_key as "window", branch, generation, stage, reason, detail,
+    `select id::int as id, at, who, verb, pool, stage, reason, detail,
+       case when pool is null then json_build_object('pipeline', pipeline, 'window', window_key, 'branch', branch, 'generation', generation) end as run,
        case when undone_at is not null then 'undone' else state end as state
      from almanac.action
      where ($1::text is null or (pipeline = $1 and window_key = $2 and branch = $3)) and ($4::int is null or generation = $4)
@@ -45,9 +48,5 @@ export async function audit({ database }: Pick<OperatorSession, 'database'>, fil
   if (rows.length === 0 && run !== undefined && who === undefined && since === undefined) {
     throw new AlmanacError('run.unknown', `nothing is on record of a run ${formatRun(run)}`, { next: 'almanac runs lists them' });
   }
-  return rows.map(({ at, pipeline, window, branch, generation, ...rest }) => ({
-    ...rest,
-    at: at.toISOString(),
-    run: { pipeline, window, branch, generation },
-  }));
+  return rows.map(({ at, ...rest }) => ({ ...rest, at: at.toISOString() }));
 }

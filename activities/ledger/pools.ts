@@ -88,7 +88,7 @@ export async function installPools(database: Queryable, pools: Readonly<Record<s
   );
 }
 
-/** Sets the permits of a pool; null: as declared. False when there is no such pool. */
+/** Sets the permits of a pool, null: as declared, and puts on record who did. False when there is no such pool. */
 export async function setPermits(
   database: Queryable,
   name: string,
@@ -96,7 +96,14 @@ export async function setPermits(
   by: { readonly who: string; readonly reason: string; readonly now: Date },
 ): Promise<boolean> {
   const { rowCount } = await database.query(
-    'update almanac.pool set permits = $2, who = $3, reason = $4, changed_at = $5 where name = $1',
+    `with before as (
+       select name, coalesce(permits, declared) as size from almanac.pool where name = $1 for update
+     ), changed as (
+       update almanac.pool p set permits = $2, who = $3, reason = $4, changed_at = $5 from before where p.name = before.name
+       returning p.name, coalesce(p.permits, p.declared) as permits, before.size
+     )
+     insert into almanac.action (pool, at, who, verb, reason, detail)
+     select name, $5, $3, 'pool set', $4, jsonb_build_object('permits', permits, 'before', size) from changed`,
     [name, permits, by.who, by.reason, by.now],
   );
   return rowCount === 1;

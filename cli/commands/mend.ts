@@ -94,9 +94,17 @@ function renderAudit(actions: readonly AuditedAction[]): string {
     { title: 'AT', value: ({ at }) => at },
     { title: 'WHO', value: ({ who }) => who },
     { title: 'VERB', value: ({ verb }) => verb },
-    { title: 'RUN', value: ({ run }) => `${formatRun(run)}#${run.generation}` },
+    { title: 'OF', value: ({ run, pool }) => (run === null ? `pool ${pool ?? ''}` : `${formatRun(run)}#${run.generation}`) },
     { title: 'STAGE', value: ({ stage }) => stage ?? undefined },
     { title: 'STATE', value: ({ state }) => STATES[state] },
-    { title: 'WHY', value: ({ reason }) => reason ?? undefined },
+    {
+      title: 'WHY',
+      value: ({ reason, pool, detail }) => (pool === null ? (reason ?? undefined) : `${changeText(detail)}: ${reason ?? ''}`),
+    },
   ]);
+}
+
+/** `4 to 2 permits`. */
+function changeText({ before, permits }: AuditedAction['detail']): string {
+  return `${String(before)} to ${String(permits)} permits`;
 }

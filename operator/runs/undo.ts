@@ -56,7 +56,7 @@ export async function undoVerb(session: OperatorSession, verb: UndoVerb): Promis
     const faster = new AlmanacError('run.stale', `${last.verb} of ${name} is being taken back by somebody faster`, {
       next: `almanac show ${name}`,
     });
-    if (last.run.generation !== row.run.generation) throw faster;
+    if (last.run?.generation !== row.run.generation) throw faster;
     const { rowCount } = await database.query('update almanac.action set undone_at = $2 where id = $1 and undone_at is null', [
       last.id,
       clock.now(),

@@ -117,6 +117,7 @@ test('a closed pool lends nothing; a cancel of a run or of a backfill leaves the
   await stack.ok('pool', 'set', 'warehouse', '--permits', '0', '--reason', 'it is being moved');
   const [pool] = await stack.json<PoolView[]>('pool', 'list');
   expect(pool).toMatchObject({ name: 'warehouse', declared: 1, permits: 0, reason: 'it is being moved' });
+  expect(await stack.ok('audit', '--since', '1h')).toMatch(/pool set +pool warehouse +done +1 to 0 permits: it is being moved/);
   const waits = await begin('south', '2026-01-02', ...FEW);
   for (const window of ['2026-01-03', '2026-01-04']) stack.land('north', window, 'a.csv', 'key\nnorth\n');
   const planned = await stack.json<{ hash: string }>(

@@ -3,6 +3,7 @@ import { openAttempt } from '../../../activities/ledger/attempts';
 import { installPools, takePermits, type PermitAnswer } from '../../../activities/ledger/pools';
 import { claimRun, storePlan } from '../../../activities/ledger/runs';
 import { migrate } from '../../../lib/migrate';
+import { audit } from '../../../operator/audit';
 import { poolsOf, setPool, showPool } from '../../../operator/pools';
 import { loadProject } from '../../../operator/project';
 import type { OperatorSession } from '../../../operator/session';
@@ -46,7 +47,19 @@ const set = (permits: number, force = false): Promise<unknown> => setPool(sessio
 async function ask(window: string, permits: number): Promise<PermitAnswer['state']> {
   const run = { pipeline: 'plays', window, branch: 'main', generation: 1 };
   await claimRun(pool, {
-    ...{ run, claim: window, planHash: 'plan', pins: {}, bootstrap: false, origin: false, matrix: {}, verb: 'run', who: 'x', now: NOW },
+    ...{
+      run,
+      claim: window,
+      planHash: 'plan',
+      pins: {},
+      bootstrap: false,
+      origin: false,
+      matrix: {},
+      verb: 'run',
+      who: 'x',
+      now: NOW,
+      detail: {},
+    },
   });
   const order = { run, claim: window, stage: 'load', kind: 'compute', epoch: 1, stageHash: 'h', worker: 'host:1', now: NOW } as const;
   const attempt = (await openAttempt(pool, order))?.attempt ?? 0;
@@ -76,4 +89,19 @@ test('a pool that the project has no longer serves those of older plans as befor
   expect(await ask('2026-01-02', 4)).toBe('held');
   project.write({ 'almanac.config.ts': DECLARED });
   expect(await showPool(session, 'warehouse')).toMatchObject({ undeclared: false, permits: 8, line: [] });
+});
+
+test('every change of a pool is in the audit, with who, why and what it was before; audits of runs have none of it', async () => {
+  await ask('2026-01-01', 1);
+  await set(0);
+  await setPool(session, 'warehouse', { permits: 4, reason: 'it is well', force: false });
+  expect(await audit(session, { who: 'ann', limit: 10 })).toMatchObject([
+    {
+      ...{ verb: 'pool set', pool: 'warehouse', run: null, reason: 'it is well', at: NOW.toISOString(), state: 'done' },
+      detail: { before: 0, permits: 4 },
+    },
+    { verb: 'pool set', reason: 'it is slow', detail: { before: 4, permits: 0 } },
+  ]);
+  const run = { pipeline: 'plays', window: '2026-01-01', branch: 'main' };
+  expect(await audit(session, { run, limit: 10 })).toMatchObject([{ verb: 'run', pool: null, run: { ...run, generation: 1 } }]);
 });
