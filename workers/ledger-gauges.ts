@@ -5,6 +5,7 @@ import { connect } from '../lib/postgres';
 import { FAILURE_CLASSES } from '../pipelines/failures';
 import { RUN_STATES } from '../pipelines/status';
 import { BACKFILL_FIGURES, BackfillGauges, type BackfillFigures } from './backfill-gauges';
+import { CHECK_FIGURES, CheckGauges, type CheckFigures } from './check-gauges';
 import { POOL_FIGURES, PoolGauges, type PoolFigures } from './pool-gauges';
 import { SLOT_FIGURES, SlotGauges, type SlotFigures } from './slot-gauges';
 
@@ -18,7 +19,7 @@ const OPEN_STATES = Object.entries(RUN_STATES)
   .map(([state]) => state);
 
 /** One reading: one statement, so that all figures are of one snapshot. Instants are unix seconds. */
-interface Figures extends SlotFigures, BackfillFigures, PoolFigures {
+interface Figures extends SlotFigures, BackfillFigures, PoolFigures, CheckFigures {
   readonly pipelines: readonly string[];
   readonly runs: readonly { readonly pipeline: string; readonly state: string; readonly runs: number }[];
   readonly held: readonly { readonly pipeline: string; readonly class: string; readonly runs: number }[];
@@ -41,7 +42,8 @@ select
      from almanac.live l join almanac.publication p on p.id = l.publication, jsonb_object_keys(p.tables) as t (name)) f) as tables,
 ${SLOT_FIGURES},
 ${BACKFILL_FIGURES},
-${POOL_FIGURES}`;
+${POOL_FIGURES},
+${CHECK_FIGURES}`;
 
 export interface LedgerGaugesOptions {
   readonly databaseUrl: string;
@@ -80,6 +82,7 @@ export class LedgerGauges implements AsyncDisposable {
   private readonly slots = new SlotGauges(this.registry);
   private readonly backfills = new BackfillGauges(this.registry);
   private readonly pools = new PoolGauges(this.registry);
+  private readonly checks = new CheckGauges(this.registry);
 
   /** Of its own: a scrape neither waits for stages nor takes a connection from them. */
   private readonly database: pg.Pool;
@@ -130,6 +133,7 @@ export class LedgerGauges implements AsyncDisposable {
     this.slots.show(figures, at);
     this.backfills.show(figures);
     this.pools.show(figures);
+    this.checks.show(figures);
     this.up.set(figures === undefined ? 0 : 1);
     if (figures === undefined) return;
     for (const pipeline of figures.pipelines) {

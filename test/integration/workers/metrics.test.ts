@@ -72,6 +72,37 @@ describe('what the ledger says', () => {
     expect([...families.values()].filter(({ samples }) => samples.length > 0).map(({ name }) => name)).toEqual(['almanac_ledger_up']);
   });
 
+  test('each check has its newest status and the value of the newest accepted window; what tells of a person has none', async () => {
+    await claim('2026-01-08', 'succeeded');
+    const result = async (window: string, generation: number, stage: string, check: string, status: string, observed: number | null) =>
+      database.pool.query(
+        `insert into almanac.check_result (pipeline, window_key, branch, generation, stage, attempt, check_id, dataset, status, observed, method, message, judged_at)
+         values ('plays', $1, 'main', $2, $3, 1, $4, 'totals', $5, $6, 'band', 'm', $7)`,
+        [window, generation, stage, check, status, observed, NOW],
+      );
+    await result('2026-01-07', 1, 'judge', 'dropped', 'PASS', 1);
+    await result('2026-01-08', 1, 'judge', 'few', 'FAIL', 7);
+    await result('2026-01-08', 2, 'judge', 'few', 'PASS', 3);
+    await result('2026-01-08', 2, 'judge', 'age', 'PASS', null);
+    await result('2026-01-08', 2, 'last', 'sums', 'WARN', 0.5);
+    await result('2026-01-09', 1, 'judge', 'few', 'FAIL', 9);
+    await database.pool.query(
+      `insert into almanac.accepted_set (pipeline, branch, window_key, sequence, since, generation, gates, bootstrap, origin, tainted, accepted_at, run_branch)
+       values ('plays', 'main', '2026-01-08', 1, 1, 2, '{}', false, false, false, $1, 'main')`,
+      [NOW],
+    );
+    const families = await figures();
+    const current = samplesOf(families, 'almanac_check_status').filter(({ value }) => value === 1);
+    expect(current.map(({ labels }) => `${labels.stage} ${labels.check} ${labels.status}`).sort()).toEqual([
+      'judge few FAIL',
+      'last sums WARN',
+    ]);
+    expect(samplesOf(families, 'almanac_check_status')).toHaveLength(10);
+    const values = samplesOf(families, 'almanac_check_value').map(({ labels, value }) => `${labels.dataset} ${labels.check} ${value}`);
+    expect(values.sort()).toEqual(['totals few 3', 'totals sums 0.5']);
+    expect(failures).toEqual([]);
+  });
+
   test('open runs count by pipeline and state, closed ones do not, and what there is none of is 0', async () => {
     await claim('w1', 'running');
     await claim('w2', 'running');
