@@ -3,6 +3,7 @@ import { calendarKey, drift, DRIFT_FAIL, DRIFT_MIN_WINDOWS, DRIFT_WARN, type Dri
 import { jensenShannon, psi } from './quality/partition';
 import { valueText } from './quality/quality-text';
 import { mergeStates, type FrequencyState, type MetricState } from './quality/states';
+import { isInBand } from './band';
 import type { Band, DriftSpec } from './types';
 
 export interface Past extends HistoricValue {
@@ -83,11 +84,15 @@ function rate({ warn, fail }: DriftSpec, { value }: Tested, earlier: readonly Pa
     return { level: 'no-history', n: 1, over, scored: `it was 0 in ${before.window}, and no ratio leads from 0` };
   const ratio = before.value === 0 ? 1 : value / before.value;
   const expected = typeof warn === 'object' ? warn : RATE;
-  const { min = -Infinity, max = Infinity } = expected;
-  const inside = (band: Band): boolean => ratio >= (band.min ?? -Infinity) && ratio <= (band.max ?? Infinity);
-  const level = typeof fail === 'object' && !inside(fail) ? 'fail' : inside(expected) ? 'normal' : 'warn';
+  const low = expected.min ?? expected.above ?? -Infinity;
+  const high = expected.max ?? expected.below ?? Infinity;
+  const level = typeof fail === 'object' && !isInBand(ratio, fail) ? 'fail' : isInBand(ratio, expected) ? 'normal' : 'warn';
   const scored = `it is ${valueText(ratio)} times what it was in ${before.window} (${valueText(before.value)})`;
-  return { level, n: 1, over, low: min * before.value, high: max * before.value, score: ratio, scored };
+  const bounds = {
+    ...(Number.isFinite(low) ? { low: low * before.value } : {}),
+    ...(Number.isFinite(high) ? { high: high * before.value } : {}),
+  };
+  return { level, n: 1, over, ...bounds, score: ratio, scored };
 }
 
 /** The test of two proportions, with the smallest change that matters beside it: many rows make every change significant. */

@@ -2,6 +2,7 @@
  * Verdicts: what a measured value means. A metric is a fact about a version; the verdict is an opinion about it, with
  * everything a person needs to check the opinion: the number, the band, the method and the windows it rests on.
  */
+import { isInBand } from './band';
 import { driftOf } from './drift-methods';
 import { DRIFT_MIN_WINDOWS, type DriftScale, type HistoricValue } from './drift';
 import { isRowMetric } from './quality/metrics';
@@ -141,9 +142,8 @@ function scaled(check: CheckDeclaration, value: number, rows: number): number {
   return rows === 0 ? 0 : value / rows;
 }
 
-/** Written so that a bound that is no number is breached by everything. */
-function breaches(value: number, { min = -Infinity, max = Infinity, above, below }: Band): boolean {
-  return !(value >= min && value <= max && (above === undefined || value > above) && (below === undefined || value < below));
+function breaches(value: number, band: Band): boolean {
+  return !isInBand(value, band);
 }
 
 function error(check: CheckDeclaration, reason: string): Verdict {

@@ -203,3 +203,15 @@ describe("the rivals' defects", () => {
     expect(level(0.5, 1000)).toBe('fail');
   });
 });
+
+test.each([
+  [{ above: 0.9, below: 1.5 }, 100, 'normal'],
+  [{ above: 1, below: 1.5 }, 100, 'warn'],
+  [{ above: 0.9, below: 1.5 }, 150, 'warn'],
+  [{ max: 1.5 }, 150, 'normal'],
+] as const)('a rate keeps to %j: of %d after 100 it is %s', (warn, value, level) => {
+  const past = [{ window: dailyKey(0), value: 100, rows: 5 }];
+  expect(driftOf({ method: 'rate', warn }, { window: dailyKey(1), value, rows: 5, state: undefined, scale: 'value' }, past).level).toBe(
+    level,
+  );
+});
