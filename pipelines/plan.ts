@@ -7,6 +7,7 @@ import { canonicalJson } from './canonical';
 import { durationMs } from './duration';
 import { AlmanacError } from './failures';
 import { carriersOf, graphOf, layers, writtenBy } from './graph';
+import { textsOf } from './quality/metric-texts';
 import { BUILT_IN_PLACEHOLDERS, placeholdersOf, unknownPlaceholder } from './sql-text';
 import type { DatasetSpec, ParamValue, PipelineSpec, Plan, PlanStage, StageOutline, StageSpec } from './types';
 
@@ -55,8 +56,7 @@ function planStage(spec: PipelineSpec, id: string, stage: StageSpec, context: St
   }
   if (stage.kind === 'check') {
     for (const { id: check, measure } of stage.suite.checks) {
-      if (measure.metric === 'rows-where')
-        collectParams(spec, placeholdersIn(measure.predicate, `the predicate of check ${check}`), context.params, used);
+      for (const text of textsOf(measure)) collectParams(spec, placeholdersIn(text, `the SQL of check ${check}`), context.params, used);
     }
   }
   const names = [...used].sort();

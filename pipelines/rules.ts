@@ -1,6 +1,7 @@
 /** The rules a declaration keeps beyond what its types can say; {@link definePipeline} and the project apply them. */
 import { carriersOf, cleanedBy, cleanersOf, cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
 import { declarationProblems } from './quality/check-rules';
+import { keepsStates } from './quality/personal';
 import { tellsElement } from './quality/personal';
 import { otherDatasets } from './suite-sql';
 import { isTimezone } from './local-day';
@@ -280,6 +281,10 @@ function checkProblems(spec: PipelineSpec, place: string, stage: CheckSpec): Pro
         place: at,
         message: `drift needs a history, and values of personal columns are not kept; give ${measure.metric} a band`,
       });
+    if ('over' in measure && measure.over !== undefined && !keepsStates(measure, dataset?.pii ?? [])) {
+      const message = `${measure.metric} cannot be merged over windows, since nothing that personal columns hold is kept; approx-count-distinct can`;
+      problems.push({ place: at, message });
+    }
     problems.push(...otherDatasets(measure).flatMap((other) => undeclared(spec, at, other)));
     if ('column' in measure) problems.push(...unknownColumns(at, dataset, [measure.column]));
     if ('columns' in measure && measure.metric !== 'schema-match') problems.push(...unknownColumns(at, dataset, measure.columns));

@@ -1,6 +1,7 @@
 import { transaction } from '../../lib/postgres';
 import { AlmanacError } from '../../pipelines/failures';
 import { isQualityMetric, isRowMetric } from '../../pipelines/quality/metrics';
+import { renderCheck } from '../../pipelines/quality/metric-texts';
 import { tellsPerson, withheld, withoutValues } from '../../pipelines/quality/personal';
 import {
   baseOf,
@@ -12,6 +13,7 @@ import {
   type SuiteMetric,
   type SuiteScope,
 } from '../../pipelines/suite-sql';
+import { windowValues } from '../../pipelines/sql-text';
 import type { CheckDeclaration, Metric, PutAsideCheck, StageOutput, SuiteSpec } from '../../pipelines/types';
 import { blocks, holds, judge, overrule, summarize, type Baseline, type Unmeasured } from '../../pipelines/verdict';
 import type { SessionUsage } from '../compute/engine';
@@ -45,7 +47,14 @@ export const checkStage: StageBody = async (context) => {
   const first = await judgeAll(context, aside, incoming, now);
   const held = first.results.some(({ verdict }) => holds(verdict));
   const measurable = aside.filter(({ id }) => first.results.some(({ check, verdict }) => check.id === id && verdict.status !== 'ERROR'));
-  const cleaned = held || aside.length === 0 ? new Map<string, Manifest>() : await putAside(context, measurable, incoming);
+  const cleaned =
+    held || aside.length === 0
+      ? new Map<string, Manifest>()
+      : await putAside(
+          context,
+          measurable.map((check) => rendered(context, check)),
+          incoming,
+        );
   const versions = new Map([...incoming, ...cleaned]);
   const second = await judgeAll(
     context,
@@ -100,14 +109,16 @@ interface Judged {
 /** Measures some checks of the suite over these versions and judges them, under what operators let pass. */
 async function judgeAll(context: StageContext, checks: readonly CheckDeclaration[], versions: Versions, now: Date): Promise<Judged> {
   if (checks.length === 0) return { results: [], metrics: [], usage: undefined };
-  const { measurements, usage } = await measureSuite(context, { checks }, versions);
+  const asked = new Map(checks.map((check) => [check, rendered(context, check)]));
+  const { measurements, usage } = await measureSuite(context, { checks: [...asked.values()] }, versions);
   const drifting = checks.some((check) => check.warn === 'drift' || check.drift !== undefined);
   const exclusions = drifting ? await readExclusions(context.database, context.run.pipeline) : [];
   const judged: CheckResult[] = [];
   const metrics: MeasuredMetric[] = [];
   for (const check of checks) {
     const manifest = versions.get(check.dataset);
-    const own = manifest === undefined ? unwritten(check.dataset) : await measuredFor(context, check, manifest, measurements);
+    const own =
+      manifest === undefined ? unwritten(check.dataset) : await measuredFor(context, asked.get(check) ?? check, manifest, measurements);
     const over = spanOf(check.measure);
     const span = over === undefined ? undefined : await mergeSpan(context, check, own, over);
     const personal = personalOf(context, check.dataset, manifest);
@@ -120,6 +131,11 @@ async function judgeAll(context: StageContext, checks: readonly CheckDeclaration
     if (span !== undefined) metrics.push(...storable({ dataset, version: manifest.version, measure: baseOf(declared) }, own, personal));
   }
   return { results: await overruled(context, judged, now), metrics, usage };
+}
+
+/** The check as the engine is asked; what goes on record is the declared one, so that windows have a history together. */
+function rendered<C extends CheckDeclaration>({ window, plan }: StageContext, check: C): C {
+  return renderCheck(check, { ...windowValues(window), ...plan.params });
 }
 
 function isPutAside(check: CheckDeclaration): check is PutAsideCheck {
@@ -216,7 +232,7 @@ async function baselineFor(context: StageContext, check: CheckDeclaration, exclu
   if (check.warn !== 'drift' && check.drift === undefined) return { window: context.run.window, accepted: [] };
   const excluded = excludedBy(exclusions, check.dataset, context.run.window);
   if (excluded !== undefined) return { window: context.run.window, accepted: [], excluded };
-  return readBaseline(context.database, context.run, check);
+  return readBaseline(context.database, context.run, context.plan.window, check);
 }
 
 /** Columns of a dataset that hold personal data, by its declaration now or when the version was written. */

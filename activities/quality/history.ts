@@ -1,10 +1,11 @@
 /** The history of metrics in the control schema: what was measured of which version, and which versions were accepted. */
 import { sha256 } from '../../lib/sha256';
+import { baselineWindows } from '../../pipelines/baseline-windows';
 import { canonicalJson } from '../../pipelines/canonical';
 import { metricText } from '../../pipelines/metric-text';
 import type { MetricDetail } from '../../pipelines/quality/reading';
 import type { MetricState } from '../../pipelines/quality/states';
-import type { Metric, RunRef, VersionRef } from '../../pipelines/types';
+import type { CheckDeclaration, Metric, RunRef, VersionRef, WindowSpec } from '../../pipelines/types';
 import type { Baseline } from '../../pipelines/verdict';
 import type { Queryable } from '../../lib/postgres';
 
@@ -24,8 +25,6 @@ interface MetricName {
   readonly measure: Metric;
 }
 
-/** A year of days, and ten days of ten minutes: more than any drift looks at, also when many windows are missing. */
-const BASELINE_WINDOWS = 1500;
 const HASH_DIGITS = 16;
 
 /** Tells one metric of a dataset from another: the same declaration has the same hash, whatever the order of its members. */
@@ -67,21 +66,56 @@ export async function storeMetrics(
   );
 }
 
-/** Accepted values of a metric in windows before the run's own, on its branch; of a branch also those of `main` before its fork, and of what it carries, but for those on record as like no others. */
-export async function readBaseline(database: Queryable, run: RunRef, { dataset, measure }: MetricName): Promise<Baseline> {
-  const { rows } = await database.query<{ window: string; value: number; rows: number; state: MetricState | null }>(
-    `select window_key as window, value, row_count as rows, case when state ->> 'kind' = 'frequencies' then state end as state
-     from almanac.check_metric m
-     where pipeline = $1 and dataset = $3 and metric = $4 and params_hash = $5 and window_key < $6 and accepted
-       and (branch = $2 or (branch = 'main' and (
-         window_key < (select from_window from almanac.chain_branch where pipeline = $1 and branch = $2)
-         or exists (select from almanac.accepted_version a where (a.pipeline, a.branch, a.window_key, a.dataset, a.version) = ($1, $2, m.window_key, $3, m.version)))))
-       and not exists (select 1 from almanac.check_exclusion x where x.withdrawn_at is null and x.pipeline = m.pipeline
-         and coalesce(x.dataset, m.dataset) = m.dataset and m.window_key between x.from_window and x.to_window)
-     order by window_key desc limit ${BASELINE_WINDOWS}`,
-    [run.pipeline, run.branch, dataset, measure.metric, paramsHash(measure), run.window],
+/**
+ * SQL: whether a row `m` of the history counts on the branch $2 of the pipeline $1 for the dataset $3: its own, and of `main` what was before its
+ * fork and what it carries.
+ */
+const ON_BRANCH = `(m.branch = $2 or (m.branch = 'main' and (
+  m.window_key < (select from_window from almanac.chain_branch where pipeline = $1 and branch = $2)
+  or exists (select from almanac.accepted_version a where (a.pipeline, a.branch, a.window_key, a.dataset, a.version) = ($1, $2, m.window_key, $3, m.version)))))`;
+
+/**
+ * Accepted values of a metric in windows before the run's own, on its branch; of a branch also those of `main` before its fork, and of what it
+ * carries, but for those on record as like no others. Only of windows that the check's method of drift looks at.
+ */
+export async function readBaseline(
+  database: Queryable,
+  run: RunRef,
+  windows: WindowSpec,
+  { dataset, measure, drift }: MetricName & Pick<CheckDeclaration, 'drift'>,
+): Promise<Baseline> {
+  const { keys, each, limit, states } = baselineWindows(windows, run.window, drift?.method ?? 'level');
+  const season = each === undefined ? '1' : `row_number() over (partition by substring(window_key from 10 for 4) order by window_key desc)`;
+  const { rows } = await database.query<{ window: string; value: number; rows: number; state?: MetricState | null }>(
+    `select window_key as window, value, row_count as rows${states ? ", case when state ->> 'kind' = 'frequencies' then state end as state" : ''}
+     from (select *, ${season} as nth from almanac.check_metric m
+       where pipeline = $1 and branch = any (array[$2, 'main']) and dataset = $3 and metric = $4 and params_hash = $5 and window_key < $6
+         and ${keys === undefined ? '$7::text[] is null' : 'window_key = any ($7::text[])'} and accepted and ${ON_BRANCH}
+         and not exists (select 1 from almanac.check_exclusion x where x.withdrawn_at is null and x.pipeline = m.pipeline
+           and coalesce(x.dataset, m.dataset) = m.dataset and m.window_key between x.from_window and x.to_window)) known
+     where nth <= ${each ?? 1} order by window_key desc limit ${limit}`,
+    [run.pipeline, run.branch, dataset, measure.metric, paramsHash(measure), run.window, keys ?? null],
   );
-  return { window: run.window, accepted: rows.map(({ state, ...past }) => (state === null ? past : { ...past, state })) };
+  return { window: run.window, accepted: rows.map(({ state, ...past }) => (state == null ? past : { ...past, state })) };
+}
+
+/** What an accepted window left of a metric; `state` is null where it left none that merges. */
+export interface PastState {
+  readonly window: string;
+  readonly rows: number;
+  readonly state: MetricState | null;
+}
+
+/** What the accepted windows from `first` up to the run's own left of a metric, oldest first, seen from the branch of the run. */
+export async function readStates(database: Queryable, run: RunRef, { dataset, measure }: MetricName, first: string): Promise<PastState[]> {
+  const { rows } = await database.query<PastState>(
+    `select distinct on (window_key) window_key as window, state, row_count::float8 as rows from almanac.check_metric m
+     where pipeline = $1 and branch = any (array[$2, 'main']) and dataset = $3 and metric = $4 and params_hash = $5
+       and window_key >= $6 and window_key < $7 and accepted and ${ON_BRANCH}
+     order by window_key, branch = $2 desc, measured_at desc`,
+    [run.pipeline, run.branch, dataset, measure.metric, paramsHash(measure), first, run.window],
+  );
+  return rows;
 }
 
 /**

@@ -1,13 +1,14 @@
 /** Metrics over many windows, from the states that each window left: nothing is scanned again. */
 import { previousKey } from '../../pipelines/window';
-import { isQualityMetric, type QualityMetric } from '../../pipelines/quality/metrics';
+import { TOLD_VALUES } from '../../pipelines/quality/group-sql';
+import { isQualityMetric } from '../../pipelines/quality/metrics';
 import { valueOf } from '../../pipelines/quality/state-values';
-import { mergeStates, type MetricState } from '../../pipelines/quality/states';
+import { mergeStates } from '../../pipelines/quality/states';
 import { baseOf, type Measurement } from '../../pipelines/suite-sql';
-import type { CheckDeclaration, Metric } from '../../pipelines/types';
+import type { CheckDeclaration, Metric, Plan, RunRef } from '../../pipelines/types';
 import type { Unmeasured } from '../../pipelines/verdict';
-import type { StageContext } from '../stage';
-import { paramsHash } from './history';
+import type { Queryable } from '../../lib/postgres';
+import { readStates } from './history';
 
 export interface Span {
   readonly measured: Measurement | Unmeasured;
@@ -21,40 +22,37 @@ export function spanOf(measure: Metric): number | undefined {
   return 'over' in measure ? measure.over : undefined;
 }
 
-/** Merges a window's measurement with those of the accepted windows before it. Windows that left no state are missing, not zero. */
+/** What merging needs of a run. */
+export interface SpanContext {
+  readonly database: Queryable;
+  readonly run: RunRef;
+  readonly plan: Pick<Plan, 'window'>;
+}
+
+/** Merges a window's measurement with those of the accepted windows before it. A window that left no state is missing only if it was not run. */
 export async function mergeSpan(
-  context: StageContext,
+  { database, run, plan }: SpanContext,
   check: CheckDeclaration,
   own: Measurement | Unmeasured,
   over: number,
 ): Promise<Span> {
   if (!('value' in own)) return { measured: own, windows: 0, over };
   const base = baseOf(check.measure);
-  if (own.state === undefined || !isQualityMetric(base))
-    return { measured: { reason: 'this window has too many different values to keep them for a longer span' }, windows: 0, over };
-  const earlier = await readStates(context, check.dataset, base, over);
-  const merged = mergeStates([own.state, ...earlier.map(({ state }) => state)]);
+  if (own.state === undefined || !isQualityMetric(base)) return unmerged(`this window ${LEFT_NONE}`, over);
+  let first = run.window;
+  for (let i = 1; i < over; i++) first = previousKey(plan.window, first);
+  const earlier = await readStates(database, run, { dataset: check.dataset, measure: base }, first);
+  const without = earlier.filter(({ state }) => state === null).map(({ window }) => window);
+  if (without.length > 0) return unmerged(`${without.join(', ')} ${LEFT_NONE}`, over);
+  const merged = mergeStates([own.state, ...earlier.flatMap(({ state }) => state ?? [])]);
   const value = merged === undefined ? undefined : valueOf(base, merged);
-  if (merged === undefined || value === undefined)
-    return { measured: { reason: 'the states of the windows do not merge' }, windows: 0, over };
+  if (merged === undefined || value === undefined) return unmerged('the states of the windows do not merge', over);
   const rows = own.rows + earlier.reduce((sum, past) => sum + past.rows, 0);
   return { measured: { value, rows, sample: own.sample, state: merged }, windows: earlier.length + 1, over };
 }
 
-interface PastState {
-  readonly state: MetricState;
-  readonly rows: number;
-}
+const LEFT_NONE = `left nothing to merge: more than ${TOLD_VALUES} different values are not kept; approx-count-distinct and approx-quantile merge whatever there is`;
 
-async function readStates({ database, run, plan }: StageContext, dataset: string, base: QualityMetric, over: number): Promise<PastState[]> {
-  let first = run.window;
-  for (let i = 1; i < over; i++) first = previousKey(plan.window, first);
-  const { rows } = await database.query<PastState>(
-    `select distinct on (window_key) state, row_count::float8 as rows from almanac.check_metric
-     where pipeline = $1 and branch = $2 and dataset = $3 and metric = $4 and params_hash = $5 and window_key >= $6 and window_key < $7
-       and accepted and state is not null
-     order by window_key, measured_at desc`,
-    [run.pipeline, run.branch, dataset, base.metric, paramsHash(base), first, run.window],
-  );
-  return rows;
+function unmerged(reason: string, over: number): Span {
+  return { measured: { reason }, windows: 0, over };
 }

@@ -1,5 +1,6 @@
 /** What must not be told of columns that hold personal data: elements of the column, distributions by value, means of a few rows. Pure. */
 import { metricText } from '../metric-text';
+import { isRowMetric } from './metrics';
 import type { Measurement } from '../suite-sql';
 import type { CheckDeclaration, Metric } from '../types';
 import type { Verdict } from '../verdict';
@@ -24,6 +25,17 @@ function personalColumns(measure: Metric, personal: readonly string[]): string[]
 /** Whether the value of a metric is never told, nor kept: then there is no history of it either. */
 export function tellsElement(measure: Metric, personal: readonly string[]): boolean {
   return ELEMENTS.has(measure.metric) && personalColumns(measure, personal).length > 0;
+}
+
+/** Metrics whose states count or sum; those of others hold values. */
+const MERGED_BY_COUNTS = new Set<string>([
+  ...['size', 'zeros-count', 'approx-count-distinct', 'mean', 'sum', 'variance', 'standard-deviation', 'sample-standard-deviation'],
+  ...['skewness', 'kurtosis', 'correlation'],
+]);
+
+/** Whether windows keep what a metric of several of them is merged from: of personal columns only what counts and sums. */
+export function keepsStates(measure: Metric, personal: readonly string[]): boolean {
+  return isRowMetric(measure) || MERGED_BY_COUNTS.has(measure.metric) || personalColumns(measure, personal).length === 0;
 }
 
 /** Whether this value must not be told. */

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ingestStage } from '../../../activities/compute/ingest-stage';
+import { checkStage } from '../../../activities/quality/check-stage';
 import { migrate } from '../../../lib/migrate';
 import { showChecks } from '../../../operator/checks';
 import type { CheckDeclaration, DatasetSpec, Metric, RunRef, VersionRef } from '../../../pipelines/types';
@@ -300,4 +301,22 @@ test('a histogram of fractional weights is put on record with the rows it is of'
       },
     },
   ]);
+});
+
+test('predicates know their window and the params, and what is on record has the text as it is declared', async () => {
+  const recent = check(
+    'recent',
+    {
+      metric: 'compliance',
+      predicate: 'id >= $floor and timestamp $$2026-11-20 12:00:00$$ between $window_start and $window_end',
+      where: 'share < $most',
+    },
+    { fail: { min: 1 } },
+  );
+  const spec = { kind: 'check', suite: { checks: [recent] } } as const;
+  const context = harness.stageContext('judge', spec, { inputs: { report: await report([1, 0.5], [2, 0.5], [0, 9]) } });
+  const output = await checkStage({ ...context, plan: { ...context.plan, params: { floor: 1, most: 1 } } });
+  expect(output.gate).toMatchObject({ status: 'PASS' });
+  const { rows } = await database.pool.query<{ params: Record<string, unknown> }>('select params from almanac.check_metric');
+  expect(rows.map(({ params }) => params)).toEqual([recent.measure]);
 });

@@ -1,6 +1,6 @@
 import { followHead } from '../../../activities/ledger/branches';
 import { migrate } from '../../../lib/migrate';
-import { markAccepted, readBaseline } from '../../../activities/quality/history';
+import { markAccepted, paramsHash, readBaseline } from '../../../activities/quality/history';
 import { metricHistory, showChecks } from '../../../operator/checks';
 import { firstHead, withBranch, withPromoted } from '../../../pipelines/chain-head';
 import type { CheckDeclaration, DatasetSpec, RunRef, VersionRef } from '../../../pipelines/types';
@@ -16,6 +16,8 @@ const SIZE: CheckDeclaration = {
   why: 'The size is unlike that of the weeks before.',
 };
 const CAPPED: CheckDeclaration = { ...SIZE, id: 'udb-capped', fail: { max: 500 } };
+
+const DAYS = { every: 'day', timezone: 'UTC' } as const;
 
 let database: TestDatabase;
 let harness: GateHarness;
@@ -65,7 +67,7 @@ async function verdict(ref: RunRef): Promise<{ status: string; n: number | null;
 }
 
 async function baseline(ref: RunRef): Promise<[string, number][]> {
-  const { accepted } = await readBaseline(database.pool, ref, SIZE);
+  const { accepted } = await readBaseline(database.pool, ref, DAYS, SIZE);
   return accepted.map(({ window, value }) => [window, value]);
 }
 
@@ -145,8 +147,8 @@ test('a branch and another pipeline have histories of their own, as has another 
   expect(await baseline(run('2026-11-20', { branch: 'rebuild' }))).toEqual([['2026-11-13', 50]]);
   const predicate = (text: string): CheckDeclaration => ({ ...SIZE, measure: { metric: 'rows-where', predicate: text } });
   await day(run('2026-11-13'), 100, { checks: [predicate('id > 10')] });
-  expect((await readBaseline(database.pool, run('2026-11-20'), predicate('id > 10'))).accepted).toHaveLength(1);
-  expect((await readBaseline(database.pool, run('2026-11-20'), predicate('id > 11'))).accepted).toEqual([]);
+  expect((await readBaseline(database.pool, run('2026-11-20'), DAYS, predicate('id > 10'))).accepted).toHaveLength(1);
+  expect((await readBaseline(database.pool, run('2026-11-20'), DAYS, predicate('id > 11'))).accepted).toEqual([]);
 });
 
 describe('looking at it', () => {
@@ -177,4 +179,27 @@ describe('looking at it', () => {
       details: { datasets: ['udb'] },
     });
   });
+});
+
+test('windows of a minute are compared with the same time of day for weeks, and nobody reads what the method needs not', async () => {
+  const of = { hash: paramsHash(SIZE.measure), state: JSON.stringify({ kind: 'frequencies', counts: { a: 1 }, rows: 1 }) };
+  await database.pool.query(
+    `insert into almanac.check_metric (pipeline, branch, window_key, dataset, metric, params_hash, version, label, params, value, row_count, generation, stage, measured_at, accepted, state)
+     select 'example', 'main', to_char(at, 'YYYYMMDD"T"HH24MI"Z-PT1M"'), 'udb', 'rows', $1, 'v', 'rows', '{}', extract(hour from at), 1, 1, 'judge', at, true, $2
+     from generate_series(timestamp '2026-11-08 00:00', timestamp '2026-11-20 12:00', interval '1 minute') at`,
+    [of.hash, of.state],
+  );
+  const minutes = { every: 'minutes', minutes: 1 } as const;
+  const ref = run('20261120T1030Z-PT1M');
+  const level = (await readBaseline(database.pool, ref, minutes, SIZE)).accepted;
+  const own = level.filter(({ window }) => window.includes('T1030Z'));
+  expect(own.map(({ window }) => window.slice(0, 8))).toEqual([19, 18, 17, 16, 15, 14, 13, 12].map((day) => `202611${day}`));
+  expect(new Set(level.map(({ window }) => window.slice(9, 13))).size).toBe(144);
+  expect(level.length).toBe(144 * 8);
+  expect(level.every((past) => !('state' in past) && past.window < ref.window)).toBe(true);
+  const psi = (await readBaseline(database.pool, ref, minutes, { ...SIZE, drift: { method: 'psi' } })).accepted;
+  expect(psi).toHaveLength(8);
+  expect(psi.every(({ state }) => state?.kind === 'frequencies')).toBe(true);
+  const rate = (await readBaseline(database.pool, ref, minutes, { ...SIZE, drift: { method: 'rate' } })).accepted;
+  expect(rate.map(({ window }) => window)).toEqual(['20261120T1029Z-PT1M']);
 });

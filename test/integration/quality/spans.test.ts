@@ -140,3 +140,30 @@ test('a distribution that shifts is told with the values that are new and gone',
   const failure = await harness.failure({ checks: [psi], inputs: { sales: version }, run: run('2026-11-27') });
   expect(failure.message).toMatch(/new: z, gone: b/);
 });
+
+test('a window with too many different values is not left out of a span: it cannot be measured', async () => {
+  const over = check({ metric: 'uniqueness', columns: ['kind'], over: 3 });
+  const many = (count: number): string => `select i::bigint as id, 1.0::double as price, 'k' || i as kind from range(${count}) r(i)`;
+  // Without the span, which holds it already.
+  await day('2026-11-17', many(1500), check({ metric: 'uniqueness', columns: ['kind'] }));
+  const version = await harness.version('sales', many(5), '2026-11-19');
+  const failure = await harness.failure({ checks: [over], inputs: { sales: version }, run: run('2026-11-19') });
+  expect(failure.message).toMatch(/2026-11-17 left nothing to merge: more than 1000 different values are not kept/);
+});
+
+test('a branch merges the windows of main before its fork with its own, and main knows nothing of them', async () => {
+  const over = check({ metric: 'sum', column: 'price', over: 3 });
+  await day('2026-11-17', prices(1), over);
+  await day('2026-11-18', prices(10), over);
+  await database.pool.query("insert into almanac.chain_branch values ('example', 'b1', '2026-11-18', 'open', 1, now())");
+  const judge = async (window: string, rows: string): Promise<number | null> => {
+    const version = await harness.version('sales', rows, window);
+    const ref = { ...run(window), branch: 'b1' };
+    await harness.judge({ checks: [over], inputs: { sales: version }, run: ref });
+    await markAccepted(database.pool, ref, [version]);
+    return (await showChecks(database.pool, ref))[0]?.observed ?? null;
+  };
+  expect(await judge('2026-11-18', prices(100))).toBe(101);
+  expect(await judge('2026-11-19', prices(1000))).toBe(1101);
+  expect((await day('2026-11-19', prices(5), over)).observed).toBe(16);
+});

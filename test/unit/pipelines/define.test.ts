@@ -259,6 +259,41 @@ describe('definePipeline', () => {
       'values of personal columns are not kept; give minimum a band',
     ],
     [
+      'a span of what personal columns hold',
+      {
+        ...(withDataset('state', { ...good.datasets.state, pii: ['user_id'] }) as object),
+        stages: (
+          withCheck({
+            ...{ id: 'a', dataset: 'state', fail: { min: 1 }, why: '.' },
+            measure: { metric: 'uniqueness', columns: ['user_id'], over: 7 },
+          }) as PipelineSpec
+        ).stages,
+      },
+      'uniqueness cannot be merged over windows, since nothing that personal columns hold is kept',
+    ],
+    [
+      'two gates that put rows of one dataset aside',
+      withStages(
+        Object.fromEntries(
+          ['judge', 'again'].map((id) => [
+            id,
+            {
+              kind: 'check',
+              suite: {
+                checks: [
+                  {
+                    ...{ id: 'a', dataset: 'users', measure: { metric: 'completeness', column: 'name' }, mostly: 0.9, why: '.' },
+                    onFail: 'quarantine',
+                  },
+                ],
+              },
+            },
+          ]),
+        ),
+      ),
+      'rows of "users" are put aside by "judge" already',
+    ],
+    [
       'a check of an unwritten reference',
       withCheck({
         id: 'a',
