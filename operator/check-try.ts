@@ -1,13 +1,17 @@
 /** Checks of a suite over a version that is there, and checks that a version suggests. Nothing goes on record. */
 import type { Engine, EngineSession } from '../activities/compute/engine';
 import { measure, type Measurements } from '../activities/quality/measure';
+import { ratioOf } from '../activities/quality/quarantine';
+import { mergeSpan, spanOf } from '../activities/quality/spans';
 import type { Manifest } from '../activities/storage/manifest';
 import { AlmanacError } from '../pipelines/failures';
+import { renderCheck } from '../pipelines/quality/metric-texts';
 import { tellsPerson, withheld } from '../pipelines/quality/personal';
+import { windowValues } from '../pipelines/sql-text';
 import { profileMetrics, suggestFor, type ColumnMeasurements, type Suggestion } from '../pipelines/quality/suggest';
-import { metricOf, otherDatasets, versionView, type SuiteMetric, type SuiteScope } from '../pipelines/suite-sql';
+import { metricOf, otherDatasets, versionView, type Measurement, type SuiteMetric, type SuiteScope } from '../pipelines/suite-sql';
 import type { CheckDeclaration, CheckStatus, DatasetSpec, PipelineSpec } from '../pipelines/types';
-import { judge, worst } from '../pipelines/verdict';
+import { judge, worst, type Unmeasured } from '../pipelines/verdict';
 import { parseWindow } from '../pipelines/window';
 import { resolveVersion, type DatasetServices, type VersionAddress } from './dataset-names';
 import type { OperatorSession } from './session';
@@ -49,21 +53,45 @@ export async function tryChecks(services: TryServices, suite: string, address: V
     Object.entries(spec.datasets).map(([name, declared]) => [name, { ...declared, pii: personalOf(declared.pii, manifests.get(name)) }]),
   );
   const scope: SuiteScope = { datasets, salt: suite, reference: parseWindow(spec.window, address.window).end };
-  const metrics = distinct(checks, spec.datasets);
-  const measurements = await measuredOver(services, [...manifests.values()], metrics, scope);
-  const judged = checks.map((check): TriedCheck => {
-    const found = measurements.get(metricOf(check, spec.datasets[check.dataset])?.key ?? '') ?? {
-      reason: 'quarantine is known of a run only',
-    };
+  const values = { ...windowValues(parseWindow(spec.window, address.window)), ...spec.params };
+  const asked = checks.map((check) => renderCheck(check, values));
+  const measurements = await measuredOver(services, [...manifests.values()], distinct(asked, spec.datasets), scope);
+  const judged: TriedCheck[] = [];
+  for (const [index, check] of checks.entries()) {
+    const own = measurements.get(metricOf(asked[index] ?? check, spec.datasets[check.dataset])?.key ?? '');
+    const found = await foundOf(services, spec, check, manifest, own);
     const known = 'value' in found;
     const personal = datasets[check.dataset]?.pii ?? [];
     const verdict = judge(check, known ? found.value : found, known ? found.rows : 0, { window: address.window, accepted: [] });
     const { status, observed, message } =
       known && tellsPerson(check.measure, found, personal) ? withheld(check, verdict, personal) : verdict;
-    return { check: check.id, status, observed, message, sample: known ? found.sample : [] };
-  });
+    judged.push({ check: check.id, status, observed, message, sample: known ? found.sample : [] });
+  }
   const { dataset, window, version } = manifest;
   return { dataset, window, version, status: worst(judged.map(({ status }) => status)), checks: judged };
+}
+
+/** The measurement a check judges: of the version, of the windows before it together with it, or of the quarantine of what was read. */
+async function foundOf(
+  services: TryServices,
+  spec: PipelineSpec,
+  check: CheckDeclaration,
+  manifest: Manifest,
+  own: Measurement | Unmeasured | undefined,
+): Promise<Measurement | Unmeasured> {
+  const { measure: of } = check;
+  if (of.metric === 'quarantine-ratio') {
+    const stage = spec.stages[of.stage];
+    const dataset = stage?.kind === 'ingest' ? stage.writes : manifest.dataset;
+    const { window, provenance } = manifest;
+    const sibling = { dataset, window, branch: provenance.run.branch };
+    const ingested = dataset === manifest.dataset ? manifest : await resolveVersion(services, sibling);
+    return ratioOf(of, ingested);
+  }
+  const found = own ?? { reason: 'it was not measured' };
+  const over = spanOf(of);
+  if (over === undefined) return found;
+  return (await mergeSpan({ database: services.database, run: manifest.provenance.run, plan: spec }, check, found, over)).measured;
 }
 
 /** Checks that one version of a dataset suggests, column by column. */

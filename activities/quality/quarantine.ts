@@ -11,15 +11,20 @@ type QuarantineMetric = Extract<Metric, { metric: 'quarantine-ratio' }>;
 /** The share of rows put aside for some reasons; an output named by hand knows none, but its version does. */
 export function quarantineRatio(
   outputs: Readonly<Record<string, StageOutput>>,
-  { stage, reasons }: QuarantineMetric,
+  measure: QuarantineMetric,
   manifest: Manifest,
 ): Measurement | Unmeasured {
-  const output = outputs[stage];
-  if (output === undefined) return { reason: `the stage ${stage} has no output in this run` };
-  const { rows, quarantined } =
-    output.quarantined === undefined
-      ? { rows: manifest.rowsIn, quarantined: manifest.quarantine?.rows ?? {} }
-      : { rows: output.rowsIn, quarantined: output.quarantined };
+  const output = outputs[measure.stage];
+  if (output === undefined) return { reason: `the stage ${measure.stage} has no output in this run` };
+  return output.quarantined === undefined ? ratioOf(measure, manifest) : shareOf(measure, output.rowsIn, output.quarantined);
+}
+
+/** The same of a version that an ingest wrote, whatever run it is of. */
+export function ratioOf(measure: QuarantineMetric, { rowsIn, quarantine }: Pick<Manifest, 'rowsIn' | 'quarantine'>): Measurement {
+  return shareOf(measure, rowsIn, quarantine?.rows ?? {});
+}
+
+function shareOf({ reasons }: QuarantineMetric, rows: number, quarantined: Readonly<Record<string, number>>): Measurement {
   const count = reasons.reduce((total, reason) => total + (quarantined[reason] ?? 0), 0);
   return { value: rows === 0 ? 0 : count / rows, rows, sample: [] };
 }

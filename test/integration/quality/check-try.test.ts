@@ -1,3 +1,4 @@
+import { paramsHash } from '../../../activities/quality/history';
 import { recordVersion } from '../../../activities/storage/catalog';
 import { checkReport } from '../../../cli/check-report';
 import { renderExclusions, renderSuggestions, renderTrial } from '../../../cli/render-check';
@@ -81,6 +82,34 @@ test('a trial judges a version by the declared checks, names the rows, and puts 
   expect(renderTrial(trial)).toContain('nothing went on record');
   expect(renderTrial(trial)).not.toMatch(/7,?777/);
   expect((await database.pool.query('select 1 from almanac.check_metric union all select 1 from almanac.check_result')).rows).toEqual([]);
+});
+
+test('a trial takes spans from what earlier windows left, quarantine from what was read, and fills in window and params', async () => {
+  const week = { metric: 'size', over: 3 } as const;
+  const tried = suite({
+    checks: [
+      { ...WHY, id: 'week', measure: week, fail: { min: 1 } },
+      { ...WHY, id: 'late', measure: { metric: 'quarantine-ratio', stage: 'make', reasons: ['late'] }, fail: { max: 0.1 } },
+      { ...WHY, id: 'windowed', measure: { metric: 'compliance', predicate: 'id < $most and $window_start < $window_end' }, mostly: 1 },
+    ],
+  });
+  const spec = { ...SPEC, params: { most: 1000 }, stages: { ...SPEC.stages, judge: check({ suite: tried }) } };
+  const project = (): Promise<unknown> => Promise.resolve({ pipelines: new Map([['example', { spec }]]) });
+  await database.pool.query(
+    `insert into almanac.check_metric (pipeline, branch, window_key, dataset, metric, params_hash, version, label, params, value, row_count, generation, stage, measured_at, accepted, state)
+     values ('example', 'main', '2026-11-19', 'orders', 'size', $1, 'v', 'size', '{}', 50, 50, 1, 'judge', now(), true, '{"kind":"count","holds":50,"rows":50}')`,
+    [paramsHash({ metric: 'size' })],
+  );
+  try {
+    const trial = await tryChecks({ ...services, project } as unknown as TryServices, 'example/judge', address());
+    expect(trial.checks.map(({ check: id, status, observed }) => [id, status, observed])).toEqual([
+      ['week', 'PASS', 250],
+      ['late', 'PASS', 0],
+      ['windowed', 'PASS', 1],
+    ]);
+  } finally {
+    await database.pool.query('truncate almanac.check_metric');
+  }
 });
 
 test('a suite that is none, and one without a check of the dataset, say what there is', async () => {
