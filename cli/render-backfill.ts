@@ -52,6 +52,7 @@ function leftAlone(left: PlannedBackfill['plan']['left']): string[] {
 
 function renderEstimate({ minutes, bytes, noHistory }: BackfillEstimate): string {
   if (minutes === null || bytes === null) return 'nobody knows how long: its stages have no history';
+  if (minutes === 0 && bytes === 0 && noHistory.length === 0) return 'no time: there is nothing to build';
   const without = noHistory.length === 0 ? '' : `, without ${noHistory.join(', ')}: no history`;
   return `about ${minutes < 1 ? `${Math.ceil(minutes * 60)} s` : `${Math.round(minutes)} min`} and ${(bytes / 1e6).toFixed(1)} MB by the history of its stages${without}`;
 }

@@ -1,7 +1,7 @@
 /** Names people pass to filters: an unknown one is an error, not an empty answer. */
 import { nearest } from '../lib/nearest';
 import { AlmanacError } from '../pipelines/failures';
-import type { PipelineSpec } from '../pipelines/types';
+import type { PipelineSpec, WindowSpec } from '../pipelines/types';
 import { parseWindow } from '../pipelines/window';
 import type { OperatorSession } from './session';
 
@@ -28,6 +28,26 @@ export async function requirePipeline({ database, project }: NameServices, pipel
     next: suggestion(pipeline, names) ?? 'almanac runs lists what ran; almanac validate what is declared.',
     details: { pipeline, known: names },
   });
+}
+
+/**
+ * Throws `window.invalid` for a bound that is no window of the pipeline: keys are compared as texts, so that a misspelt one would cover
+ * others than were meant.
+ */
+export async function requireRange(
+  { database, project }: NameServices,
+  pipeline: string,
+  bounds: readonly (string | undefined)[],
+): Promise<void> {
+  const given = bounds.filter((bound) => bound !== undefined);
+  if (given.length === 0) return;
+  const { rows } = await database.query<{ window: WindowSpec }>(
+    `select p.body -> 'window' as window from almanac.run r join almanac.plan p on p.hash = r.plan_hash
+     where r.pipeline = $1 order by r.changed_at desc limit 1`,
+    [pipeline],
+  );
+  const spec = rows[0]?.window ?? (await project()).pipelines.get(pipeline)?.spec.window;
+  if (spec !== undefined) for (const bound of given) parseWindow(spec, bound);
 }
 
 /** Throws `window.invalid` for what is no window of the pipelines that declare the dataset, or of any. */

@@ -10,7 +10,7 @@ export interface StageHistory {
 }
 
 export interface BackfillEstimate {
-  /** Wall-clock minutes at the given width; null when no stage that runs has a history. */
+  /** Wall-clock minutes at the given width; null when stages run and none of them has a history. */
   readonly minutes: number | null;
   /** Bytes written; null likewise. */
   readonly bytes: number | null;
@@ -26,7 +26,7 @@ export function estimateBackfill(
 ): BackfillEstimate {
   const running = new Set(windows.flatMap(({ stages }) => stages.map(({ stage }) => stage)));
   const noHistory = plan.stages.map(({ id }) => id).filter((id) => running.has(id) && history[id] === undefined);
-  if (running.size === noHistory.length) return { minutes: null, bytes: null, noHistory };
+  if (running.size > 0 && running.size === noHistory.length) return { minutes: null, bytes: null, noHistory };
   let seconds = 0;
   let bytes = 0;
   for (const { stages } of windows) {

@@ -1,9 +1,9 @@
 import { listRuns } from '../../activities/ledger/runs';
 import { toAlmanacError } from '../../activities/failure';
-import { failureInfo, FAILURE_CLASSES, type FailureInfo } from '../../pipelines/failures';
-import type { RunState } from '../../pipelines/status';
+import { AlmanacError, failureInfo, FAILURE_CLASSES, type FailureInfo } from '../../pipelines/failures';
+import { RUN_STATES, type RunState } from '../../pipelines/status';
 import type { RunRef } from '../../pipelines/types';
-import { requirePipeline } from '../names';
+import { requirePipeline, requireRange } from '../names';
 import { requireReason } from '../reason';
 import type { OperatorSession } from '../session';
 import { retryRun, type RetryVerb } from './retry';
@@ -43,11 +43,13 @@ export interface BulkAnswer {
 /** More windows than a pipeline has in a lifetime of days. */
 const MOST_RUNS = 100_000;
 
-/** One verb for the newest generation of every window of a range in one state, oldest first; each run has its own answer. Throws `pipeline.unknown`. */
+/** One verb for the newest generation of every window of a range in one state, oldest first; each run has its own answer. Throws `pipeline.unknown`, `window.invalid`, `run.usage`. */
 export async function bulk(session: OperatorSession, verb: BulkVerb): Promise<BulkAnswer> {
   const reason = requireReason(verb.reason, verb.verb);
-  await requirePipeline(session, verb.pipeline);
   const { pipeline, state, from, to } = verb;
+  await requirePipeline(session, pipeline);
+  await requireRange(session, pipeline, [from, to]);
+  requireOpenTo(verb.verb, state);
   const listed = await listRuns(session.database, { pipeline, state, from, to, limit: MOST_RUNS });
   const rows = listed.sort((a, b) => (a.run.window < b.run.window ? -1 : 1));
   const results: BulkResult[] = [];
@@ -56,6 +58,14 @@ export async function bulk(session: OperatorSession, verb: BulkVerb): Promise<Bu
   }
   const codes = results.map(({ failure }) => (failure === null ? 0 : FAILURE_CLASSES[failure.class].exitCode));
   return { verb: verb.verb, preview: !verb.yes, results, exitCode: Math.max(0, ...codes) };
+}
+
+/** Refuses, before any of them is tried, what no run in that state takes. */
+function requireOpenTo(verb: BulkVerb['verb'], state: RunState): void {
+  if (verb === 'retry' || (verb === 'abandon' ? state === 'held' : RUN_STATES[state].open)) return;
+  throw new AlmanacError('run.usage', `no run that is ${state} can be ${verb === 'abandon' ? 'abandoned' : 'cancelled'}`, {
+    next: verb === 'abandon' ? 'use --state held' : 'use --state running, held or claimed',
+  });
 }
 
 async function once(session: OperatorSession, verb: BulkVerb, run: RunRef, was: RunState, reason: string): Promise<BulkResult> {

@@ -1,6 +1,6 @@
 import { planReader } from '../../activities/ledger/plans';
 import { readGrid, type GridFilter, type GridRow } from '../../activities/ledger/run-grid';
-import { requirePipeline } from '../names';
+import { requirePipeline, requireRange } from '../names';
 import type { OperatorSession } from '../session';
 
 /** Windows of a pipeline by its stages. */
@@ -16,6 +16,7 @@ export interface RunGrid {
 /** Throws `pipeline.unknown`. */
 export async function runGrid(session: Pick<OperatorSession, 'database' | 'project'>, filter: GridFilter): Promise<RunGrid> {
   await requirePipeline(session, filter.pipeline);
+  await requireRange(session, filter.pipeline, [filter.from, filter.to]);
   const windows = await readGrid(session.database, filter);
   const [newest] = windows;
   const planned = newest === undefined ? [] : (await planReader(session.database)(newest.planHash)).stages.map(({ id }) => id);

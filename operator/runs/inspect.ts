@@ -8,7 +8,7 @@ import type { Plan, RunRef } from '../../pipelines/types';
 import { rebuildCommand, staleText, type StaleWindow } from '../../pipelines/stale';
 import { why, type PermitWait, type Why } from '../../pipelines/why';
 import { findStale, staleOf } from '../stale';
-import { requirePipeline } from '../names';
+import { requirePipeline, requireRange } from '../names';
 import { permitWaits } from '../pools';
 import type { OperatorSession } from '../session';
 import type { ActionState } from './actions';
@@ -124,7 +124,10 @@ export type RunListing = ListedRun & { readonly stale: boolean };
 
 /** Throws `pipeline.unknown`. */
 export async function runs(session: OperatorSession, filter: RunFilter): Promise<RunListing[]> {
-  if (filter.pipeline !== undefined) await requirePipeline(session, filter.pipeline);
+  if (filter.pipeline !== undefined) {
+    await requirePipeline(session, filter.pipeline);
+    await requireRange(session, filter.pipeline, [filter.from, filter.to]);
+  }
   const [rows, stale] = await Promise.all([listRuns(session.database, filter), findStale(session.database)]);
   return rows.map((row) => ({ ...row, stale: staleOf(stale, row.run) !== undefined }));
 }

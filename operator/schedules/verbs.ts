@@ -15,6 +15,7 @@ import { nextSlot, slotsBetween, windowOfSlot, type Slot } from '../../pipelines
 import { AlmanacError } from '../../pipelines/failures';
 import { decideSlots, type PendingSlot, type SlotDecision } from '../../pipelines/slot-policy';
 import { isOver, lastOver, parseWindow } from '../../pipelines/window';
+import { requireReason } from '../reason';
 import type { OperatorSession } from '../session';
 import { wakeClock } from './clock-workflow';
 
@@ -56,8 +57,9 @@ export async function slotsOf(session: OperatorSession, filter: SlotFilter): Pro
 /** Stops or lets on the firing of a schedule. Open runs go on. False when it was so already. */
 export async function pauseSchedule(session: OperatorSession, pipeline: string, paused: boolean, reason: string): Promise<boolean> {
   const { database, config, clock } = session;
+  const said = requireReason(reason, paused ? 'schedule pause' : 'schedule unpause');
   await installedSchedule(session, pipeline);
-  const changed = await setPaused(database, pipeline, paused, { who: config.actor, reason, now: clock.now() });
+  const changed = await setPaused(database, pipeline, paused, { who: config.actor, reason: said, now: clock.now() });
   await wakeClock(await session.temporal(), queueNames(config).control);
   return changed;
 }
@@ -75,6 +77,7 @@ const TRIGGER_DEADLINE_MS = 10_000;
 /** Fires a slot by hand; answers once the clock decided about it, or `due` when it did not yet. */
 export async function triggerSchedule(session: OperatorSession, request: TriggerRequest): Promise<SlotRow> {
   const { database, config, clock } = session;
+  const reason = requireReason(request.reason, 'schedule trigger');
   const schedule = await installedSchedule(session, request.pipeline);
   const now = clock.now();
   const window = request.window === undefined ? lastOver(schedule.window, now) : parseWindow(schedule.window, request.window);
@@ -83,7 +86,7 @@ export async function triggerSchedule(session: OperatorSession, request: Trigger
       next: `trigger it after ${window.end}`,
     });
   }
-  const slot = { pipeline: request.pipeline, window: window.key, manual: request.overlap, who: config.actor, reason: request.reason };
+  const slot = { pipeline: request.pipeline, window: window.key, manual: request.overlap, who: config.actor, reason };
   await insertManualSlot(database, slot, now);
   await wakeClock(await session.temporal(), queueNames(config).control);
   const deadline = Date.now() + TRIGGER_DEADLINE_MS;

@@ -133,4 +133,10 @@ test('a verb for many runs previews, does each on --yes, and ends with the worst
     results: [{ did: 'done' }, { did: 'done' }],
   });
   expect(await stack.failure('cancel', '--reason', 'which')).toMatchObject({ code: 'run.usage' });
+  const ended = ['--pipeline', 'plays', '--state', 'succeeded', '--reason', 'too late'];
+  expect(await stack.failure('abandon', ...ended)).toMatchObject({ code: 'run.usage', next: 'use --state held' });
+  expect(await stack.failure('cancel', ...ended)).toMatchObject({ code: 'run.usage' });
+  // As texts, every day of 2026 lies before this.
+  expect(await stack.failure('abandon', ...RANGE, '--to', '20260228', '--reason', 'misspelt')).toMatchObject({ code: 'window.invalid' });
+  expect(await stack.failure('runs', '--pipeline', 'plays', '--to', '20260228')).toMatchObject({ code: 'window.invalid' });
 });

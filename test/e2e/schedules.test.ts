@@ -125,5 +125,7 @@ test('everything stopped over three slots: each policy gives its outcomes, no sl
 
 test('what is not there is a coded refusal', async () => {
   expect(await stack.failure('schedule', 'pause', 'nobody', '--reason', 'x')).toMatchObject({ code: 'schedule.unknown', exitCode: 4 });
+  for (const verb of ['pause', 'unpause', 'trigger'])
+    expect(await stack.failure('schedule', verb, 'broken', '--reason', ' ')).toMatchObject({ code: 'reason.missing', exitCode: 11 });
   expect(await stack.failure('schedule', 'apply', '--from', 'yesterday')).toMatchObject({ code: 'run.usage' });
 });

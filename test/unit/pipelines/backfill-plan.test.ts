@@ -367,6 +367,10 @@ describe('the estimate', () => {
     expect(estimateBackfill(independent, windows, history, 2).minutes).toBe(3);
   });
 
+  it('is nothing where nothing is left, whatever the history', () => {
+    expect(estimateBackfill(independent, [], {}, 1)).toEqual({ minutes: 0, bytes: 0, noHistory: [] });
+  });
+
   it('is none without a history', () => {
     expect(estimateBackfill(independent, windows, {}, 1)).toEqual({ minutes: null, bytes: null, noHistory: ['read', 'add', 'top'] });
   });
