@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { BranchDiff } from '../../operator/backfills/diff';
 import type { PlannedBackfill } from '../../operator/backfills/plan';
+import type { RunView } from '../../operator/runs/inspect';
 import type { BackfillView } from '../../operator/backfills/verbs';
 import { EmbeddedStack } from '../support/embedded-stack';
 import { ForeignProject } from '../support/foreign-project';
@@ -156,6 +157,26 @@ test('the middle of a chain is built again on a branch while a live day goes on;
   // The next live day is built on it.
   await stack.ok('run', 'kept', '--window', day(8), '--wait');
   expect(await live()).toEqual(totals(8, (at) => (at < 3 ? OLD : at < 8 ? NEW : TODAY)));
+});
+
+test('a branch with a held run is discarded over a dead discarder: the run is given up with the reason, and nothing of the branch is left', async () => {
+  const before = await live();
+  project.write({ 'pipelines/kept/sql/add.sql': 'select nobody, 1::bigint as plays from added, before' });
+  const { hash, plan } = await planned('kept', 5, 6, '--reprocess', 'all');
+  expect(plan.branch).toMatchObject({ name: 'b2', from: day(5) });
+  await stack.ok('backfill', 'start', hash);
+  const halted = await reaches(hash, 'halted');
+  expect(halted.reason).toBe(`${day(5)} is held`);
+
+  writeFileSync(path.join(faults, 'discard:closed'), 'SIGKILL');
+  expect((await stack.run('backfill', 'discard', hash, '--reason', 'mistyped')).code).toBeNull();
+  await stack.ok('backfill', 'discard', hash, '--reason', 'mistyped');
+  expect(await stack.json<BackfillView>('backfill', 'show', hash)).toMatchObject({ state: 'discarded', reason: 'mistyped' });
+  const { row, actions } = await stack.json<RunView>('show', `kept/${day(5)}~b2`);
+  expect(row.state).toBe('abandoned');
+  expect(actions.at(-1)).toMatchObject({ verb: 'abandon', reason: 'branch b2 is discarded: mistyped' });
+  expect(await stack.json('runs', '--state', 'held')).toEqual([]);
+  expect(await live()).toEqual(before);
 });
 
 /** By key: what the branch shows and main does not, what main shows and the branch does not, what both show otherwise. */

@@ -1,3 +1,4 @@
+import type { PlannedBackfill } from '../../operator/backfills/plan';
 import type { RunView } from '../../operator/runs/inspect';
 import type { StopAnswer } from '../../operator/runs/stop';
 import type { Why } from '../../pipelines/why';
@@ -8,6 +9,8 @@ import { until } from '../support/until';
 
 jest.setTimeout(240_000);
 
+const SOON_MS = 120_000;
+const POLL_MS = 250;
 /** Longer than any test, so that only the data or a verb end the wait. */
 const PATIENCE_SECONDS = 600;
 const FEW = ['--param', 'rows=10'];
@@ -17,7 +20,8 @@ let stack: EmbeddedStack;
 
 beforeAll(async () => {
   project = countingProject();
-  stack = await EmbeddedStack.start({ project: project.directory });
+  // One place of each side: what waits holds neither.
+  stack = await EmbeddedStack.start({ project: project.directory, env: { ALMANAC_PLACES: '1', ALMANAC_BACKFILL_PLACES: '1' } });
 });
 afterAll(async () => {
   await stack?.[Symbol.asyncDispose]();
@@ -72,4 +76,45 @@ test('a cancel ends the wait at once, proven by the last report', async () => {
   const answer = await stack.json<StopAnswer>('cancel', run, '--reason', 'no data today');
   expect(answer).toMatchObject({ state: 'cancelled', proof: [{ stage: 'read', attempt: 1, ended: 'reported' }] });
   expect((await stack.json<RunView>('show', run)).attempts).toMatchObject([{ state: 'cancelled' }]);
+});
+
+test('a live stage takes the idle place of backfills, gives it back, and waits for no stage of a backfill to end', async () => {
+  const days = ['2026-02-01', '2026-02-02', '2026-02-03', '2026-02-04'] as const;
+  const [first, second, past, last] = days;
+  for (const day of days) stack.land('keys', day, 'a.csv', keys(day, 'ann'));
+  const begun = (day: string): Promise<string> => stack.ok('run', 'counts', '--window', day);
+  const stop = (day: string): Promise<string> => stack.ok('cancel', `counts/${day}`, '--reason', 'long enough');
+  const compute = async (...windows: readonly string[]): Promise<void> => {
+    const computing = async (): Promise<string[]> => {
+      const { rows } = await (
+        await stack.database()
+      ).query<{ window_key: string }>(
+        "select window_key from almanac.attempt where stage = 'count' and state = 'running' and child is not null",
+      );
+      return rows.map(({ window_key }) => window_key).sort();
+    };
+    await until(`${windows.join(' and ')} compute`, async () => (await computing()).join() === windows.join(), SOON_MS, POLL_MS);
+  };
+  await begun(first);
+  await begun(second);
+  await compute(first, second);
+
+  const { hash } = await stack.json<PlannedBackfill>('backfill', 'plan', 'counts', '--from', past, '--to', past);
+  await stack.ok('backfill', 'start', hash);
+  await until(
+    'the backfill waits for its place',
+    async () =>
+      (await stack.json<RunView>('show', `counts/${past}`).catch(() => undefined))?.attempts.some(({ stage }) => stage === 'read') === true,
+    SOON_MS,
+    POLL_MS,
+  );
+  await compute(first, second);
+  await stop(second);
+  await compute(first, past);
+
+  await begun(last);
+  await stop(first);
+  await compute(past, last);
+  await stop(last);
+  await stack.ok('backfill', 'cancel', hash, '--reason', 'seen');
 });
