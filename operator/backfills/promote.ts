@@ -1,4 +1,5 @@
 import { noteMover, openRunsFrom } from '../../activities/ledger/branches';
+import { listSchedules } from '../../activities/ledger/schedules';
 import type { BackfillRow } from '../../activities/ledger/backfills';
 import { BACKFILL_STATES } from '../../pipelines/backfill-steps';
 import { withIntent, withoutIntent, withPromoted } from '../../pipelines/chain-head';
@@ -30,7 +31,7 @@ export async function promoteBackfill(
     if (BACKFILL_STATES[row.state].driven) await wakeBackfill(session, hash);
     if (row.state !== 'built') throw wrongState(row, 'promote');
     const intent = withIntent(await datasets.heads.settled(row.pipeline), row.branch);
-    if (!(await datasets.heads.put(intent))) throw overtaken(row);
+    if (!(await datasets.heads.put(intent))) throw await overtaken(session, row);
     await point('promote:intended');
     try {
       await requireNothingOpen(session, row);
@@ -43,7 +44,7 @@ export async function promoteBackfill(
     }
     await noteMover(database, hash, config.actor, said);
     await point('promote:judged');
-    if (!(await datasets.heads.put(withPromoted(intent, row.branch)))) throw overtaken(row);
+    if (!(await datasets.heads.put(withPromoted(intent, row.branch)))) throw await overtaken(session, row);
     await point('promote:moved');
     await headOf(session, row.pipeline);
     await point('promote:followed');
@@ -53,15 +54,21 @@ export async function promoteBackfill(
 }
 
 /** What is open began from what would be gone: it is to end first. */
-async function requireNothingOpen({ database }: OperatorSession, row: BackfillRow): Promise<void> {
-  const [first, ...more] = await openRunsFrom(database, row.pipeline, row.branch, branchStart(row));
+async function requireNothingOpen(session: OperatorSession, row: BackfillRow): Promise<void> {
+  const [first, ...more] = await openRunsFrom(session.database, row.pipeline, row.branch, branchStart(row));
   if (first === undefined) return;
   const run = formatRun({ pipeline: row.pipeline, window: first.window, branch: first.branch });
   throw new AlmanacError(
     'backfill.behind',
     `${run} is ${first.state}${more.length === 0 ? '' : `, and ${more.length} more are open`}; nothing from ${branchStart(row)} on may be open when the head moves`,
     {
-      next: `${first.state === 'held' ? `almanac why ${run}; mend it, or almanac abandon ${run} --reason …` : `almanac show ${run}; let it end, or almanac cancel ${run} --reason …`}; then almanac backfill resume ${row.hash} --reason …`,
+      next: await catchingUp(
+        session,
+        row,
+        first.state === 'held'
+          ? `almanac why ${run}; mend it, or almanac abandon ${run} --reason …`
+          : `almanac show ${run}; let it end, or almanac cancel ${run} --reason …`,
+      ),
       details: { open: [first, ...more] },
     },
   );
@@ -75,14 +82,26 @@ async function requireCaughtUp(session: OperatorSession, row: BackfillRow): Prom
     'backfill.behind',
     `${row.pipeline} went on since branch ${row.branch} was built: ${first.window} is ${first.why}${behind.length === 1 ? '' : `, and ${behind.length - 1} more`}`,
     {
-      next: `almanac backfill resume ${row.hash} --reason … builds what is behind; then promote`,
+      next: await catchingUp(session, row),
       details: { behind },
     },
   );
 }
 
-function overtaken(row: BackfillRow): AlmanacError {
+async function overtaken(session: OperatorSession, row: BackfillRow): Promise<AlmanacError> {
   return new AlmanacError('backfill.behind', `${row.pipeline} accepted a window at the moment branch ${row.branch} was to be promoted`, {
-    next: `almanac backfill resume ${row.hash} --reason … builds what is behind; then promote`,
+    next: await catchingUp(session, row),
   });
+}
+
+/** The way to a promotion. Where a schedule fires the chain goes on meanwhile, and of a short window it would always be ahead: it is paused. */
+async function catchingUp({ database }: OperatorSession, { hash, pipeline }: BackfillRow, ...first: readonly string[]): Promise<string> {
+  const fires = (await listSchedules(database)).some((schedule) => schedule.pipeline === pipeline && !schedule.paused);
+  return [
+    ...(fires ? [`almanac schedule pause ${pipeline} --reason … keeps its slots back`] : []),
+    ...first,
+    `almanac backfill resume ${hash} --reason … builds what is behind`,
+    `almanac backfill promote ${hash} --reason …`,
+    ...(fires ? [`almanac schedule unpause ${pipeline} --reason …`] : []),
+  ].join('; then ');
 }

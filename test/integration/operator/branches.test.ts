@@ -1,6 +1,7 @@
 import { drivenBackfills } from '../../../activities/ledger/backfills';
 import { listOpenRuns, storePlan } from '../../../activities/ledger/runs';
 import { planReader } from '../../../activities/ledger/plans';
+import { putSchedule, setPaused } from '../../../activities/ledger/schedules';
 import { collectStore } from '../../../activities/storage/collection';
 import { reindex } from '../../../activities/storage/catalog';
 import { discardBackfill } from '../../../operator/backfills/discard';
@@ -12,6 +13,7 @@ import { listVersions } from '../../../operator/datasets';
 import { retryRun } from '../../../operator/runs/retry';
 import { startRun } from '../../../operator/runs/start';
 import { listStale } from '../../../operator/stale';
+import type { AlmanacError } from '../../../pipelines/failures';
 import { parseRun } from '../../../pipelines/parse-run';
 import { formatRun } from '../../../pipelines/run-id';
 import type { RunState } from '../../../pipelines/status';
@@ -186,6 +188,36 @@ test('discard leaves main as it is, and the versions of the branch to collection
   // The same range is planned again, on the next branch.
   await chain.drive(await chain.started(3, 4), 'other');
   expect(Object.values(await chain.labels('b2'))).toEqual(['old', 'old', 'other', 'other', 'other', 'other', 'other']);
+});
+
+test('where a schedule fires, what refuses a promotion names the way to it: its pause, then what is behind, then the end of the pause', async () => {
+  const hash = await chain.built(3, 4, 'new');
+  const { planHash } = await chain.row(day(6));
+  const spec = { cron: '* * * * *', timezone: 'UTC', gap: 'shift', fold: 'first', catchUp: 'all', overlap: 'queue' } as const;
+  const since = new Date().toISOString();
+  const said = { reason: 'x', who: 'x', changedAt: since, seenUntil: since };
+  const schedule = { pipeline: 'plays', spec, window: { every: 'day', timezone: 'UTC' }, deadline: undefined, planHash, ...said } as const;
+  await putSchedule(session.database, { ...schedule, paused: false });
+  await startRun(session, { pipeline: 'plays', window: day(7) });
+  const refusal = async (): Promise<string> => {
+    const refused: unknown = await promoteBackfill(session, hash, 'compared').catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'backfill.behind' });
+    return (refused as AlmanacError).next;
+  };
+  expect((await refusal()).split('; then ')).toEqual([
+    'almanac schedule pause plays --reason … keeps its slots back',
+    `almanac show plays/${day(7)}; let it end, or almanac cancel plays/${day(7)} --reason …`,
+    `almanac backfill resume ${hash} --reason … builds what is behind`,
+    `almanac backfill promote ${hash} --reason …`,
+    'almanac schedule unpause plays --reason …',
+  ]);
+  await setPaused(session.database, 'plays', true, { who: 'x', reason: 'x', now: new Date() });
+  await chain.finish(await chain.row(day(7)), 'old');
+  expect(await refusal()).not.toContain('schedule');
+  await resumeBackfill(session, hash, 'replay');
+  expect(await chain.drive(hash, 'new')).toBe('built');
+  await promoteBackfill(session, hash, 'compared');
+  expect(await chain.labels()).toEqual({ ...NEW, [day(7)]: 'new' });
 });
 
 describe('publishing after a promotion', () => {
