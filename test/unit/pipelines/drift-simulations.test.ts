@@ -1,29 +1,6 @@
 import { drift, type DriftScale, type HistoricValue } from '../../../pipelines/drift';
 import { driftOf } from '../../../pipelines/drift-methods';
-
-/** Numbers from a seed (mulberry32), so that every run of these tests sees the same histories. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-function normal(next: () => number): number {
-  return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
-}
-
-function poisson(next: () => number, mean: number): number {
-  if (mean > 50) return Math.max(0, Math.round(mean + Math.sqrt(mean) * normal(next)));
-  const limit = Math.exp(-mean);
-  let product = next();
-  let count = 0;
-  for (; product > limit; count++) product *= next();
-  return count;
-}
+import { dailyKey, normal, poisson, seeded, tenMinuteKey } from '../../support/histories';
 
 type Process = (next: () => number) => () => number;
 
@@ -39,17 +16,6 @@ const PROCESSES: Readonly<Record<string, { readonly process: Process; readonly s
   'Poisson of 5': { process: (next) => () => poisson(next, 5), scale: 'count' },
   'Poisson of 1000': { process: (next) => () => poisson(next, 1000), scale: 'count' },
 };
-
-const DAY = 86_400_000;
-const START = Date.parse('2024-01-01T00:00:00Z');
-
-function dailyKey(i: number): string {
-  return new Date(START + i * DAY).toISOString().slice(0, 10);
-}
-
-function tenMinuteKey(i: number): string {
-  return new Date(START + i * 600_000).toISOString().replace(/[-:]/g, '').slice(0, 13);
-}
 
 /** Windows a day and how far back a window looks, in windows. */
 const CADENCES = {
@@ -68,7 +34,7 @@ function alarms(
   const { key, back } = CADENCES[cadence];
   let [warn, fail, total] = [0, 0, 0];
   for (let h = 0; h < histories; h++) {
-    const draw = process(random(1000 * h + back));
+    const draw = process(seeded(1000 * h + back));
     const history: HistoricValue[] = Array.from({ length: back }, (_, i) => ({ window: key(i), value: draw() }));
     for (let i = back; i < back + judged; i++) {
       const value = draw();
@@ -97,7 +63,7 @@ describe('histories without change', () => {
   }
 
   test('shares drawn of many rows, by the test of proportions', () => {
-    const next = random(7);
+    const next = seeded(7);
     let [warn, fail] = [0, 0];
     const share = (): number => Math.min(1, Math.max(0, 0.97 + Math.sqrt((0.97 * 0.03) / 10_000) * normal(next)));
     const history = Array.from({ length: 63 }, (_, i) => ({ window: dailyKey(i), value: share(), rows: 10_000 }));
@@ -115,7 +81,7 @@ describe('histories without change', () => {
 
 describe('changes', () => {
   const histories = Array.from({ length: 200 }, (_, h) => {
-    const next = random(h);
+    const next = seeded(h);
     return Array.from({ length: 64 }, () => 100 + 5 * normal(next));
   });
   const judged = (
@@ -152,7 +118,7 @@ describe('changes', () => {
 
   test('a gradual drift of a fifth of a deviation a day is told within ten weeks', () => {
     const told = Array.from({ length: 100 }, (_, h) => {
-      const next = random(5000 + h);
+      const next = seeded(5000 + h);
       const history: HistoricValue[] = [];
       for (let i = 0; i < 133; i++) {
         const value = 100 + 5 * normal(next) + (i < 63 ? 0 : (i - 62) * 1);
@@ -168,39 +134,6 @@ describe('changes', () => {
     const [first = []] = histories;
     const history = first.slice(0, 63).map((value, i) => ({ window: dailyKey(i), value }));
     expect(drift(dailyKey(40), 130, [...history].reverse(), 'value')).toEqual(drift(dailyKey(40), 130, history.slice(0, 40), 'value'));
-  });
-});
-
-describe("the rivals' defects", () => {
-  const around100 = Array.from({ length: 9 }, (_, i) => 100 + (i % 3));
-
-  test('with factor 3 and nine values deequ’s OnlineNormal cannot fire; here 1e9 fails with the fifth of its weekday', () => {
-    const fridays = around100.slice(0, 4).map((value, i) => ({ window: dailyKey(4 + 7 * i), value }));
-    expect(drift(dailyKey(32), 1e9, fridays, 'count').level).toBe('fail');
-  });
-
-  test('a constant history alarms neither on one more nor never', () => {
-    const constant = Array.from({ length: 28 }, (_, i) => ({ window: dailyKey(i), value: 1000 }));
-    expect(drift(dailyKey(28), 1001, constant, 'count').level).toBe('normal');
-    expect(drift(dailyKey(28), 2000, constant, 'count').level).toBe('fail');
-    expect(drift(dailyKey(28), 0, constant, 'count').level).toBe('fail');
-  });
-
-  test('a ratio from 0 is neither infinite nor silent: it has no history, and 0 after 0 is normal', () => {
-    const zero = [{ window: dailyKey(0), value: 0, rows: 5 }];
-    const tested = (value: number) =>
-      driftOf({ method: 'rate' }, { window: dailyKey(1), value, rows: 5, state: undefined, scale: 'value' }, zero);
-    expect(tested(0)).toMatchObject({ level: 'normal', score: 1 });
-    expect(tested(7).level).toBe('no-history');
-  });
-
-  test('many rows make no small change an alarm, and few rows no large one silent', () => {
-    const past = (rows: number) => Array.from({ length: 8 }, (_, i) => ({ window: dailyKey(7 * i), value: 0.99, rows }));
-    const level = (value: number, rows: number) =>
-      driftOf({ method: 'proportion', fail: 6 }, { window: dailyKey(56), value, rows, state: undefined, scale: 'ratio' }, past(rows)).level;
-    expect(level(0.987, 10_000_000)).toBe('normal');
-    expect(level(0.9, 10_000_000)).toBe('fail');
-    expect(level(0.5, 1000)).toBe('fail');
   });
 });
 
