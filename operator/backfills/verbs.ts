@@ -16,6 +16,7 @@ import type { BackfillEstimate } from '../../pipelines/backfill-estimate';
 import { BACKFILL_STATES, phaseOf, type BackfillState, type WindowPhase } from '../../pipelines/backfill-steps';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH, type RunAddress } from '../../pipelines/run-id';
+import { requirePipeline } from '../names';
 import { requireReason } from '../reason';
 import { unavailable } from '../runs/execution';
 import { headOf } from '../runs/head';
@@ -63,8 +64,9 @@ export interface BackfillListing extends Omit<BackfillRow, 'plan' | 'proof'> {
   readonly to: string;
 }
 
-/** Newest change first. */
+/** Newest change first. Throws `pipeline.unknown`. */
 export async function backfills(session: OperatorSession, pipeline: string | undefined, limit: number): Promise<BackfillListing[]> {
+  if (pipeline !== undefined) await requirePipeline(session, pipeline);
   const rows = await listBackfills(session.database, pipeline, limit);
   return Promise.all(
     rows.map(async ({ plan, proof: _proof, ...row }) => {

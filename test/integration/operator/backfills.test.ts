@@ -3,6 +3,7 @@ import { recordAccepted } from '../../../activities/storage/catalog';
 import { makeBackfill, type PlannedBackfill } from '../../../operator/backfills/plan';
 import { stepBackfill } from '../../../operator/backfills/step';
 import { backfills, pauseBackfill, resumeBackfill, showBackfill, startBackfill, widenBackfill } from '../../../operator/backfills/verbs';
+import { noticesOf } from '../../../operator/notices';
 import type { BackfillRequest } from '../../../pipelines/backfill-plan';
 import type { RunState } from '../../../pipelines/status';
 import { ForeignProject } from '../../support/foreign-project';
@@ -79,6 +80,8 @@ describe('a plan', () => {
     const first = await makeBackfill(session, request('wide'), 2);
     expect(await makeBackfill(session, request('wide'), 3)).toMatchObject({ hash: first.hash });
     expect(await claimed('wide')).toEqual([]);
+    await expect(backfills(session, 'wise', 10)).rejects.toMatchObject({ code: 'pipeline.unknown' });
+    await expect(noticesOf(session, { pipeline: 'wise', limit: 10 })).rejects.toMatchObject({ code: 'pipeline.unknown' });
     expect(await backfills(session, 'wide', 10)).toMatchObject([
       { hash: first.hash, state: 'planned', windows: 5, done: 0, concurrency: 3 },
     ]);
