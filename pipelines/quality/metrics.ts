@@ -154,7 +154,12 @@ export type DistanceMethod = 'kl' | 'chi-square' | 'l-infinity' | 'psi' | 'js';
 /** Metrics of sketches: one statement each, whose states of several windows merge. */
 export type SketchMetric =
   | (OfColumn & { readonly metric: 'approx-count-distinct' })
-  | (OfColumn & { readonly metric: 'approx-quantile'; readonly quantile: number; readonly relativeError?: number })
+  | (OfColumn & {
+      readonly metric: 'approx-quantile';
+      readonly quantile: number;
+      /** How far it may be off, as a share of the value, from 0.001 (which less is taken for) to 1. Default 0.01. */
+      readonly relativeError?: number;
+    })
   | (OfColumn & {
       readonly metric: 'histogram-binned';
       readonly bins?: number;

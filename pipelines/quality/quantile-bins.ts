@@ -1,21 +1,23 @@
 /**
  * Quantiles from logarithmic bins: a value's bin is the power of a base it lies under, so a bin is never wider than one percent
- * of what is in it, whatever the data. Bins of several windows add up exactly. Values that are few are told as they are.
+ * (or what was declared) of what is in it, whatever the data. Bins of several windows add up exactly. Values that are few are told as they are.
  */
 import type { Dialect } from './dialect';
 import type { QuantileState } from './states';
 
-/** Ratio of the edges of a bin; half of one percent to either side of its middle. */
-const BASE = 1.01;
+/** How wide a bin is, as a share of its values. */
+export const DEFAULT_ERROR = 0.01;
+/** Narrower bins would be as many as the values. */
+const LEAST_ERROR = 0.001;
 /** Values nearer to zero than this share the bin of zero. */
 const SMALLEST = 1e-12;
-/** Indexes of positive values lie above 0, those of negative ones below. */
-const OFFSET = Math.ceil(-Math.log(SMALLEST) / Math.log(BASE)) + 1;
-
 /** One row, column `bins`: index, count, smallest and largest value. */
-export function quantileSql(source: string, column: string, dialect: Dialect): string {
+export function quantileSql(source: string, column: string, relativeError: number, dialect: Dialect): string {
+  const step = Math.log(1 + Math.max(relativeError, LEAST_ERROR));
+  // Indexes of positive values lie above 0, those of negative ones below.
+  const offset = Math.ceil(-Math.log(SMALLEST) / step) + 1;
   const value = dialect.double(`(${dialect.quote(column)} + 0)`);
-  const size = `(ceil(ln(abs(x)) / ${Math.log(BASE)}) + ${OFFSET})`;
+  const size = `(ceil(ln(abs(x)) / ${step}) + ${offset})`;
   const index = `case when abs(x) < ${SMALLEST} then 0 when x > 0 then ${size} else -${size} end`;
   const binned = `select ${index} as i, count(*) as n, min(x) as lo, max(x) as hi
 from (select ${value} as x from ${source} as narrowed where ${dialect.quote(column)} is not null) as valued group by ${index}`;

@@ -5,7 +5,7 @@ import { mutualInformationReading, groupReading, readGroups } from './group-read
 import { groupingOf, groupSql, mutualInformationSql, narrowedSource, ownAggregates } from './group-sql';
 import { hllSql, registersOf } from './hll';
 import { isGroupMetric, isSketchMetric, type GroupMetric, type SketchMetric, type TableMetric } from './metrics';
-import { quantileSql } from './quantile-bins';
+import { DEFAULT_ERROR, quantileSql } from './quantile-bins';
 import { count, NO_VALUES, type Reading } from './reading';
 import { valueOf } from './state-values';
 import type { MetricState } from './states';
@@ -32,15 +32,25 @@ export function ownStatements<M extends Owner>(
   dialect: Dialect,
 ): Statement<M>[] {
   const groups = new Map<string, { readonly metric: M; readonly measure: SharedGroupMetric }[]>();
-  const alone: Statement<M>[] = [];
+  // Metrics that ask the same of the engine, such as quantiles of one column, share the answer.
+  const alone = new Map<string, Statement<M>>();
   for (const metric of metrics) {
     const { measure } = metric;
     if (isGroupMetric(measure) && sharesGroups(measure)) {
       const key = JSON.stringify([metric.dataset, groupingOf(measure, columnsOf(metric.dataset))]);
       groups.set(key, [...(groups.get(key) ?? []), { metric, measure }]);
-    } else alone.push(single(metric, columnsOf, dialect));
+    } else {
+      const one = single(metric, columnsOf, dialect);
+      const key = JSON.stringify([metric.dataset, one.sql]);
+      alone.set(key, together(alone.get(key), one));
+    }
   }
-  return [...[...groups.values()].map((members) => grouped(members, columnsOf, dialect)), ...alone];
+  return [...[...groups.values()].map((members) => grouped(members, columnsOf, dialect)), ...alone.values()];
+}
+
+function together<M>(first: Statement<M> | undefined, second: Statement<M>): Statement<M> {
+  if (first === undefined) return second;
+  return { ...first, metrics: [...first.metrics, ...second.metrics], read: (row) => [...first.read(row), ...second.read(row)] };
 }
 
 type SharedGroupMetric = Exclude<GroupMetric, { metric: 'mutual-information' }>;
@@ -111,11 +121,11 @@ function sketch(
         read: (row) => ofState(measure, { kind: 'hll', registers: registersOf((row['registers'] ?? []) as { b: string; t: string }[]) }, 0),
       };
     case 'approx-quantile': {
-      const { quantile, relativeError = 0 } = measure;
+      const { quantile, relativeError = DEFAULT_ERROR } = measure;
       if (!(quantile >= 0 && quantile <= 1)) return impossible(`a quantile lies between 0 and 1, not at ${quantile}`);
       if (!(relativeError >= 0 && relativeError <= 1)) return impossible(`a relative error lies between 0 and 1, not at ${relativeError}`);
       return {
-        sql: quantileSql(source, measure.column, dialect),
+        sql: quantileSql(source, measure.column, relativeError, dialect),
         read: (row) => {
           const told = (row['bins'] ?? []) as Readonly<Record<'i' | 'n' | 'lo' | 'hi', unknown>>[];
           const bins = told.map(({ i, n, lo, hi }) => [count(i), count(n), count(lo), count(hi)] as const);

@@ -88,7 +88,7 @@ const METRICS: { readonly [K in Kind]: readonly OfKind<QualityMetric, K>[] } = {
     {
       metric: 'distribution-distance',
       column: 'price',
-      expected: { bins: [-Infinity, 0, 10, 20], weights: [0.2, 0.5, 0.3] },
+      expected: { bins: [null, 0, 10, 20], weights: [0.2, 0.5, 0.3] },
       method: 'psi',
     },
   ],
