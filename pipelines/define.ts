@@ -28,6 +28,12 @@ import type {
 
 export { AlmanacError } from './failures';
 export { command, webhook } from './notify';
+// The rules of gates as functions, for who looks closer at a version or a series by hand.
+export { absoluteChanges, differences, outsideRange, ratios, relativeChanges } from './quality/change';
+export type { ChangeBounds, SearchInterval } from './quality/change';
+export { chiSquareDistance, maximumDistance } from './quality/distances';
+export { isRowLevel, rowLevelSql } from './quality/row-level';
+export type { RowLevelMetric, RowLevelRequest } from './quality/row-level';
 export type { CommandSpec, HookSpec, Hooks, NoticeKind, NoticeMessage, WebhookSpec } from './notify';
 export type {
   Band,

@@ -1,17 +1,19 @@
 import path from 'node:path';
 import {
   absoluteChanges,
+  chiSquareDistance,
   differences,
+  isRowLevel,
+  maximumDistance,
   outsideRange,
   ratios,
   relativeChanges,
+  rowLevelSql,
   type ChangeBounds,
   type SearchInterval,
-} from '../../../../pipelines/quality/change';
-import { chiSquareDistance, maximumDistance } from '../../../../pipelines/quality/distances';
+} from '../../../../pipelines/define';
 import { rankOf } from '../../../../pipelines/quality/quantile-bins';
 import type { MetricDetail } from '../../../../pipelines/quality/reading';
-import { isRowLevel, rowLevelSql } from '../../../../pipelines/quality/row-level';
 import { valueOf } from '../../../../pipelines/quality/state-values';
 import { mergeStates } from '../../../../pipelines/quality/states';
 import { worst } from '../../../../pipelines/verdict';

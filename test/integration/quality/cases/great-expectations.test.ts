@@ -1,6 +1,6 @@
 import path from 'node:path';
+import { isRowLevel, rowLevelSql } from '../../../../pipelines/define';
 import { isRowMetric } from '../../../../pipelines/quality/metrics';
-import { isRowLevel, rowLevelSql } from '../../../../pipelines/quality/row-level';
 import { SAMPLE_ROWS } from '../../../../pipelines/sample-sql';
 import type { CheckDeclaration } from '../../../../pipelines/types';
 import { jsonFiles, readJson, withCases } from '../../../support/quality/case-files';
