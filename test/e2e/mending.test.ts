@@ -1,23 +1,50 @@
+import type { Exclusion } from '../../activities/quality/exclusions';
 import type { AuditedAction } from '../../operator/audit';
-import type { ShownCheck } from '../../operator/checks';
+import type { Trial } from '../../operator/check-try';
+import type { HistoryPoint, ShownCheck } from '../../operator/checks';
 import type { VersionView } from '../../operator/datasets';
+import type { QuarantineView } from '../../operator/quarantine';
 import type { ReplayAnswer } from '../../operator/replay';
 import type { RunListing, RunView } from '../../operator/runs/inspect';
 import type { Reproduction } from '../../operator/runs/reproduce';
 import { createScratchEngine } from '../../operator/scratch-engine';
 import type { OverrideAnswer } from '../../operator/runs/override';
 import type { UndoAnswer } from '../../operator/runs/undo';
+import type { Suggestion } from '../../pipelines/quality/suggest';
 import { EmbeddedStack } from '../support/embedded-stack';
 import { ForeignProject, PLAYS } from '../support/foreign-project';
 
 jest.setTimeout(240_000);
+
+/** One independent pipeline beside the other: orders, of which some are put aside. */
+const ORDERS = {
+  'almanac.config.ts': `import { defineProject } from 'almanac';
+import { orders } from './pipelines/orders/pipeline';
+import { plays } from './pipelines/plays/pipeline';
+export default defineProject({ pipelines: [orders, plays] });
+`,
+  'pipelines/orders/pipeline.ts': `import { check, daily, definePipeline, ingest, publish } from 'almanac';
+export const orders = definePipeline({
+  id: 'orders', owner: 'sales', window: daily(), chain: 'independent', params: { least: 0 },
+  datasets: { orders: { columns: { id: 'bigint', price: 'double' }, key: ['id'] } },
+  stages: {
+    take: ingest({ landing: 'orders', writes: 'orders' }),
+    gate: check({ suite: { checks: [
+      { id: 'priced', dataset: 'orders', measure: { metric: 'compliance', predicate: 'price >= $least' }, mostly: 0.5, onFail: 'quarantine', why: 'Nobody is paid to order.' },
+      { id: 'some', dataset: 'orders', measure: { metric: 'size' }, fail: { min: 1 }, why: 'Nobody ordered.' },
+    ] } }),
+    publish: publish({ needs: ['gate'], mode: 'newest', tables: { live_orders: { from: 'orders', key: ['id'] } } }),
+  },
+});
+`,
+};
 
 let project: ForeignProject;
 let stack: EmbeddedStack;
 
 beforeAll(async () => {
   const pipeline = PLAYS['pipelines/plays/pipeline.ts'].replace("predicate: 'plays < 1'", "predicate: 'plays > 2'");
-  project = new ForeignProject({ ...PLAYS, 'pipelines/plays/pipeline.ts': pipeline });
+  project = new ForeignProject({ ...PLAYS, ...ORDERS, 'pipelines/plays/pipeline.ts': pipeline });
   stack = await EmbeddedStack.start({ project: project.directory });
 });
 afterAll(async () => {
@@ -101,7 +128,7 @@ test('an abandoned run goes on when that is undone; a cancelled one says why it 
 });
 
 test('a version marked as the output of a stage taints what follows; undone, the stage runs for itself', async () => {
-  project.write(PLAYS);
+  project.write({ 'pipelines/plays/pipeline.ts': PLAYS['pipelines/plays/pipeline.ts'] });
   expect((await run('4', '--again', '--reason', 'the gate is mended')).code).toBe(0);
   stack.land('plays', '2026-01-05', 'a.csv', 'wrong,header\n1,2\n');
   expect((await run('5')).code).toBe(10);
@@ -179,4 +206,48 @@ test('a late row is replayed into its own window; the windows after it are stale
   ).query<{ plays: number }>("select plays::int as plays from play_totals where user_id = 'late'");
   expect(rows).toEqual([{ plays: 1 }]);
   expect(await stack.ok('quarantine', 'list', '--source', 'plays')).toContain('1 of them replayed to 2026-01-05');
+});
+
+async function liveOrders(): Promise<string[]> {
+  const { rows } = await (await stack.database()).query<{ id: string }>('select id::text from live_orders order by id');
+  return rows.map(({ id }) => id);
+}
+
+test('rows that a check puts aside are not live, and come back after a mend', async () => {
+  stack.land('orders', '2026-01-01', 'a.csv', 'id,price\n1,5\n2,-1\n3,2\n');
+  await stack.ok('run', 'orders', '--window', '2026-01-01', '--wait');
+  expect(await liveOrders()).toEqual(['1', '3']);
+  expect(await stack.ok('check', 'show', 'orders/2026-01-01')).toContain('priced');
+  const [view] = await stack.json<QuarantineView[]>('quarantine', 'list', '--reason', 'check');
+  expect(view).toMatchObject({ dataset: 'orders', rows: 1, rowsIn: 3, checks: { priced: 1 } });
+  expect(view?.samples[0]).toMatchObject({ detail: 'priced: Nobody is paid to order.', raw: '{"id":"2","price":"-1.0"}' });
+  const replay = ['quarantine', 'replay', 'orders', '--window', '2026-01-01', '--to', 'own-window', '--reason', 'refunds are orders'];
+  expect(await stack.json<ReplayAnswer>(...replay)).toMatchObject({ windows: [{ rows: 1, state: 'accepted' }], before: 0 });
+  expect(await stack.json<ReplayAnswer>(...replay)).toMatchObject({ windows: [], before: 1 });
+  expect(await stack.ok('backfill', 'stale', 'orders')).toContain('orders');
+  project.write({ 'pipelines/orders/pipeline.ts': ORDERS['pipelines/orders/pipeline.ts'].replace('least: 0', 'least: -10') });
+  await stack.ok('run', 'orders', '--window', '2026-01-01', '--again', '--reason', 'refunds are orders', '--wait');
+  expect(await liveOrders()).toEqual(['1', '2', '3']);
+  expect(await stack.json<unknown[]>('backfill', 'stale', 'orders')).toEqual([]);
+});
+
+test('checks are looked at, tried and suggested, and windows like no others put on record and taken back', async () => {
+  const history = await stack.json<HistoryPoint[]>('check', 'history', 'orders', 'size');
+  expect(history.map(({ window, value, accepted }) => ({ window, value, accepted }))).toEqual([
+    { window: '2026-01-01', value: 3, accepted: true },
+    { window: '2026-01-01', value: 2, accepted: false },
+  ]);
+  const trial = await stack.json<Trial>('check', 'try', 'orders/gate', 'orders@2026-01-01');
+  expect(trial.checks.map(({ check, status, observed }) => [check, status, observed])).toEqual([
+    ['priced', 'PASS', 1],
+    ['some', 'PASS', 3],
+  ]);
+  const suggested = await stack.json<Suggestion[]>('check', 'suggest', 'orders@2026-01-01');
+  expect(suggested.some(({ check }) => 'column' in check.measure && check.measure.column === 'price')).toBe(true);
+  const windows = ['--from', '2026-01-01', '--to', '2026-01-01', '--reason', 'a fair was in town'];
+  const { id } = await stack.json<Exclusion>('check', 'exclude', 'orders', ...windows);
+  expect(await stack.json<Exclusion[]>('check', 'exclusions', 'orders')).toMatchObject([{ id, reason: 'a fair was in town' }]);
+  await stack.ok('check', 'include', String(id));
+  expect(await stack.json<Exclusion[]>('check', 'exclusions', 'orders')).toEqual([]);
+  expect(await stack.failure('check', 'include', String(id))).toMatchObject({ code: expect.any(String) as string });
 });
