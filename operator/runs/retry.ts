@@ -39,6 +39,8 @@ export interface RetryVerb {
   readonly everything?: boolean | undefined;
   /** Says what would be done. */
   readonly dryRun?: boolean | undefined;
+  /** Refuses unless the run is open and every stage named failed. */
+  readonly onlyHeld?: boolean | undefined;
   /** Refuses unless the one stage named is at this epoch; default: as seen by this call. */
   readonly expectedEpoch?: number | undefined;
   /** Refuses unless this generation is the newest; default: as seen by this call. */
@@ -79,6 +81,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const named = [...new Set(verb.stages ?? [])];
   requireStages(frozen, name, named, verb.expectedEpoch);
   requireAsExpected(row, attempts, verb);
+  if (verb.onlyHeld === true) requireHeld(row, state, named);
   const inputs = verb.inputs ?? 'latest';
   const stages = verb.everything === true ? allStages(frozen, inputs) : named.length > 0 ? named : failedStages(row, attempts, state);
   const classOf = (stage: string): string | undefined => attempts.filter((attempt) => attempt.stage === stage).at(-1)?.failure?.class;
@@ -181,6 +184,15 @@ function requireAsExpected({ run, state }: RunRow, attempts: readonly AttemptRow
   });
 }
 
+/** Somebody who saw the same hold may have ended it: what he had run again is not run once more, nor a closed run gone on with. */
+function requireHeld({ run }: RunRow, state: FrontierState | undefined, stages: readonly string[]): void {
+  const statusOf = (stage: string): string | undefined => (stage === 'accept' ? state?.acceptance : state?.stages[stage]?.status);
+  if (stages.every((stage) => statusOf(stage) === 'failed')) return;
+  throw new AlmanacError('run.stale', `${formatRun(run)} went on meanwhile: ${stages.join(', ')} is no longer what holds it`, {
+    next: `almanac show ${formatRun(run)}`,
+  });
+}
+
 /** Every stage that failed, and `accept` for a failed acceptance. */
 function failedStages(row: RunRow, attempts: readonly AttemptRow[], state: FrontierState | undefined): string[] {
   if (state === undefined) {
@@ -234,8 +246,7 @@ function readersOfChangedPins(
   return plan.stages
     .filter(
       ({ spec }) =>
-        spec.kind === 'compute' &&
-        Object.values(spec.reads ?? {}).some((read) => typeof read !== 'string' && moved.includes(read.previous)),
+        spec.kind === 'compute' && Object.values(spec.reads ?? {}).some((read) => typeof read !== 'string' && moved.includes(read.previous)),
     )
     .map(({ id }) => id);
 }

@@ -125,7 +125,9 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   if (!won) {
     const other = await readRun(database, run);
     if (other === undefined) throw new AlmanacError('internal', `the claim of ${formatRun(run)} was lost`, { next: 'almanac run again' });
-    return attach(session, other, plan, request);
+    const settled = await settle(session, other, request);
+    if (settled === undefined) throw stale(other, 'somebody faster made a new generation, and it ended');
+    return { ...settled, ...(await unusedParams(session, other, plan, request)) };
   }
   await startExecution(await session.temporal(), queueNames(config, request.queue), { run, claim, planHash: plan.hash }, plan, [], {
     seconds: request.patienceSeconds ?? 0,
@@ -165,7 +167,7 @@ async function settle(session: OperatorSession, latest: RunRow, request: RunRequ
         next: `almanac cancel ${name} --reason …, or leave --again out to attach`,
       });
     }
-    return attach(session, latest, await planReader(session.database)(latest.planHash), request);
+    return attach(session, latest, request);
   }
   if (request.again === true) return undefined;
   if (latest.state === 'succeeded') return { run: latest.run, did: 'accepted', origin: latest.origin };
@@ -174,13 +176,14 @@ async function settle(session: OperatorSession, latest: RunRow, request: RunRequ
   });
 }
 
-async function attach(session: OperatorSession, row: RunRow, plan: Plan, request: RunRequest): Promise<RunAnswer> {
+async function attach(session: OperatorSession, row: RunRow, request: RunRequest): Promise<RunAnswer> {
   if (row.state === 'claimed') {
     // The claimer may have died between the claim and the start; starting twice is the same as once.
     const carried = Array.isArray(row.matrix.carried) ? (row.matrix.carried as string[]) : [];
     const seconds = Number(row.matrix.patienceSeconds ?? request.patienceSeconds ?? 0);
     const patience = { seconds, declared: row.matrix.declaredPatience === true };
     const queues = queueNames(session.config, row.matrix.queue === 'backfill' ? 'backfill' : 'live');
+    const plan = await planReader(session.database)(row.planHash);
     await startExecution(await session.temporal(), queues, row, plan, carried, patience);
   }
   if (row.state !== 'held') return { run: row.run, did: 'attached', origin: row.origin };
@@ -188,11 +191,33 @@ async function attach(session: OperatorSession, row: RunRow, plan: Plan, request
   if (failure === undefined) return { run: row.run, did: 'attached', origin: row.origin };
   if (failure.class === 'platform') {
     const stages = Object.entries(row.failure ?? {}).flatMap(([id, { class: failureClass }]) => (failureClass === 'platform' ? [id] : []));
-    await retryRun(session, { address: row.run, stages, reason: 'run again after a platform failure', inputs: 'pinned' });
-    return { run: row.run, did: 'retried', origin: row.origin };
+    return retryHeld(session, row, stages, request);
   }
   throw new AlmanacError(failure.code, `${formatRun(row.run)} is held at stage ${stage}: ${failure.message}`, {
     next: `mend it, then: almanac retry ${formatRun(row.run)} --stage ${stage} --reason …`,
     details: failure.details,
+  });
+}
+
+/** Of several who run it, one retries what is held; the others get the run as that one left it. */
+async function retryHeld(session: OperatorSession, row: RunRow, stages: readonly string[], request: RunRequest): Promise<RunAnswer> {
+  const { pipeline, window, branch } = row.run;
+  const reason = 'run again after a platform failure';
+  try {
+    const { run } = await retryRun(session, { address: row.run, stages, reason, inputs: 'pinned', onlyHeld: true });
+    return { run, did: 'retried', origin: row.origin };
+  } catch (error) {
+    if (!(error instanceof AlmanacError) || error.code !== 'run.stale') throw error;
+    const now = await latestRun(session.database, pipeline, window, branch);
+    if (now === undefined || now.state === 'held') throw error;
+    const settled = await settle(session, now, request);
+    if (settled === undefined) throw error;
+    return settled;
+  }
+}
+
+function stale({ run, state }: RunRow, why: string): AlmanacError {
+  return new AlmanacError('run.stale', `${formatRun(run)}: ${why}; generation ${run.generation} is ${state}`, {
+    next: `almanac show ${formatRun(run)}`,
   });
 }

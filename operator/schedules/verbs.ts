@@ -10,6 +10,7 @@ import {
   type SlotFilter,
   type SlotRow,
 } from '../../activities/ledger/schedules';
+import type { Queryable } from '../../lib/postgres';
 import { queueNames } from '../../lib/queues';
 import { nextSlot, slotsBetween, windowOfSlot, type Slot } from '../../pipelines/calendar';
 import { AlmanacError } from '../../pipelines/failures';
@@ -87,16 +88,21 @@ export async function triggerSchedule(session: OperatorSession, request: Trigger
     });
   }
   const slot = { pipeline: request.pipeline, window: window.key, manual: request.overlap, who: config.actor, reason };
-  await insertManualSlot(database, slot, now);
+  const nominal = await insertFrom(database, slot, now);
   await wakeClock(await session.temporal(), queueNames(config).control);
   const deadline = Date.now() + TRIGGER_DEADLINE_MS;
   for (;;) {
-    const found = await readSlot(database, request.pipeline, now.toISOString());
+    const found = await readSlot(database, request.pipeline, nominal.toISOString());
     if (found === undefined)
       throw new AlmanacError('internal', 'the slot that was triggered is not in the ledger', { next: 'almanac schedule slots' });
     if ((found.state !== 'due' && found.state !== 'starting') || Date.now() > deadline) return found;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+}
+
+/** A slot is named by its instant: of two that are triggered at the same one, the later is a millisecond later. */
+async function insertFrom(database: Queryable, slot: Parameters<typeof insertManualSlot>[1], from: Date): Promise<Date> {
+  for (let at = from; ; at = new Date(at.getTime() + 1)) if (await insertManualSlot(database, slot, at)) return at;
 }
 
 export interface Preview {
