@@ -56,7 +56,7 @@ export const CODES = {
   'demo.data-taken': { class: 'refused', when: 'The demo found other data where its landing files or references belong.', next: 'Run the demo with an empty `ALMANAC_HOME`.' },
   'demo.interrupted': { class: 'refused', when: 'The demo was stopped by a signal; what it had accepted stays.', next: '`almanac demo` goes on where it stopped.' },
   'deploy.incompatible': { class: 'refused', when: 'The workflow code of a build cannot go on with the history of an open, held or recent run.', next: 'Keep the old workers until those runs are closed, or guard the change with `patched()`; then `almanac deploy-check`.' },
-  'deploy.not-ready': { class: 'refused', when: 'A build is not where the step asked for begins: workers of a role are missing or still poll, or new runs go to it.', next: 'Start or stop its workers as the message says, then try again.' },
+  'deploy.not-ready': { class: 'refused', when: 'A build is not where the step asked for begins: workers of a role are missing or still poll, new runs go to it, or the server has not seen it drained.', next: 'Start or stop its workers as the message says, then try again.' },
   'deploy.pinned': { class: 'refused', when: 'A build is to be retired, and open runs are pinned to it.', next: 'Keep its workers until the runs that the message names are closed.' },
   'deploy.unknown': { class: 'missing', when: 'No worker was ever started as that build.', next: 'Use one of those `almanac deploy builds` lists, or start workers with ALMANAC_BUILD.' },
   'engine.disk': { class: 'resource', when: 'The disk or the spill directory of a computation is full.', next: 'Free space on the disk of ALMANAC_HOME, then retry the stage.' },

@@ -45,6 +45,7 @@ function renderBuilds(builds: readonly Build[]): string {
     { title: 'BUILD', value: ({ build }) => build },
     { title: 'NEW RUNS', value: ({ current }) => (current ? 'yes' : 'no') },
     { title: 'OPEN RUNS', value: ({ openRuns }) => openRuns.length, align: 'right' },
+    { title: 'DRAINED', value: ({ drained }) => (drained === undefined ? '' : drained ? 'yes' : 'not yet') },
     { title: 'FIRST OF THEM', value: ({ openRuns }) => openRuns.slice(0, 3).join(', ') },
   ]);
 }

@@ -147,7 +147,14 @@ test('a build that open runs are pinned to is not retired; new runs go to the cu
     reason: 'retire its build',
   });
   await reaches('slow', '2026-01-01', 'cancelled');
-  expect((await listBuilds(session)).find(({ build }) => build === 'one')?.openRuns).toEqual([]);
+  // The server looks every few minutes whether something is still open there, and has the last word.
+  const drains = async () => (await listBuilds(session)).find(({ build }) => build === 'one');
+  await until('the server drains the first build', async () => (await drains())?.drained === false, SOON_MS, 250);
+  expect((await drains())?.openRuns).toEqual([]);
+  await expect(retireBuild(session, 'one')).rejects.toMatchObject({
+    code: 'deploy.not-ready',
+    message: expect.stringMatching(/has not seen build one drained/) as string,
+  });
   await expect(retireBuild(session, 'two')).rejects.toMatchObject({ code: 'deploy.pinned' });
   await stopRun(session, { address: { pipeline: 'slow', window: '2026-01-02', branch: MAIN_BRANCH }, verb: 'cancel', reason: 'done' });
   await clock.terminate();
