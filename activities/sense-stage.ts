@@ -2,6 +2,7 @@ import type { Queryable } from '../lib/postgres';
 import { AlmanacError } from '../pipelines/failures';
 import { MAIN_BRANCH, retryCommand } from '../pipelines/run-id';
 import {
+  isWhole,
   judgeAccepted,
   judgeFolder,
   judgePublished,
@@ -15,10 +16,11 @@ import {
 } from '../pipelines/sense';
 import type { ResolvedCondition, Sensed, StageOutput } from '../pipelines/types';
 import type { StageBody, StageContext } from './stage';
+import { acceptedDatasets } from './storage/catalog';
 import type { AcceptedSet } from './storage/manifest';
 import { landingPath } from './storage/store-paths';
 
-/** Windows asked of the store at once. */
+/** Windows that a look which finds something missing asks of the store; as many a failure lists. */
 const CHUNK = 16;
 
 /**
@@ -83,15 +85,54 @@ async function look(context: StageContext, condition: ResolvedCondition): Promis
 
 async function lookAtAccepted(context: StageContext, condition: SensedPipeline): Promise<Looked> {
   const windows = sensedWindows(context.plan.window, context.window, condition.window, condition.windows);
-  const sets = new Map<string, AcceptedSet>();
-  for (let at = 0; at < windows.length; at += CHUNK) {
-    const some = windows.slice(at, at + CHUNK);
-    const found = await Promise.all(some.map(({ key }) => context.datasets.accepted(condition.pipeline, MAIN_BRANCH, key)));
-    for (const set of found) if (set !== undefined) sets.set(set.window, set);
-  }
-  const missing = windows.filter(({ key }) => !sets.has(key)).map(({ key }) => key);
-  const verdict = judgeAccepted(condition, windows, sets, await newestRuns(context.database, condition.pipeline, missing));
+  const keys = windows.map(({ key }) => key);
+  const { found: sets, sure } = await findAccepted(context, condition, keys);
+  const missing = keys.filter((key) => !sets.has(key) && !sure.has(key));
+  const verdict = judgeAccepted(condition, windows, sets, await newestRuns(context.database, condition.pipeline, missing), sure);
   return { verdicts: [verdict], tainted: [...sets.values()].some(({ tainted }) => tainted === true) };
+}
+
+interface FoundWindows {
+  readonly found: ReadonlyMap<string, AcceptedSet>;
+  /** Windows that were not read, since another is missing: the catalog says that they are accepted. */
+  readonly sure: ReadonlySet<string>;
+}
+
+/**
+ * A look that finds something missing costs one question to the catalog and a few reads, however many windows there are. The store is
+ * asked for what the catalog does not know, newest first, since what comes last is missing longest, and only as long as all is there:
+ * a catalog that was lost is made up for. What is pinned, once nothing is missing, is what the store says of every window.
+ */
+async function findAccepted(
+  { database, datasets, signal }: StageContext,
+  condition: SensedPipeline,
+  keys: readonly string[],
+): Promise<FoundWindows> {
+  const { pipeline } = condition;
+  const known = await acceptedDatasets(database, pipeline, keys);
+  const sure = new Set(keys.filter((key) => isWhole(condition, known.get(key))));
+  const found = new Map<string, AcceptedSet>();
+  const read = async (some: readonly string[]): Promise<void> => {
+    signal.throwIfAborted();
+    for (const [key, set] of await datasets.acceptedSets(pipeline, MAIN_BRANCH, some)) found.set(key, set);
+  };
+  const unsure = keys.filter((key) => !sure.has(key)).reverse();
+  for (let at = 0; at < unsure.length; at += CHUNK) {
+    const some = unsure.slice(at, at + CHUNK);
+    await read(some);
+    if (
+      !some.every((key) =>
+        isWhole(
+          condition,
+          found.get(key)?.versions.map(({ dataset }) => dataset),
+        ),
+      )
+    )
+      return { found, sure };
+  }
+  const rest = [...sure];
+  for (let at = 0; at < rest.length; at += CHUNK) await read(rest.slice(at, at + CHUNK));
+  return { found, sure: new Set() };
 }
 
 async function lookAtPublished(context: StageContext, condition: SensedPipeline): Promise<Verdict> {

@@ -59,16 +59,26 @@ export interface SensedSet {
   readonly versions: readonly VersionRef[];
 }
 
-/** Whether every window is accepted, with the dataset asked for. `runs` holds what is known of the runs of those that are not. */
+/** Whether an accepted set of these datasets is what is waited for; undefined for a window without one. */
+export function isWhole({ dataset }: SensedPipeline, datasets: readonly string[] | undefined): boolean {
+  return datasets !== undefined && (dataset === undefined || datasets.includes(dataset));
+}
+
+/**
+ * Whether every window is accepted, with the dataset asked for. `runs` holds what is known of the runs of those that are not; `sure` the
+ * windows that were left unread because another is missing.
+ */
 export function judgeAccepted(
   { pipeline, dataset }: SensedPipeline,
   windows: readonly Window[],
   sets: ReadonlyMap<string, SensedSet>,
   runs: ReadonlyMap<string, SensedRun>,
+  sure: ReadonlySet<string> = new Set(),
 ): Verdict {
   const sensed: Sensed[] = [];
   const missing: Missing[] = [];
   for (const { key } of windows) {
+    if (sure.has(key)) continue;
     const set = sets.get(key);
     const versions = set?.versions.filter((version) => dataset === undefined || version.dataset === dataset) ?? [];
     if (set === undefined) missing.push(unbuilt(pipeline, key, runs.get(key)));

@@ -9,10 +9,13 @@ import type { AcceptedSet } from './manifest';
 import type { ObjectStore } from './object-store';
 import { acceptedChain, acceptedFolder, acceptedPath, parseAcceptedPath } from './store-paths';
 
-type AcceptedSets = Pick<DatasetStore, 'accepted' | 'generations' | 'acceptedWindows' | 'accept' | 'revoke'> & {
+type AcceptedSets = Pick<DatasetStore, 'accepted' | 'acceptedSets' | 'generations' | 'acceptedWindows' | 'accept' | 'revoke'> & {
   /** Throws `run.fenced` for a generation that was revoked. */
   requireNotRevoked(run: RunRef): Promise<void>;
 };
+/** Windows asked for at once. */
+const WINDOWS_AT_ONCE = 16;
+
 type WindowName = Pick<RunRef, 'pipeline' | 'branch' | 'window'>;
 
 /**
@@ -69,6 +72,16 @@ export function createAcceptedSets(
     async accepted(pipeline, branch, window) {
       const set = await current({ pipeline, branch, window });
       return set?.nothing ? undefined : set;
+    },
+
+    async acceptedSets(pipeline, branch, windows) {
+      const head = await heads.read(pipeline);
+      const sets = new Map<string, AcceptedSet>();
+      for (let at = 0; at < windows.length; at += WINDOWS_AT_ONCE) {
+        const some = windows.slice(at, at + WINDOWS_AT_ONCE).map((window) => newest(home(head, { pipeline, branch, window })));
+        for (const set of await Promise.all(some)) if (set && !set.nothing) sets.set(set.window, { ...set, branch });
+      }
+      return sets;
     },
 
     async generations(pipeline, branch, window) {

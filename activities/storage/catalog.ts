@@ -53,6 +53,36 @@ export async function recordVersion(database: Queryable, manifest: Manifest): Pr
   );
 }
 
+/** Datasets of the accepted sets of `main` that the catalog knows, by window. */
+export async function acceptedDatasets(
+  database: Queryable,
+  pipeline: string,
+  windows: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { rows } = await database.query<{ window: string; datasets: string[] }>(
+    `select s.window_key as "window", array(
+       select a.dataset from almanac.accepted_version a where (a.pipeline, a.branch, a.window_key) = (s.pipeline, s.branch, s.window_key)) as datasets
+     from almanac.accepted_set s where s.pipeline = $1 and s.branch = 'main' and s.window_key = any ($2::text[])`,
+    [pipeline, windows],
+  );
+  return new Map(rows.map(({ window, datasets }) => [window, datasets]));
+}
+
+/** Digests of what windows of `main` accept of these datasets, by `DATASET@WINDOW`. */
+export async function acceptedDigests(
+  database: Queryable,
+  datasets: readonly string[],
+  windows: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await database.query<{ place: string; digest: string }>(
+    `select a.dataset || '@' || a.window_key as place, v.digest
+     from almanac.accepted_version a join almanac.dataset_version v on v.dataset = a.dataset and v.window_key = a.version_window and v.version = a.version
+     where a.branch = 'main' and a.dataset = any ($1::text[]) and a.window_key = any ($2::text[])`,
+    [datasets, windows],
+  );
+  return new Map(rows.map(({ place, digest }) => [place, digest]));
+}
+
 /** Notes what is current in a window; an older set than the one noted changes nothing. */
 export async function recordAccepted(database: Queryable, set: AcceptedSet): Promise<void> {
   if (set.nothing) return;

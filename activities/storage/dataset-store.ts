@@ -51,6 +51,8 @@ export interface DatasetStore {
   manifest(ref: Pick<VersionRef, 'dataset' | 'window' | 'version'>): Promise<Manifest>;
   /** Everything about accepted sets goes through the head of the chain: `main` is what was promoted, a branch begins at its fork. */
   accepted(pipeline: string, branch: string, window: string): Promise<AcceptedSet | undefined>;
+  /** The same of many windows, by window, the head read once; those without an accepted set are left out. */
+  acceptedSets(pipeline: string, branch: string, windows: readonly string[]): Promise<Map<string, AcceptedSet>>;
   /** What the store knows of a window's generations, from one listing: the ledger may have been lost since. */
   generations(pipeline: string, branch: string, window: string): Promise<KnownGenerations>;
   /** Windows with an accepted set, ascending. */

@@ -104,6 +104,7 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
     manifest,
     accepted: sets.accepted,
     generations: sets.generations,
+    acceptedSets: sets.acceptedSets,
     acceptedWindows: sets.acceptedWindows,
     async accept(next, options) {
       for (const version of next.versions) await manifest(version);

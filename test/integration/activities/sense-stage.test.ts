@@ -9,6 +9,7 @@ import { runStage, type StageShell } from '../../../activities/run-stage';
 import { senseStage } from '../../../activities/sense-stage';
 import type { StageContext } from '../../../activities/stage';
 import type { DatasetStore } from '../../../activities/storage/dataset-store';
+import { recordAccepted } from '../../../activities/storage/catalog';
 import { createDatasetStore } from '../../../activities/storage/datasets';
 import { createLocalStore } from '../../../activities/storage/local-store';
 import type { ObjectStore } from '../../../activities/storage/object-store';
@@ -94,7 +95,8 @@ async function unmet(window: string, ...resolved: ResolvedCondition[]): Promise<
   throw new Error(`the stage was to find something unmet, and ended with ${String(thrown)}`);
 }
 
-async function accept(pipeline: string, window: string, dataset: string, tainted = false): Promise<VersionRef> {
+/** Accepts a window; `noted` in the catalog as well, which may be lost. */
+async function accept(pipeline: string, window: string, dataset: string, { tainted = false, noted = true } = {}): Promise<VersionRef> {
   const run = { pipeline, window, branch: 'main', generation: 1 };
   const manifest = await datasets.commit({
     dataset,
@@ -107,7 +109,16 @@ async function accept(pipeline: string, window: string, dataset: string, tainted
     provenance: { run, stage: 's', attempt: 1, stageHash: 'h', inputs: [] },
   });
   const version = { dataset, window, version: manifest.version, digest: manifest.digest };
-  await datasets.accept({ pipeline, branch: 'main', window, run, versions: [version], gates: {}, ...(tainted ? { tainted: true } : {}) });
+  const set = await datasets.accept({
+    pipeline,
+    branch: 'main',
+    window,
+    run,
+    versions: [version],
+    gates: {},
+    ...(tainted ? { tainted: true } : {}),
+  });
+  if (noted) await recordAccepted(database.pool, set);
   return version;
 }
 
@@ -149,11 +160,31 @@ test('the 24 accepted hours of a day: names the missing ones, then pins every ve
   expect([versions, tainted]).toEqual([[], undefined]);
 });
 
+test('of a day of ten-minute windows a look reads a few, however many are there; a catalog that was lost is made up for', async () => {
+  const tens: WindowSpec = { every: 'minutes', minutes: 10 };
+  const windows = enumerate(tens, '20261119T0000Z-PT10M', '20261119T2350Z-PT10M').map(({ key }) => key);
+  const [last = '', ...others] = [...windows].reverse();
+  for (const [at, window] of others.entries()) await accept('tens', window, 'ticks', { noted: at < 100 });
+  const condition: ResolvedCondition = { kind: 'accepted', pipeline: 'tens', window: tens, windows: 'same', dataset: 'ticks' };
+  const real = store;
+  let asked = 0;
+  store = { ...real, get: (path) => ((asked += 1), real.get(path)), list: (prefix) => ((asked += 1), real.list(prefix)) };
+  datasets = createDatasetStore(store, clock);
+  expect((await unmet('2026-11-19', condition)).details).toMatchObject({ unmet: [{ count: expect.any(Number) as number }] });
+  // The head of the chain, and the folder and the set of sixteen windows.
+  expect(asked).toBeLessThanOrEqual(2 + 2 * 16);
+  await accept('tens', last, 'ticks');
+  asked = 0;
+  const { sensed } = await sense('2026-11-19', condition);
+  expect(sensed?.map((one) => (one.kind === 'accepted' ? one.window : ''))).toEqual(windows);
+  expect(asked).toBeLessThanOrEqual(2 * 144 + (2 * 144) / 16);
+});
+
 test('a window of which only a revocation is known is not accepted; a tainted one taints', async () => {
   const daily: ResolvedCondition = { kind: 'accepted', pipeline: 'daily', window: DAY, windows: 'previous' };
   await datasets.revoke({ pipeline: 'daily', window: '2026-11-19', branch: 'main', generation: 1 });
   expect((await unmet('2026-11-20', daily)).message).toContain('daily/2026-11-19 is not accepted: it never ran');
-  await accept('daily', '2026-11-18', 'rows', true);
+  await accept('daily', '2026-11-18', 'rows', { tainted: true });
   expect(await sense('2026-11-19', daily)).toMatchObject({ tainted: true, sensed: [{ window: '2026-11-18' }] });
 });
 
@@ -274,7 +305,7 @@ test('it waits as one attempt, is told apart in the metrics, and hands on the ta
   expect(await listAttempts(database.pool, run)).toMatchObject([
     { attempt: 1, kind: 'sense', state: 'waiting', polls: 2, waitingSince: NOW.toISOString(), waitsUntil: '2026-11-21T08:00:00.000Z' },
   ]);
-  await accept('origin', '2026-11-20', 'rows', true);
+  await accept('origin', '2026-11-20', 'rows', { tainted: true });
   await order();
   expect(await listAttempts(database.pool, run)).toMatchObject([
     { attempt: 1, state: 'succeeded', tainted: true, output: { sensed: [{ pipeline: 'origin' }] } },
