@@ -14,6 +14,7 @@ import { audienceIndex } from '../pipelines/audience-index/pipeline';
 import { combineDigests, digestSql, type DigestPart } from '../pipelines/digest-sql';
 import { columnsOf, versionSelect } from '../pipelines/duckdb-sql';
 import { quoteName, quoteText } from '../pipelines/quote-sql';
+import { readDataset } from '../pipelines/reads';
 import { renderSql, windowValues } from '../pipelines/sql-text';
 import type { ComputeSpec, DatasetSpec, Plan, PlanStage, VersionRef } from '../pipelines/types';
 import { BENCH_WINDOW } from './udb-data';
@@ -156,7 +157,7 @@ export async function bareArm(
       const started = performance.now();
       const spec = specOf(id);
       for (const [alias, read] of Object.entries(spec.reads ?? {})) {
-        const dataset = typeof read === 'string' ? read : read.previous;
+        const dataset = readDataset(read);
         const from = files[typeof read === 'string' ? dataset : `previous:${dataset}`] ?? [];
         await session.exec(
           `create or replace view ${quoteName(alias)} as ${versionSelect(columnsOf(DATASETS[dataset] ?? { columns: {} }), from)}`,

@@ -5,6 +5,7 @@ import { columnsOf, DUCKDB_TYPES } from '../pipelines/duckdb-sql';
 import { AlmanacError } from '../pipelines/failures';
 import { describeText, schemaFault, selectText, type DescribedColumn } from '../pipelines/output-sql';
 import { quoteName } from '../pipelines/quote-sql';
+import { isPrevious, readDataset } from '../pipelines/reads';
 import { renderSql, windowValues } from '../pipelines/sql-text';
 import type { ComputeSpec, DatasetSpec, Plan, PlanStage, Read, Window } from '../pipelines/types';
 import type { ProjectPipeline } from './project';
@@ -42,7 +43,11 @@ export const PREVIOUS = 'previous:';
 
 /** How a test and a run's pins name what is read: `DATASET`, or `previous:DATASET`. */
 function sourceName(read: Read): string {
-  return typeof read === 'string' ? read : `${PREVIOUS}${read.previous}`;
+  return isPrevious(read) ? `${PREVIOUS}${read.previous}` : readDataset(read);
+}
+
+function declared({ datasets, sensed = {} }: Plan, read: Read): DatasetSpec | undefined {
+  return datasets[readDataset(read)] ?? sensed[readDataset(read)];
 }
 
 /** Table of a source, typed as its dataset declares. */
@@ -60,7 +65,7 @@ export function sourceTable(source: string): string {
 export async function createSources(session: EngineSession, { spec, plan }: StageText): Promise<ReadonlyMap<string, DatasetSpec>> {
   const sources = new Map<string, DatasetSpec>();
   for (const read of Object.values(spec.reads ?? {})) {
-    const dataset = plan.datasets[typeof read === 'string' ? read : read.previous];
+    const dataset = declared(plan, read);
     if (dataset !== undefined) sources.set(sourceName(read), dataset);
   }
   await session.exec('create schema given');
@@ -99,7 +104,7 @@ export async function computeResult(session: EngineSession, stage: StageText, wi
 
 function bucketsOf({ spec, plan, output }: StageText): DatasetSpec['buckets'] {
   if (spec.each !== 'bucket') return undefined;
-  const reads = Object.values(spec.reads ?? {}).map((read) => plan.datasets[typeof read === 'string' ? read : read.previous]);
+  const reads = Object.values(spec.reads ?? {}).map((read) => declared(plan, read));
   return output.buckets ?? reads.find((dataset) => dataset?.buckets !== undefined)?.buckets;
 }
 
@@ -107,7 +112,7 @@ function bucketsOf({ spec, plan, output }: StageText): DatasetSpec['buckets'] {
 async function createViews(session: EngineSession, stage: StageText, bucket: number | undefined): Promise<void> {
   const buckets = bucketsOf(stage);
   for (const [alias, read] of Object.entries(stage.spec.reads ?? {})) {
-    const dataset = stage.plan.datasets[typeof read === 'string' ? read : read.previous];
+    const dataset = declared(stage.plan, read);
     const cut = bucket !== undefined && buckets !== undefined && dataset?.buckets?.by === buckets.by;
     const where = cut ? ` where ${bucketExpression(buckets.by, buckets.count)} = ${bucket}` : '';
     await session.exec(`create or replace view ${quoteName(alias)} as select * from ${sourceTable(sourceName(read))}${where}`);

@@ -5,6 +5,7 @@
 import { canonicalJson } from './canonical';
 import { AlmanacError } from './failures';
 import type { Hash } from './plan';
+import { isPrevious } from './reads';
 import { planRetry } from './retry-plan';
 import type { ParamValue, Plan, PlanStage } from './types';
 
@@ -184,9 +185,7 @@ function reasonOf(
 
 /** Stages that read what the window before accepted. */
 export function previousReaders(plan: Plan): string[] {
-  return plan.stages
-    .filter(({ spec }) => spec.kind === 'compute' && Object.values(spec.reads ?? {}).some((read) => typeof read !== 'string'))
-    .map(({ id }) => id);
+  return plan.stages.filter(({ spec }) => spec.kind === 'compute' && Object.values(spec.reads ?? {}).some(isPrevious)).map(({ id }) => id);
 }
 
 function requireUsable(plan: Plan, request: BackfillRequest): void {

@@ -20,6 +20,7 @@ import type {
   PublishSpec,
   Read,
   ScheduleSpec,
+  SenseCondition,
   SenseSpec,
   StageSpec,
   SuiteSpec,
@@ -52,6 +53,7 @@ export type {
   Read,
   ScheduleSpec,
   SenseCondition,
+  SensedRead,
   SensedWindows,
   SenseSpec,
   StageSpec,
@@ -88,6 +90,11 @@ export function carried<const D extends string, const S extends string>(dataset:
   return { previous: dataset, since };
 }
 
+/** The versions of another pipeline's dataset that a sense stage found accepted, those of all its windows together. */
+export function sensed<const D extends string>(dataset: D): { readonly sensed: D } {
+  return { sensed: dataset };
+}
+
 /** Reads the window's landing files, or a reference file, into a version of `writes`. */
 export function ingest<const N extends string = never, const W extends string = string>(
   spec: Omit<IngestSpec, 'kind' | 'needs' | 'writes'> & { readonly needs?: readonly N[]; readonly writes: W },
@@ -96,9 +103,9 @@ export function ingest<const N extends string = never, const W extends string = 
 }
 
 /** Waits until all its conditions hold: windows of other pipelines accepted or published, a marker there, a landing folder quiet. */
-export function sense<const N extends string = never>(
-  spec: Omit<SenseSpec, 'kind' | 'needs' | 'resolved'> & { readonly needs?: readonly N[] },
-): SenseSpec & { readonly needs?: readonly N[] } {
+export function sense<const N extends string = never, const C extends readonly SenseCondition[] = readonly SenseCondition[]>(
+  spec: Omit<SenseSpec, 'kind' | 'needs' | 'resolved' | 'conditions'> & { readonly needs?: readonly N[]; readonly conditions: C },
+): SenseSpec & { readonly needs?: readonly N[]; readonly conditions: C } {
   return { ...spec, kind: 'sense' };
 }
 
@@ -144,10 +151,12 @@ export function suite<const D extends string, const S extends string = never>(sp
 /** A name is held to `Known` where the compiler knows the literal; names computed as plain strings are left to run time. */
 type Named<T, Known> = T extends string ? (string extends T ? T : Known) : T;
 
-/** What a stage must be assignable to, given the ids of its siblings and the names of the datasets. */
-type StageAmong<T, Id, D> = (T extends { readonly needs?: readonly (infer N)[] } ? { readonly needs?: readonly Named<N, Id>[] } : unknown) &
+/** What a stage must be assignable to, given the ids of its siblings, the names of the datasets and of those sensed. */
+type StageAmong<T, Id, D, X> = (T extends { readonly needs?: readonly (infer N)[] }
+  ? { readonly needs?: readonly Named<N, Id>[] }
+  : unknown) &
   (T extends { readonly writes?: infer W } ? { readonly writes?: Named<W, D> } : unknown) &
-  (T extends { readonly kind: 'compute'; readonly reads?: infer R } ? { readonly reads?: ReadsAmong<R, D> } : unknown) &
+  (T extends { readonly kind: 'compute'; readonly reads?: infer R } ? { readonly reads?: ReadsAmong<R, D, X> } : unknown) &
   (T extends { readonly suite: SuiteSpec<infer C, infer S> }
     ? { readonly suite: SuiteSpec<Extract<Named<C, D>, string>, Extract<Named<S, Id>, string>> }
     : unknown) &
@@ -155,9 +164,19 @@ type StageAmong<T, Id, D> = (T extends { readonly needs?: readonly (infer N)[] }
     ? { readonly tables: Readonly<Record<string, { readonly from: Named<F, D> }>> }
     : unknown);
 
-type ReadsAmong<R, D> = {
-  readonly [A in keyof R]: R[A] extends { readonly previous: infer P } ? { readonly previous: Named<P, D> } : Named<R[A], D>;
+type ReadsAmong<R, D, X> = {
+  readonly [A in keyof R]: R[A] extends { readonly previous: infer P }
+    ? { readonly previous: Named<P, D> }
+    : R[A] extends { readonly sensed: infer P }
+      ? { readonly sensed: Named<P, X> }
+      : Named<R[A], D>;
 };
+
+/** Datasets that some sense stage waits for by name. */
+type SensedIn<S> = {
+  [K in keyof S]: S[K] extends { readonly kind: 'sense'; readonly conditions: readonly (infer C)[] } ? AcceptedDataset<C> : never;
+}[keyof S];
+type AcceptedDataset<C> = C extends { readonly accepted: { readonly dataset: infer D } } ? D : never;
 
 /** An ordered chain has no holes: every slot runs, none is skipped, none overtakes. */
 type ChainPolicy =
@@ -167,11 +186,11 @@ type ChainPolicy =
     }
   | { readonly chain: 'independent'; readonly schedule?: ScheduleSpec };
 
-type Declaration<D, S> = Omit<PipelineSpec, 'chain' | 'schedule' | 'datasets' | 'stages'> &
+type Declaration<D, S> = Omit<PipelineSpec, 'chain' | 'schedule' | 'datasets' | 'stages' | 'sensed'> &
   ChainPolicy & {
     readonly datasets: D & Readonly<Record<string, DatasetSpec>>;
     readonly stages: S &
-      Readonly<Record<string, StageSpec>> & { readonly [K in keyof S]: StageAmong<S[K], keyof S & string, keyof D & string> };
+      Readonly<Record<string, StageSpec>> & { readonly [K in keyof S]: StageAmong<S[K], keyof S & string, keyof D & string, SensedIn<S>> };
   };
 
 /**

@@ -1,4 +1,5 @@
 /** The graph of a pipeline's stages: what each needs, in which layers they run, what lies below one. */
+import { isPrevious, isSensed } from './reads';
 import type { StageSpec } from './types';
 
 export type Stages = Readonly<Record<string, StageSpec>>;
@@ -44,7 +45,9 @@ export function datasetsOf(stage: StageSpec): string[] {
     case 'sense':
       return [];
     case 'compute':
-      return Object.values(stage.reads ?? {}).flatMap((read) => (typeof read === 'string' ? [read] : (read.since ?? [])));
+      return Object.values(stage.reads ?? {}).flatMap((read) =>
+        typeof read === 'string' ? [read] : isPrevious(read) ? (read.since ?? []) : [],
+      );
     case 'check':
       return stage.suite.checks.flatMap(({ dataset, measure }) =>
         measure.metric === 'missing-references' ? [dataset, measure.in.dataset] : [dataset],
@@ -54,7 +57,33 @@ export function datasetsOf(stage: StageSpec): string[] {
   }
 }
 
-/** Stages a stage waits for because of what it looks at: writers of its datasets, gates that put rows of them aside, ingests whose quarantine it judges. Sorted. */
+/** Datasets of other pipelines a stage reads, as a sense stage found them. */
+export function sensedReads(stage: StageSpec): string[] {
+  if (stage.kind !== 'compute') return [];
+  return [...new Set(Object.values(stage.reads ?? {}).flatMap((read) => (isSensed(read) ? [read.sensed] : [])))];
+}
+
+/** Sense stages that wait for a dataset of another pipeline by its name, once for each condition that does. */
+export function sensersOf(stages: Stages, dataset: string): string[] {
+  return Object.entries(stages).flatMap(([id, stage]) =>
+    stage.kind !== 'sense'
+      ? []
+      : stage.conditions.flatMap((condition) =>
+          'accepted' in condition && 'dataset' in condition.accepted && condition.accepted.dataset === dataset ? [id] : [],
+        ),
+  );
+}
+
+/** Datasets that a sense stage found and other stages read. */
+export function readOfSensed(stages: Stages, senser: string): string[] {
+  const read = Object.values(stages).flatMap(sensedReads);
+  return sorted(read.filter((dataset) => sensersOf(stages, dataset).includes(senser)));
+}
+
+/**
+ * Stages a stage waits for because of what it looks at: writers of its datasets, gates that put rows of them aside, sense stages, ingests whose
+ * quarantine it judges. Sorted.
+ */
 export function impliedNeeds(stages: Stages, id: string): string[] {
   return implied(stages, writersOf(stages), cleanersOf(stages), id);
 }
@@ -74,6 +103,7 @@ function implied(stages: Stages, writers: ReadonlyMap<string, string>, cleaners:
   const read = datasetsOf(stage);
   const needs = read.flatMap((dataset) => writers.get(dataset) ?? []);
   needs.push(...read.flatMap((dataset) => cleaners.get(dataset) ?? []).filter((cleaner) => cleaner !== id));
+  for (const dataset of sensedReads(stage)) needs.push(...sensersOf(stages, dataset));
   if (stage.kind === 'check') {
     for (const { measure } of stage.suite.checks) {
       if (measure.metric === 'quarantine-ratio' && Object.hasOwn(stages, measure.stage)) needs.push(measure.stage);
@@ -91,7 +121,7 @@ export function carriersOf(stages: Stages, dataset: string): string[] {
   const carried = Object.values(stages).flatMap((stage) =>
     stage.kind !== 'compute'
       ? []
-      : Object.values(stage.reads ?? {}).flatMap((read) => (typeof read !== 'string' && read.since === dataset ? [read.previous] : [])),
+      : Object.values(stage.reads ?? {}).flatMap((read) => (isPrevious(read) && read.since === dataset ? [read.previous] : [])),
   );
   const needs = new Map(graphOf(stages).map((node) => [node.id, node.needs]));
   const found = new Set<string>();

@@ -1,9 +1,10 @@
+import { readDataset } from './reads';
 import { otherDatasets } from './suite-sql';
 import type { Plan, PlanStage } from './types';
 
 /** Whether a dataset the stage reads or writes declares `pii`: then what DuckDB says of values must not be shown. */
-export function touchesPii({ datasets }: Pick<Plan, 'datasets'>, stage: Pick<PlanStage, 'spec'>): boolean {
-  return datasetsOf(stage.spec).some((name) => (datasets[name]?.pii ?? []).length > 0);
+export function touchesPii({ datasets, sensed = {} }: Pick<Plan, 'datasets' | 'sensed'>, stage: Pick<PlanStage, 'spec'>): boolean {
+  return datasetsOf(stage.spec).some((name) => ((datasets[name] ?? sensed[name])?.pii ?? []).length > 0);
 }
 
 function datasetsOf(spec: PlanStage['spec']): string[] {
@@ -13,10 +14,7 @@ function datasetsOf(spec: PlanStage['spec']): string[] {
     case 'sense':
       return [];
     case 'compute':
-      return [
-        ...Object.values(spec.reads ?? {}).map((read) => (typeof read === 'string' ? read : read.previous)),
-        ...(spec.writes === undefined ? [] : [spec.writes]),
-      ];
+      return [...Object.values(spec.reads ?? {}).map(readDataset), ...(spec.writes === undefined ? [] : [spec.writes])];
     case 'check':
       return spec.suite.checks.flatMap(({ dataset, measure }) => [dataset, ...otherDatasets(measure)]);
     case 'publish':

@@ -34,7 +34,8 @@ export function buildPlan(spec: PipelineSpec, texts: ReadonlyMap<string, string>
     planned.set(id, planStage(spec, id, stage, { needs, upstream, params, texts, hash }));
   }
   const stages = Object.keys(spec.stages).flatMap((id) => planned.get(id) ?? []);
-  const body = { pipeline: spec.id, chain: spec.chain, window: spec.window, params, datasets: spec.datasets, stages };
+  const foreign = spec.sensed === undefined ? {} : { sensed: spec.sensed };
+  const body = { pipeline: spec.id, chain: spec.chain, window: spec.window, params, datasets: spec.datasets, stages, ...foreign };
   return { hash: hash(canonicalJson(body)), ...body };
 }
 

@@ -6,7 +6,8 @@ import { tellsElement } from './quality/personal';
 import { otherDatasets } from './suite-sql';
 import { isTimezone } from './local-day';
 import { poolUseProblems } from './pool-rules';
-import { senseProblems } from './sense-rules';
+import { isPrevious, isSensed, readDataset } from './reads';
+import { sensedReadProblems, senseProblems } from './sense-rules';
 import { BUILT_IN_PLACEHOLDERS } from './sql-text';
 import type { CheckSpec, ComputeSpec, DatasetSpec, IngestSpec, PipelineSpec, PreviousRead, PublishSpec, StageSpec } from './types';
 
@@ -241,6 +242,10 @@ function computeProblems(spec: PipelineSpec, place: string, stage: ComputeSpec):
   }
   for (const [alias, read] of Object.entries(stage.reads ?? {})) {
     if (typeof read === 'string') continue;
+    if (isSensed(read)) {
+      problems.push(...sensedReadProblems(spec.stages, `${place}.reads.${alias}`, stage, read));
+      continue;
+    }
     problems.push(...unwritten(spec, `${place}.reads.${alias}`, read.previous), ...carriedProblems(spec, `${place}.reads.${alias}`, read));
     if (spec.chain !== 'ordered' && read.since === undefined) {
       problems.push({ place: `${place}.reads.${alias}`, message: `previous('${read.previous}') needs chain: 'ordered'` });
@@ -250,7 +255,7 @@ function computeProblems(spec: PipelineSpec, place: string, stage: ComputeSpec):
 }
 
 function bucketProblems(spec: PipelineSpec, place: string, stage: ComputeSpec): Problem[] {
-  const reads = Object.values(stage.reads ?? {}).map((read) => (typeof read === 'string' ? read : read.previous));
+  const reads = Object.values(stage.reads ?? {}).map(readDataset);
   const bucketed = reads.filter((dataset) => spec.datasets[dataset]?.buckets !== undefined);
   if (bucketed.length === 0) return [{ place: `${place}.each`, message: "'bucket' needs a read of a dataset with `buckets`" }];
   if (stage.writes !== undefined && spec.datasets[stage.writes]?.buckets !== undefined) bucketed.push(stage.writes);
@@ -362,7 +367,7 @@ function graphProblems(spec: PipelineSpec): Problem[] {
 /** Datasets read as of where an ingest goes on. */
 function carriedDatasets({ stages }: PipelineSpec): Set<string> {
   const reads = Object.values(stages).flatMap((stage) => (stage.kind === 'compute' ? Object.values(stage.reads ?? {}) : []));
-  return new Set(reads.flatMap((read) => (typeof read !== 'string' && read.since !== undefined ? [read.previous] : [])));
+  return new Set(reads.flatMap((read) => (isPrevious(read) && read.since !== undefined ? [read.previous] : [])));
 }
 
 function unknownStage(spec: PipelineSpec, place: string, id: string): Problem[] {

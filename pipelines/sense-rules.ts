@@ -1,9 +1,9 @@
 /** The rules of sense stages: within a declaration, and between the pipelines of a project, where their names are looked up. */
 import { canonicalJson } from './canonical';
 import { durationMs } from './duration';
-import { cyclePath } from './graph';
+import { cyclePath, sensedReads, sensersOf } from './graph';
 import type { Problem } from './rules';
-import type { PipelineSpec, ResolvedCondition, SenseCondition, SenseSpec, WindowSpec } from './types';
+import type { ComputeSpec, PipelineSpec, ResolvedCondition, SenseCondition, SensedRead, SenseSpec, WindowSpec } from './types';
 
 const SOURCE = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
 const FOLDER = /^[A-Za-z0-9_][A-Za-z0-9._=-]*(\/[A-Za-z0-9_][A-Za-z0-9._=-]*)*$/;
@@ -44,6 +44,19 @@ function conditionProblems(place: string, condition: SenseCondition): Problem[] 
   return problems;
 }
 
+/** What is wrong with a read of what was sensed: one condition has to name it, so that there is no doubt which windows are meant. */
+export function sensedReadProblems(stages: PipelineSpec['stages'], place: string, stage: ComputeSpec, { sensed }: SensedRead): Problem[] {
+  if (stage.bootstrap !== undefined)
+    return [{ place, message: `a bootstrap computes from all landing data, and "${sensed}" is sensed for the windows of one run only` }];
+  const sensers = sensersOf(stages, sensed);
+  if (sensers.length === 1) return [];
+  if (sensers.length === 0)
+    return [{ place, message: `no sense stage waits for { accepted: { dataset: '${sensed}' } }, so nothing says which version is read` }];
+  return [
+    { place, message: `"${sensed}" is waited for ${sensers.length} times (${sensers.join(', ')}); read it where one condition names it` },
+  ];
+}
+
 /** What is wrong between the pipelines of a project: names nobody has, windows that cannot be meant, circles that would wait for ever. */
 export function projectSenseProblems(pipelines: readonly PipelineSpec[]): Problem[] {
   const problems = pipelines.flatMap((pipeline) =>
@@ -64,7 +77,16 @@ export function resolveSenses(pipelines: readonly PipelineSpec[]): PipelineSpec[
       if (stage.kind !== 'sense') return [id, stage] as const;
       return [id, { ...stage, resolved: stage.conditions.flatMap((condition) => resolve(pipelines, condition) ?? []) }] as const;
     });
-    return { ...pipeline, stages: Object.fromEntries(stages) };
+    const read = [...new Set(Object.values(pipeline.stages).flatMap(sensedReads))].sort();
+    const foreign = read.flatMap((name) => {
+      const dataset = pipelines.find(({ datasets }) => Object.hasOwn(datasets, name))?.datasets[name];
+      return dataset === undefined ? [] : [[name, dataset] as const];
+    });
+    return {
+      ...pipeline,
+      stages: Object.fromEntries(stages),
+      ...(foreign.length === 0 ? {} : { sensed: Object.fromEntries(foreign) }),
+    };
   });
 }
 

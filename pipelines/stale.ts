@@ -132,12 +132,11 @@ class Index {
     }
   }
 
-  /** What the input's window accepts now: on the reader's own branch, else on the one it was forked from. */
+  /** What the input's window accepts now: on the reader's own branch, else on the one it was forked from; of another pipeline, on its main one. */
   current(reader: AcceptedVersion, input: VersionInput): AcceptedVersion | undefined {
     const found = this.versions.get(placeOf(input)) ?? [];
     return (
       found.find(({ pipeline, branch }) => pipeline === reader.pipeline && branch === reader.branch) ??
-      found.find(({ branch }) => branch === reader.branch) ??
       found.find(({ branch }) => branch === this.mainBranch)
     );
   }

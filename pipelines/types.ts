@@ -30,7 +30,12 @@ export interface PreviousRead {
   /** A dataset whose ingest has `folders: 'every'`: what it has read before is in that version, what is new in its own. */
   readonly since?: string;
 }
-export type Read = string | PreviousRead;
+
+/** Reads what a sense stage of the pipeline found accepted: the versions of another pipeline's dataset, of all windows it waited for. */
+export interface SensedRead {
+  readonly sensed: string;
+}
+export type Read = string | PreviousRead | SensedRead;
 
 interface StageCommon {
   /** Stages that must be done first, beside those implied by what the stage reads. */
@@ -71,7 +76,7 @@ export interface ComputeSpec extends StageCommon {
   readonly kind: 'compute';
   /** `none` computes and writes nothing: a join point in the graph. Default `duckdb`. */
   readonly engine?: 'duckdb' | 'none';
-  /** Alias in the SQL text → dataset, or the previous window's version of one. */
+  /** Alias in the SQL text → dataset, the previous window's version of one, or what a sense stage found of another pipeline's. */
   readonly reads?: Readonly<Record<string, Read>>;
   /** File under `pipelines/ID/sql/`. */
   readonly sql?: string;
@@ -253,6 +258,8 @@ export interface PipelineSpec {
   readonly params?: Readonly<Record<string, ParamValue>>;
   readonly datasets: Readonly<Record<string, DatasetSpec>>;
   readonly stages: Readonly<Record<string, StageSpec>>;
+  /** Datasets of other pipelines that stages read, as the project resolves them; not written by authors. */
+  readonly sensed?: Readonly<Record<string, DatasetSpec>>;
 }
 
 /** A half-open interval of data; `start` and `end` are ISO instants, `key` matches `[0-9A-Za-z-]+`. */
@@ -318,6 +325,8 @@ export interface Plan {
   readonly params: Readonly<Record<string, ParamValue>>;
   readonly datasets: Readonly<Record<string, DatasetSpec>>;
   readonly stages: readonly PlanStage[];
+  /** Datasets of other pipelines that stages read. */
+  readonly sensed?: Readonly<Record<string, DatasetSpec>>;
 }
 
 /** A landing or reference file as ingest saw it. */

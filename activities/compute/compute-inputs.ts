@@ -1,21 +1,27 @@
 import { bucketExpression } from '../../pipelines/bucket-sql';
-import { columnsOf, versionSelect, type Column } from '../../pipelines/duckdb-sql';
+import { canonicalJson } from '../../pipelines/canonical';
+import { columnsOf, versionSelect } from '../../pipelines/duckdb-sql';
 import { AlmanacError } from '../../pipelines/failures';
+import { sensersOf } from '../../pipelines/graph';
 import { quoteName } from '../../pipelines/quote-sql';
-import type { ComputeSpec, DatasetSpec, VersionRef } from '../../pipelines/types';
+import { isSensed, readDataset } from '../../pipelines/reads';
+import type { ComputeSpec, DatasetSpec, PreviousRead, VersionRef } from '../../pipelines/types';
 import type { StageContext } from '../stage';
 import type { DatasetStore } from '../storage/dataset-store';
 import type { Manifest } from '../storage/manifest';
 
 export type Buckets = NonNullable<DatasetSpec['buckets']>;
 
-/** One alias of the text with the version it stands for; no manifest means an empty predecessor. */
+/** One alias of the text with what it stands for: one version, those of all sensed windows, or none, which means an empty predecessor. */
 export interface Input {
   readonly alias: string;
   readonly spec: DatasetSpec;
-  readonly ref?: VersionRef;
-  readonly manifest?: Manifest;
+  readonly refs: readonly VersionRef[];
+  readonly manifests: readonly Manifest[];
 }
+
+/** Versions of the same columns and buckets. */
+type Layout = Pick<Manifest, 'columns' | 'buckets' | 'files'>;
 
 /** Rows of one pass of the text: how many there are to read, and the view of each alias over them. */
 export interface PassViews {
@@ -24,29 +30,56 @@ export interface PassViews {
 }
 
 /** What resolving needs of a stage's context; a reproduction has no more. */
-type InputContext = Pick<StageContext, 'plan' | 'stage' | 'inputs'> & { readonly datasets: Pick<DatasetStore, 'manifest'> };
+type InputContext = Pick<StageContext, 'plan' | 'stage' | 'inputs' | 'outputs'> & { readonly datasets: Pick<DatasetStore, 'manifest'> };
 
 /** Resolves what the stage reads to pinned versions. `withoutPrevious`: the text computes from landing data alone. */
 export async function resolveInputs(context: InputContext, spec: ComputeSpec, withoutPrevious: boolean): Promise<Input[]> {
   return Promise.all(
     Object.entries(spec.reads ?? {}).map(async ([alias, read]) => {
-      const dataset = typeof read === 'string' ? read : read.previous;
-      const declared = context.plan.datasets[dataset];
+      const dataset = readDataset(read);
+      const declared = isSensed(read) ? context.plan.sensed?.[dataset] : context.plan.datasets[dataset];
       if (declared === undefined) throw broken(context, `reads the dataset ${dataset}, which its plan does not declare`);
-      if (typeof read !== 'string' && read.since !== undefined) {
-        const ref = await carriedVersion(context, read.previous, read.since);
-        return ref === undefined
-          ? { alias, spec: declared }
-          : { alias, spec: declared, ref, manifest: await context.datasets.manifest(ref) };
-      }
-      if (typeof read !== 'string' && withoutPrevious) return { alias, spec: declared };
-      const ref = context.inputs[typeof read === 'string' ? dataset : `previous:${dataset}`];
-      // The first window of a chain has no predecessor; any other run pinned one when it was claimed.
-      if (ref === undefined && typeof read !== 'string') return { alias, spec: declared };
-      if (ref === undefined) throw broken(context, `reads ${dataset}, of which this run has no version`);
-      return { alias, spec: declared, ref, manifest: await context.datasets.manifest(ref) };
+      const refs = isSensed(read) ? sensedVersions(context, dataset) : await versionRead(context, read, withoutPrevious);
+      return { alias, spec: declared, refs, manifests: await manifestsOf(context, refs) };
     }),
   );
+}
+
+async function versionRead(context: InputContext, read: string | PreviousRead, withoutPrevious: boolean): Promise<VersionRef[]> {
+  if (typeof read === 'string') {
+    const ref = context.inputs[read];
+    if (ref === undefined) throw broken(context, `reads ${read}, of which this run has no version`);
+    return [ref];
+  }
+  if (read.since !== undefined) return given(await carriedVersion(context, read.previous, read.since));
+  // The first window of a chain has no predecessor; any other run pinned one when it was claimed.
+  return withoutPrevious ? [] : given(context.inputs[`previous:${read.previous}`]);
+}
+
+function given(ref: VersionRef | undefined): VersionRef[] {
+  return ref === undefined ? [] : [ref];
+}
+
+/** What the sense stage pinned, whatever its pipeline accepts by now. */
+function sensedVersions(context: InputContext, dataset: string): VersionRef[] {
+  const stages = Object.fromEntries(context.plan.stages.map(({ id, spec }) => [id, spec]));
+  const refs = sensersOf(stages, dataset).flatMap((senser) =>
+    (context.outputs[senser]?.sensed ?? []).flatMap((found) =>
+      found.kind === 'accepted' ? found.versions.filter((version) => version.dataset === dataset) : [],
+    ),
+  );
+  if (refs.length === 0) throw broken(context, `reads ${dataset}, of which no sense stage found a version`);
+  return refs;
+}
+
+/** Manifests asked for at once: a day of single minutes has 1,440. */
+const MANIFESTS_AT_ONCE = 16;
+
+async function manifestsOf({ datasets }: InputContext, refs: readonly VersionRef[]): Promise<Manifest[]> {
+  const manifests: Manifest[] = [];
+  for (let at = 0; at < refs.length; at += MANIFESTS_AT_ONCE)
+    manifests.push(...(await Promise.all(refs.slice(at, at + MANIFESTS_AT_ONCE).map((ref) => datasets.manifest(ref)))));
+  return manifests;
 }
 
 /** The version that was accepted with what the ingest of `since` goes on from; undefined when it read everything. */
@@ -85,13 +118,35 @@ export function passViews(
 }
 
 function inputSelect(
-  { spec, manifest }: Input,
+  { spec, manifests }: Input,
   cut: { buckets: Buckets; bucket: number } | undefined,
   readable: (path: string) => string,
 ): PassViews {
-  const columns: readonly Column[] = manifest?.columns ?? columnsOf(spec);
-  const all = manifest?.files ?? [];
-  const written = manifest?.buckets;
+  if (manifests.length === 0) return { rows: 0, sql: versionSelect(columnsOf(spec), []) };
+  const selects = layoutsOf(manifests).map((manifest) => manifestSelect(manifest, cut, readable));
+  return {
+    rows: selects.reduce((sum, { rows }) => sum + rows, 0),
+    // Windows of another pipeline may have been built under different declarations.
+    sql: selects.map(({ sql }) => sql).join(' union all by name '),
+  };
+}
+
+/** Versions that lie alike are read as one: a view of a thousand parts would be slow to plan. */
+function layoutsOf(manifests: readonly Manifest[]): Layout[] {
+  const layouts = new Map<string, Layout>();
+  for (const { columns, buckets, files } of manifests) {
+    const name = canonicalJson([columns.map((column) => [column.name, column.type]), buckets ?? null]);
+    const known = layouts.get(name);
+    layouts.set(name, { columns, ...(buckets === undefined ? {} : { buckets }), files: [...(known?.files ?? []), ...files] });
+  }
+  return [...layouts.values()];
+}
+
+function manifestSelect(
+  { columns, files: all, buckets: written }: Layout,
+  cut: { buckets: Buckets; bucket: number } | undefined,
+  readable: (path: string) => string,
+): PassViews {
   const byFile = cut !== undefined && written?.by === cut.buckets.by && written.count === cut.buckets.count;
   const files = byFile ? all.filter((file) => file.bucket === cut.bucket) : all;
   // A version written before the number of buckets changed is cut row by row, once, by the first run that carries it on.

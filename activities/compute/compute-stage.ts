@@ -32,7 +32,7 @@ export const computeStage: StageBody = async (context) => {
   if (spec.engine === 'none' || spec.writes === undefined) return { versions: [], rowsIn: 0, rowsOut: 0, bytesIn: 0, bytesOut: 0 };
   const usesBootstrap = context.bootstrap && context.stage.bootstrapHash !== undefined;
   const inputs = await resolveInputs(context, spec, usesBootstrap);
-  const refs = inputs.map((input) => input.ref).filter((ref) => ref !== undefined);
+  const refs = inputs.flatMap((input) => input.refs);
   const key = candidateKey({
     run: context.run,
     stage: context.stage.id,
@@ -113,7 +113,7 @@ async function compute(context: StageContext, computation: Computation, session:
   const viewsOf = (pass: (typeof passes)[number]): ReturnType<typeof passViews> =>
     passViews(inputs, pass, (path) => context.store.readable(path));
   // Texts see what they declare to read: a file beside it would be in no version, no hash and no lineage.
-  const files = inputs.flatMap(({ manifest }) => manifest?.files ?? []).map((file) => context.store.readable(file.path));
+  const files = inputs.flatMap(({ manifests }) => manifests.flatMap(({ files }) => files)).map((file) => context.store.readable(file.path));
   await session.confine({ files, folders: [scratch] });
   await session.exec(viewsOf(passes[0]).sql || 'select 1', { name: `the inputs of ${context.stage.id}` });
   await checkSchema(session, computation);
@@ -183,12 +183,16 @@ function misplaced({ textName, output, dataset }: Computation, rows: number): Al
 function stageOutput(inputs: readonly Input[], manifest: Manifest): StageOutput {
   const { dataset, window, version, digest } = manifest;
   const ref: VersionRef = { dataset, window, version, digest };
-  const bytesIn = inputs.reduce((sum, input) => sum + (input.manifest?.bytes ?? 0), 0);
+  const bytesIn = read(inputs, 'bytes');
   return { versions: [ref], rowsIn: rowsIn(inputs), rowsOut: manifest.rows, bytesIn, bytesOut: manifest.bytes };
 }
 
 function rowsIn(inputs: readonly Input[]): number {
-  return inputs.reduce((sum, input) => sum + (input.manifest?.rows ?? 0), 0);
+  return read(inputs, 'rows');
+}
+
+function read(inputs: readonly Input[], what: 'rows' | 'bytes'): number {
+  return inputs.flatMap(({ manifests }) => manifests).reduce((sum, manifest) => sum + manifest[what], 0);
 }
 
 async function timed<T>(context: StageContext, what: string, work: () => Promise<T>): Promise<T> {

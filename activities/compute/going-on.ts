@@ -6,6 +6,7 @@ import { canonicalJson } from '../../pipelines/canonical';
 import { columnsOf } from '../../pipelines/duckdb-sql';
 import { AlmanacError } from '../../pipelines/failures';
 import { writtenBy } from '../../pipelines/graph';
+import { isPrevious } from '../../pipelines/reads';
 import type { LandingFile, PlanStage, VersionRef } from '../../pipelines/types';
 import { dateOf } from '../../pipelines/window-grid';
 import type { StageContext } from '../stage';
@@ -61,7 +62,7 @@ function carriedSince(stages: readonly PlanStage[], dataset: string): string[] {
   const names = new Set<string>();
   for (const { spec } of stages) {
     if (spec.kind !== 'compute') continue;
-    for (const read of Object.values(spec.reads ?? {})) if (typeof read !== 'string' && read.since === dataset) names.add(read.previous);
+    for (const read of Object.values(spec.reads ?? {})) if (isPrevious(read) && read.since === dataset) names.add(read.previous);
   }
   return [...names].sort();
 }

@@ -227,7 +227,7 @@ async function readOpenRuns(database: pg.Pool): Promise<RunRef[]> {
   return rows;
 }
 
-/** What open runs pinned and carried over, and what publications that can be live again were made from. */
+/** What open runs pinned, sensed and carried over, and what publications that can be live again were made from. */
 async function namedVersions(database: pg.Pool, openRuns: readonly RunRef[]): Promise<VersionName[]> {
   const runs = [
     openRuns.map((run) => run.pipeline),
@@ -240,6 +240,8 @@ async function namedVersions(database: pg.Pool, openRuns: readonly RunRef[]): Pr
     `select pin.value as version from almanac.run, jsonb_each(pins) as pin where ${open}
      union all
      select version from almanac.attempt, jsonb_array_elements(output -> 'versions') as version where ${open}
+     union all
+     select version from almanac.attempt, jsonb_array_elements(output -> 'sensed') as found, jsonb_array_elements(found -> 'versions') as version where ${open}
      union all
      select version.value from almanac.publication, jsonb_each(versions) as version where state not in ('collected', 'failed', 'superseded')`,
     runs,

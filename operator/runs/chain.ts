@@ -4,6 +4,7 @@ import type { Manifest } from '../../activities/storage/manifest';
 import type { Queryable } from '../../lib/postgres';
 import { canonicalJson } from '../../pipelines/canonical';
 import { AlmanacError } from '../../pipelines/failures';
+import { isPrevious } from '../../pipelines/reads';
 import { formatRun } from '../../pipelines/run-id';
 import type { Plan, VersionRef } from '../../pipelines/types';
 import { nextKey, previousKey } from '../../pipelines/window';
@@ -24,7 +25,7 @@ export function previousReads(plan: Plan): string[] {
   const names = new Set<string>();
   for (const { spec } of plan.stages) {
     if (spec.kind !== 'compute') continue;
-    for (const read of Object.values(spec.reads ?? {})) if (typeof read !== 'string') names.add(read.previous);
+    for (const read of Object.values(spec.reads ?? {})) if (isPrevious(read)) names.add(read.previous);
   }
   return [...names].sort();
 }

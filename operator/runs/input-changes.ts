@@ -1,11 +1,14 @@
 import type { standingOutputs } from '../../activities/accept-window';
 import { landingOf } from '../../activities/compute/landing';
 import type { RunRow } from '../../activities/ledger/runs';
-import type { LandingFile, Plan } from '../../pipelines/types';
+import { acceptedDigests } from '../../activities/storage/catalog';
+import type { Queryable } from '../../lib/postgres';
+import { readOfSensed } from '../../pipelines/graph';
+import type { LandingFile, Plan, Sensed } from '../../pipelines/types';
 import { parseWindow } from '../../pipelines/window';
 import type { OperatorSession } from '../session';
 
-/** Files that differ from what an ingest stage read. */
+/** Files that differ from what an ingest stage read, or versions, as `DATASET@WINDOW`, from what a sense stage found for others to read. */
 export interface InputChange {
   readonly stage: string;
   readonly added: readonly string[];
@@ -21,7 +24,7 @@ export interface InputComparison {
 
 /** Lists landing and references again and compares them with what each ingest stage read. */
 export async function compareInputs(
-  session: Pick<OperatorSession, 'store' | 'datasets'>,
+  session: Pick<OperatorSession, 'store' | 'datasets' | 'database'>,
   row: Pick<RunRow, 'run' | 'bootstrap'>,
   plan: Plan,
   outputs: ReturnType<typeof standingOutputs>,
@@ -30,6 +33,10 @@ export async function compareInputs(
   const changes: InputChange[] = [];
   const unread: string[] = [];
   for (const { id, spec } of plan.stages) {
+    if (spec.kind === 'sense') {
+      const change = await compareSensed(session.database, plan, id, outputs[id]?.output.sensed ?? []);
+      if (change !== undefined) changes.push(change);
+    }
     if (spec.kind !== 'ingest') continue;
     const version = outputs[id]?.output.versions[0];
     if (version === undefined) {
@@ -41,6 +48,26 @@ export async function compareInputs(
     if (change !== undefined) changes.push(change);
   }
   return { changes, unread };
+}
+
+/** What a sense stage found is an input where another stage reads it; else it was waited for, and that is over. */
+async function compareSensed(database: Queryable, plan: Plan, stage: string, sensed: readonly Sensed[]): Promise<InputChange | undefined> {
+  const read = readOfSensed(Object.fromEntries(plan.stages.map(({ id, spec }) => [id, spec])), stage);
+  const found = sensed.flatMap((one) =>
+    one.kind === 'accepted'
+      ? one.versions.filter(({ dataset }) => read.includes(dataset)).map((version) => ({ ...version, at: one.window }))
+      : [],
+  );
+  if (found.length === 0) return undefined;
+  const now = await acceptedDigests(
+    database,
+    read,
+    found.map(({ at }) => at),
+  );
+  const changed = found
+    .filter(({ dataset, at, digest }) => now.get(`${dataset}@${at}`) !== digest)
+    .map(({ dataset, at }) => `${dataset}@${at}`);
+  return changed.length === 0 ? undefined : { stage, added: [], removed: [], changed };
 }
 
 /** Undefined when nothing differs. */

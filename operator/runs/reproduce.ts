@@ -48,21 +48,22 @@ export async function reproduceStage(
   const plan = await planReader(database)(row.planHash);
   const stage = computeStageOf(plan, name, stageId);
   const usesBootstrap = row.bootstrap && stage.bootstrapHash !== undefined;
-  const outputs = standingOutputs(await listAttempts(database, row.run));
-  const inputs: Record<string, VersionRef> = Object.fromEntries(versionsFor(plan.stages, stageId, outputsOf(outputs)));
+  const standing = standingOutputs(await listAttempts(database, row.run));
+  const outputs = outputsOf(standing);
+  const inputs: Record<string, VersionRef> = Object.fromEntries(versionsFor(plan.stages, stageId, outputs));
   for (const [dataset, version] of Object.entries(row.pins)) inputs[`previous:${dataset}`] = version;
-  const resolved = await resolveInputs({ plan, stage, inputs, datasets }, stage.spec, usesBootstrap);
+  const resolved = await resolveInputs({ plan, stage, inputs, outputs, datasets }, stage.spec, usesBootstrap);
   const hash = usesBootstrap ? stage.bootstrapHash : stage.sqlHash;
   const file = usesBootstrap ? stage.spec.bootstrap : stage.spec.sql;
   const values = { ...windowValues(parseWindow(plan.window, row.run.window)), ...plan.params };
   const text = renderSql(await textReader(database)(hash ?? ''), values, `pipelines/${plan.pipeline}/sql/${file ?? ''}`);
   const buckets = bucketsOfPasses(stage.spec, stage.output, resolved);
   const passes = buckets === undefined ? [undefined] : Array.from({ length: buckets.count }, (_, bucket) => ({ buckets, bucket }));
-  const written = outputs[stageId]?.output.versions[0];
+  const written = outputs[stageId]?.versions[0];
   const facts = [
     `${name} stage ${stageId}, pipelines/${plan.pipeline}/sql/${file ?? ''}, plan ${plan.hash.slice(0, 12)}`,
-    ...resolved.map(({ alias, ref }) =>
-      ref === undefined ? `${alias}: no rows` : `${alias}: ${ref.dataset}@${ref.window}#${ref.version} ${ref.digest}`,
+    ...resolved.flatMap(({ alias, refs }) =>
+      refs.length === 0 ? [`${alias}: no rows`] : refs.map((ref) => `${alias}: ${ref.dataset}@${ref.window}#${ref.version} ${ref.digest}`),
     ),
     written === undefined ? 'no output of it stands' : `wrote ${written.dataset}@${written.window}#${written.version} ${written.digest}`,
   ];

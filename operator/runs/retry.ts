@@ -5,6 +5,7 @@ import { recordMatrix, storePlan, storeTexts, type RunRow } from '../../activiti
 import { AlmanacError } from '../../pipelines/failures';
 import { failed, type FrontierState, type StageStatus } from '../../pipelines/frontier';
 import { outline } from '../../pipelines/plan';
+import { isPrevious } from '../../pipelines/reads';
 import { planRetry, type RetryPlan } from '../../pipelines/retry-plan';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
@@ -246,7 +247,7 @@ function readersOfChangedPins(
   return plan.stages
     .filter(
       ({ spec }) =>
-        spec.kind === 'compute' && Object.values(spec.reads ?? {}).some((read) => typeof read !== 'string' && moved.includes(read.previous)),
+        spec.kind === 'compute' && Object.values(spec.reads ?? {}).some((read) => isPrevious(read) && moved.includes(read.previous)),
     )
     .map(({ id }) => id);
 }

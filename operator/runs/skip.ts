@@ -3,6 +3,7 @@ import { listAttempts, recordStanding, type AttemptRow } from '../../activities/
 import { planReader } from '../../activities/ledger/plans';
 import { runKey, type RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
+import { readOfSensed } from '../../pipelines/graph';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
 import type { Plan, PlanStage, RunRef, StageOutput } from '../../pipelines/types';
@@ -44,7 +45,7 @@ export async function skipStage(session: OperatorSession, asked: SkipVerb): Prom
   const row = await newestRun(session, verb.address);
   const plan = await planReader(database)(row.planHash);
   const stage = skippable(plan, name, verb.stage, kind);
-  const output = await standIn(session, stage, verb.use, kind);
+  const output = await standIn(session, plan, stage, verb.use, kind);
   const attempts = await listAttempts(database, row.run);
   if (RUN_STATES[row.state].open) {
     await skipOpen(session, row, stage, output, attempts, verb);
@@ -105,11 +106,26 @@ function skippable(plan: Plan, name: string, id: string, verb: string): PlanStag
   return stage;
 }
 
-/** The output that stands in for the stage's own; empty for a stage that writes nothing. */
-async function standIn(session: OperatorSession, stage: PlanStage, use: string | undefined, verb: string): Promise<StageOutput> {
+/** The output that stands in for the stage's own; empty for a stage that writes nothing, and of whose findings nothing is read. */
+async function standIn(
+  session: OperatorSession,
+  plan: Plan,
+  stage: PlanStage,
+  use: string | undefined,
+  verb: string,
+): Promise<StageOutput> {
   const nothing: StageOutput = { versions: [], rowsIn: 0, rowsOut: 0, bytesIn: 0, bytesOut: 0 };
   const writes = 'writes' in stage.spec ? stage.spec.writes : undefined;
   if (writes === undefined) {
+    const read = readOfSensed(Object.fromEntries(plan.stages.map(({ id, spec }) => [id, spec])), stage.id);
+    if (read.length > 0)
+      throw new AlmanacError(
+        'run.usage',
+        `stage ${stage.id} finds ${read.join(' and ')}, which others read; without it nothing says which version`,
+        {
+          next: 'build what it waits for and retry it, or abandon the run',
+        },
+      );
     if (verb === 'skip') return nothing;
     throw new AlmanacError('run.usage', `stage ${stage.id} writes no dataset, so no version can be its output`, {
       next: 'almanac skip lets the run go on without it',

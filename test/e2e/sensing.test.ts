@@ -15,7 +15,8 @@ let stack: EmbeddedStack;
 
 beforeAll(async () => {
   project = new ForeignProject({
-    'almanac.config.ts': `import { compute, daily, defineProject, definePipeline, ingest, publish, sense } from 'almanac';
+    'pipelines/tally/sql/count.sql': 'select count(*) as users from played where user_id is not null',
+    'almanac.config.ts': `import { compute, daily, defineProject, definePipeline, ingest, publish, sense, sensed } from 'almanac';
 const plays = definePipeline({
   id: 'plays', owner: 'music', window: daily(), chain: 'independent',
   datasets: { played: { columns: { user_id: 'text' } } },
@@ -32,7 +33,15 @@ const report = definePipeline({
     send: compute({ engine: 'none', needs: ['wait'] }),
   },
 });
-export default defineProject({ pipelines: [plays, report] });
+const tally = definePipeline({
+  id: 'tally', owner: 'music', window: daily(), chain: 'independent',
+  datasets: { tallied: { columns: { users: 'bigint' } } },
+  stages: {
+    wait: sense({ conditions: [{ accepted: { dataset: 'played' } }] }),
+    count: compute({ reads: { played: sensed('played') }, sql: 'count.sql', writes: 'tallied' }),
+  },
+});
+export default defineProject({ pipelines: [plays, report, tally] });
 `,
   });
   // One place: whoever held it while waiting would wait for ever.
@@ -135,6 +144,49 @@ test('a run of the schedule waits as long as the stage declares, and can be let 
     90_000,
   );
   expect(await stack.json<RunView>('show', 'report/2026-01-05')).toMatchObject({ tainted: true });
+});
+
+test('what is sensed is read as it was pinned; rows that came later make the window stale, and its rebuild reads them', async () => {
+  const day = '2026-01-06';
+  expect((await stack.run('run', 'tally', '--window', day, '--wait')).code).toBe(10);
+  expect(await stack.failure('skip', `tally/${day}`, '--stage', 'wait', '--reason', 'without')).toMatchObject({ code: 'run.usage' });
+  await play(day);
+  await stack.ok('retry', `tally/${day}`, '--reason', 'plays is there', '--wait');
+  const counted = async (): Promise<unknown> => {
+    const { rows } = await (
+      await stack.database()
+    ).query<{ rows_in: number; input_dataset: string; input_digest: string }>(
+      `select v.rows_in::int, i.input_dataset, i.input_digest from almanac.accepted_version a
+       join almanac.dataset_version v on v.dataset = a.dataset and v.window_key = a.version_window and v.version = a.version
+       join almanac.version_input i on i.dataset = v.dataset and i.window_key = v.window_key and i.version = v.version
+       where a.dataset = 'tallied' and a.window_key = $1`,
+      [day],
+    );
+    return rows.map(({ rows_in, input_dataset }) => [input_dataset, rows_in]);
+  };
+  expect(await counted()).toEqual([['played', 1]]);
+  expect(await stack.json('backfill', 'stale', 'tally')).toEqual([]);
+
+  stack.land('plays', day, 'b.csv', 'user_id\nbert\n');
+  await stack.ok('run', 'plays', '--window', day, '--again', '--wait');
+  expect(await stack.json<{ window: string }[]>('backfill', 'stale', 'tally')).toMatchObject([
+    { pipeline: 'tally', window: day, versions: [{ dataset: 'tallied', replaced: [{ dataset: 'played', window: day }] }] },
+  ]);
+  const { plan } = await stack.json<{ plan: { windows: { window: string; stages: unknown[] }[] } }>(
+    ...['backfill', 'plan', 'tally', '--from', day, '--to', day, '--reprocess', 'stale'],
+  );
+  expect(plan.windows).toMatchObject([
+    {
+      window: day,
+      stages: [
+        { stage: 'wait', reason: 'input changed' },
+        { stage: 'count', reason: 'input changed' },
+      ],
+    },
+  ]);
+  await stack.ok('retry', `tally/${day}`, '--reason', 'plays has more', '--wait');
+  expect(await counted()).toEqual([['played', 2]]);
+  expect(await stack.json('backfill', 'stale', 'tally')).toEqual([]);
 });
 
 test('validate refuses a name that nobody has, with its place', async () => {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { packageRoot } from '../../lib/package-root';
 import { columnsOf, DUCKDB_TYPES } from '../../pipelines/duckdb-sql';
 import { quoteName, quoteText } from '../../pipelines/quote-sql';
+import { readDataset } from '../../pipelines/reads';
 import { renderSql, windowValues } from '../../pipelines/sql-text';
 import type { ColumnType, PipelineSpec } from '../../pipelines/types';
 import { parseWindow } from '../../pipelines/window';
@@ -33,7 +34,7 @@ export class PipelineTexts {
     if (compute?.kind !== 'compute' || compute.sql === undefined || compute.writes === undefined)
       throw new Error(`${stage} computes nothing`);
     for (const [alias, read] of Object.entries(compute.reads ?? {})) {
-      const table = options.reads?.[alias] ?? (typeof read === 'string' ? read : read.previous);
+      const table = options.reads?.[alias] ?? readDataset(read);
       if (alias !== table) await this.duckdb.connection.run(`create or replace view ${quoteName(alias)} as from ${quoteName(table)}`);
     }
     const text = renderSql(

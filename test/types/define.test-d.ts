@@ -2,7 +2,7 @@
  * What must not compile, checked by `tsc --noEmit`: an unused `@ts-expect-error` is an error, so each line below proves
  * that the compiler refuses exactly that place.
  */
-import { check, compute, daily, definePipeline, ingest, previous, publish, sense, suite } from '../../pipelines/define';
+import { check, compute, daily, definePipeline, ingest, previous, publish, sense, sensed, suite } from '../../pipelines/define';
 import type { DatasetSpec, ScheduleSpec, StageSpec, SuiteSpec } from '../../pipelines/define';
 
 const base = { id: 'sample', owner: 'team', window: daily(), chain: 'ordered' } as const;
@@ -279,4 +279,32 @@ suite({
       why: 'No row.',
     },
   ],
+});
+
+// What another pipeline wrote can be read where a sense stage waits for it by its name.
+definePipeline({
+  ...base,
+  datasets: { ours: { columns: { user_id: 'text' } } },
+  stages: {
+    wait: sense({ conditions: [{ marker: { landing: 'events', file: '_SUCCESS' } }, { accepted: { dataset: 'theirs' } }] }),
+    read: compute({ reads: { theirs: sensed('theirs') }, sql: 'read.sql', writes: 'ours' }),
+  },
+});
+definePipeline({
+  ...base,
+  datasets: { ours: { columns: { user_id: 'text' } } },
+  stages: {
+    wait: sense({ conditions: [{ accepted: { dataset: 'theirs' } }] }),
+    // @ts-expect-error nothing senses that dataset
+    read: compute({ reads: { other: sensed('others') }, sql: 'read.sql', writes: 'ours' }),
+  },
+});
+definePipeline({
+  ...base,
+  datasets: { ours: { columns: { user_id: 'text' } } },
+  stages: {
+    wait: sense({ conditions: [{ accepted: { dataset: 'theirs' } }] }),
+    // @ts-expect-error the dataset of another pipeline is none of this one's
+    read: compute({ reads: { theirs: 'theirs' }, sql: 'read.sql', writes: 'ours' }),
+  },
 });

@@ -1,6 +1,21 @@
-import { daily, definePipeline, defineProject, everyMinutes, ingest, publish, sense, weekly } from '../../../pipelines/define';
+import {
+  compute,
+  daily,
+  definePipeline,
+  defineProject,
+  everyMinutes,
+  ingest,
+  publish,
+  sense,
+  sensed,
+  weekly,
+} from '../../../pipelines/define';
+import { graphOf, readOfSensed } from '../../../pipelines/graph';
+import { buildPlan } from '../../../pipelines/plan';
+import { sha256 } from '../../../lib/sha256';
 import { AlmanacError } from '../../../pipelines/failures';
-import type { PipelineSpec, SenseCondition, SenseSpec, WindowSpec } from '../../../pipelines/types';
+import { problemsOf } from '../../../pipelines/rules';
+import type { ComputeSpec, PipelineSpec, SenseCondition, SenseSpec, WindowSpec } from '../../../pipelines/types';
 
 function pipeline(id: string, window: WindowSpec, ...conditions: SenseCondition[]): PipelineSpec {
   const stages: PipelineSpec['stages'] = {
@@ -132,4 +147,44 @@ test.each<[string, Partial<SenseSpec>]>([
       stages: { wait: { ...sense({ conditions, patience: '2h' }), ...over } },
     });
   expect(declare).toThrow(expect.objectContaining({ code: 'pipeline.invalid', message: expect.stringContaining(message) as string }));
+});
+
+/** Reads what it senses of `plays`; `dataset` is the name it reads under. */
+function reader(dataset: string, conditions: readonly SenseCondition[], more: Partial<ComputeSpec> = {}): PipelineSpec {
+  const stages: PipelineSpec['stages'] = {
+    wait: sense({ conditions }),
+    read: { ...compute({ reads: { theirs: sensed(dataset) }, sql: 'read.sql', writes: 'ours' }), ...more },
+  };
+  const spec = { id: 'ours', owner: 'o', window: daily(), chain: 'independent' } as const;
+  return { ...spec, datasets: { ours: { columns: { user_id: 'text' } } }, stages };
+}
+
+const refused = (dataset: string, conditions: readonly SenseCondition[], more?: Partial<ComputeSpec>): string[] =>
+  problemsOf(reader(dataset, conditions, more)).map(({ place, message }) => `${place}: ${message}`);
+
+test('a dataset of another pipeline is read where exactly one condition waits for it by its name', () => {
+  const named: SenseCondition = { accepted: { dataset: 'plays_rows' } };
+  expect(refused('plays_rows', [named])).toEqual([]);
+  for (const other of [{ accepted: { pipeline: 'plays' } }, { published: { table: 'plays_live' } }] as const)
+    expect(refused('plays_rows', [other])).toEqual([
+      "stages.read.reads.theirs: no sense stage waits for { accepted: { dataset: 'plays_rows' } }, so nothing says which version is read",
+    ]);
+  expect(refused('plays_rows', [named, { accepted: { dataset: 'plays_rows', window: 'previous' } }])).toEqual([
+    'stages.read.reads.theirs: "plays_rows" is waited for 2 times (wait, wait); read it where one condition names it',
+  ]);
+  expect(refused('plays_rows', [named], { bootstrap: 'all.sql' })).toEqual([
+    'stages.read.reads.theirs: a bootstrap computes from all landing data, and "plays_rows" is sensed for the windows of one run only',
+  ]);
+});
+
+test('who reads what is sensed needs the stage that senses it, and the plan knows its columns', () => {
+  const ours = reader('plays_rows', [{ accepted: { dataset: 'plays_rows' } }]);
+  expect(graphOf(ours.stages).find(({ id }) => id === 'read')?.needs).toEqual(['wait']);
+  expect(readOfSensed(ours.stages, 'wait')).toEqual(['plays_rows']);
+  const [, resolved] = defineProject({ pipelines: [plays, ours] }).pipelines;
+  const plan = buildPlan(resolved ?? ours, new Map([['read.sql', 'from theirs']]), {}, sha256);
+  expect(plan.sensed).toEqual({ plays_rows: plays.datasets.plays_rows });
+  expect(
+    defineProject({ pipelines: [plays, pipeline('waits', daily(), { accepted: { dataset: 'plays_rows' } })] }).pipelines[1],
+  ).not.toHaveProperty('sensed');
 });

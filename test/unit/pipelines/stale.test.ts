@@ -55,6 +55,18 @@ test('a window that was replaced by other rows makes the next one stale, and thr
   ]);
 });
 
+test('rows of another pipeline that were replaced make the reader stale, and a branch of that pipeline does not', () => {
+  const of = (pipeline: string, dataset: string, branch: string, digest: string, read?: string): AcceptedVersion => ({
+    ...{ pipeline, dataset, branch, digest, window: 'w', versionWindow: 'w', version: `${digest}-${branch}` },
+    inputs: read === undefined ? [] : [{ dataset: 'air', window: 'w', version: 'any', digest: read }],
+  });
+  const air = [of('air', 'air', 'main', 'a'), of('air', 'air', 'b1', 'A')];
+  expect(staleWindows([...air, of('sea', 'sea', 'main', 's', 'a'), of('sea', 'sea', 'b1', 's', 'a')], 'main')).toEqual([]);
+  expect(staleWindows([...air, of('sea', 'sea', 'main', 's', 'old')], 'main')).toMatchObject([
+    { pipeline: 'sea', versions: [{ replaced: [{ dataset: 'air', window: 'w', built: 'old', current: 'a' }] }] },
+  ]);
+});
+
 test('a rebuild with the same rows makes nothing stale, whatever its version is called', () => {
   const [first, second] = chain([{ digest: 'a' }, { digest: 'b', read: 'a' }]);
   expect(windows([{ ...first, version: 'rebuilt' } as AcceptedVersion, second as AcceptedVersion])).toEqual([]);
