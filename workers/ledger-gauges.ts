@@ -132,7 +132,7 @@ export class LedgerGauges implements AsyncDisposable {
     for (const gauge of [this.runs, this.held, this.oldestHold, this.published, this.windowEnd]) gauge.reset();
     this.slots.show(figures, at);
     this.backfills.show(figures);
-    this.pools.show(figures);
+    this.pools.show(figures, at);
     this.checks.show(figures);
     this.up.set(figures === undefined ? 0 : 1);
     if (figures === undefined) return;

@@ -152,15 +152,26 @@ test('a run that Temporal cannot tell of keeps its permit and is named; it stops
   expect(await left()).toEqual(['odd held']);
 });
 
-test('the metrics tell of permits, of those that are out and of stages that wait', async () => {
+test('the metrics tell of permits, of those that are out, of stages that wait and for how long', async () => {
   await stage('one', alive);
   await stage('two', alive);
   await stage('three', alive);
+  await installPools(pool, { mail: 3 }, ASKED);
   await using ledger = new LedgerGauges({ databaseUrl: database.url, clock: { now: () => LATER }, failed: () => undefined });
   await ledger.refresh();
   const families = parseExposition(await ledger.registry.metrics());
-  const told = (metric: string): string[] => samplesOf(families, metric).map(({ labels, value }) => `${labels.pool} ${value}`);
-  expect(['almanac_pool_permits', 'almanac_pool_permits_held', 'almanac_pool_waiting'].map(told)).toEqual([
-    ...[['warehouse 1'], ['warehouse 1'], ['warehouse 2']],
+  const told = (metric: string): string[] =>
+    samplesOf(families, metric)
+      .map(({ labels, value }) => `${labels.pool} ${value}`)
+      .sort();
+  expect(
+    ['almanac_pool_permits', 'almanac_pool_permits_held', 'almanac_pool_waiting', 'almanac_pool_oldest_wait_seconds'].map(told),
+  ).toEqual([
+    ...[
+      ['mail 3', 'warehouse 1'],
+      ['mail 0', 'warehouse 1'],
+      ['mail 0', 'warehouse 2'],
+      ['mail 0', `warehouse ${9 * 3600}`],
+    ],
   ]);
 });
