@@ -37,6 +37,13 @@ describe('impliedNeeds', () => {
   });
 });
 
+test('who reads a dataset waits for the gate that puts rows of it aside, but for that gate', () => {
+  const priced = { id: 'named', dataset: 'names', measure: { metric: 'completeness', column: 'id' }, mostly: 0.9, why: '.' } as const;
+  const gate: StageSpec = { kind: 'check', suite: { checks: [{ ...priced, onFail: 'quarantine' }] } };
+  const needs = (id: string): string[] => impliedNeeds({ ...stages, gate }, id);
+  expect([needs('gate'), needs('report'), needs('update')]).toEqual([['names'], ['gate', 'names', 'update'], ['events']]);
+});
+
 describe('graphOf', () => {
   it('joins explicit and implied needs, sorted', () => {
     expect(graphOf(stages).find((node) => node.id === 'publish')).toEqual({ id: 'publish', needs: ['judge', 'report'] });

@@ -62,6 +62,14 @@ test('a version no set names goes after its grace, unless its run is open or som
   expect(collectedNames(store)).toEqual([`udb@${day(1)}#old unaccepted`, `udb@${day(2)}#of-an-earlier-generation unaccepted`]);
 });
 
+test('what a gate put rows aside of stays as long as the version that goes on', () => {
+  const raw = version('report', day(1), 'raw');
+  const clean = { ...version('report', day(1), 'clean'), from: raw };
+  const set = { pipeline: 'p', branch: 'main', window: day(1), versions: [clean] };
+  expect(collectedNames({ ...EMPTY, versions: [raw, clean], current: [set] })).toEqual([]);
+  expect(collectedNames({ ...EMPTY, versions: [raw, clean] })).toHaveLength(2);
+});
+
 test('a file without a manifest goes when it is older than any stage runs and nobody works on its window', () => {
   const object = (path: string, ageDays: number, window?: string) => ({
     path,
