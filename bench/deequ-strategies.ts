@@ -66,10 +66,29 @@ export function holtWinters(series: readonly number[], period: number, [from, to
   const cost = (weights: Weights): number =>
     model(training, period, 0, weights).residuals.reduce((sum, residual) => sum + residual ** 2, 0);
   const { residuals, forecasts } = model(training, period, end - from, descend(cost, [0.3, 0.1, 0.1]));
+  const limit = BAND * spreadOfSizes(residuals);
+  return indexes(series, [from, end]).filter((i) => Math.abs((series[i] ?? 0) - (forecasts[i - from] ?? 0)) > limit);
+}
+
+/**
+ * How far each value is from what {@link holtWinters} expects one step ahead, in the unit of its band, with weights fitted to the first
+ * values only: a day by day use of it that does not fit anew each time. NaN for the first values.
+ */
+export function holtWintersScores(series: readonly number[], period: number, training: number): number[] {
+  const first = series.slice(0, training);
+  const cost = (weights: Weights): number => model(first, period, 0, weights).residuals.reduce((sum, residual) => sum + residual ** 2, 0);
+  const { residuals } = model(series, period, 0, descend(cost, [0.3, 0.1, 0.1]));
+  const spread = spreadOfSizes(residuals.slice(period, training));
+  return residuals.map((residual, i) => (i < period ? Number.NaN : Math.abs(residual) / spread));
+}
+
+/** Deviations of the residuals' sizes that are normal. */
+export const BAND = 1.96;
+
+function spreadOfSizes(residuals: readonly number[]): number {
   const sizes = residuals.map(Math.abs);
   const mean = average(sizes);
-  const limit = 1.96 * Math.sqrt(sizes.reduce((sum, size) => sum + (size - mean) ** 2, 0) / (sizes.length - 1));
-  return indexes(series, [from, end]).filter((i) => Math.abs((series[i] ?? 0) - (forecasts[i - from] ?? 0)) > limit);
+  return Math.sqrt(sizes.reduce((sum, size) => sum + (size - mean) ** 2, 0) / (sizes.length - 1));
 }
 
 type Weights = readonly [number, number, number];
