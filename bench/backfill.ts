@@ -1,10 +1,12 @@
 /**
  * Backfills at length: an ordered year built over wrong inputs, killed workers, pauses and a plan that drifted, while live runs go on;
  * then the same year undisturbed beside cancels at random moments. Fails when the two builds differ, when two windows of the chain were
- * open at once, when a live run waited for the backfill, or when anything changed after a cancel was proved.
+ * open at once, when a live run waited for the backfill, or when anything changed after a cancel was proved. With `--live N` only this: N live
+ * runs on an idle stack, then N beside a backfill whose stages hold all its places and never end.
  */
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { BackfillScenario, LANES, type CancelReport, type LiveStart } from '../test/support/backfill-scenario';
+import { until } from '../test/support/until';
 import { machine, median, table } from './report';
 
 /** How much later than on an idle stack the stages of live runs may start, at the 95th percentile. */
@@ -13,6 +15,11 @@ const LATER_MS = 1000;
 const RECOVERY_MS = 15_000;
 const IDLE_STARTS = 40;
 const LIVE_EVERY_MS = 3000;
+const LIVE_ONLY_EVERY_MS = 100;
+/** Places of backfills, and windows that would fill them twice. */
+const PLACES = 4;
+const SLOW_WINDOWS = 8;
+const RUNNING_SLOW = "select from almanac.attempt where pipeline = 'slow' and state = 'running'";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -20,16 +27,21 @@ async function main(): Promise<void> {
       windows: { type: 'string', default: '365' },
       cancels: { type: 'string', default: '50' },
       watch: { type: 'string', default: '10' },
+      live: { type: 'string' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     },
   });
   const [windows, cancels, watch, seed] = (['windows', 'cancels', 'watch', 'seed'] as const).map((name) => whole(name, values[name]));
   if (windows === undefined || cancels === undefined || watch === undefined || seed === undefined) throw new Error('unreachable');
   console.log(`${machine()}\n${windows} windows, ${cancels} cancels, seed ${seed}`);
-  await using scenario = await BackfillScenario.create(windows, seed);
+  await using scenario = await BackfillScenario.create(windows, seed, PLACES);
   // A stack has processes of its own, which would outlive an interrupted run.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void scenario[Symbol.asyncDispose]().then(() => process.exit(1)));
+  if (values.live !== undefined) {
+    await liveOnly(scenario, whole('live', values.live));
+    return;
+  }
   const faults: string[] = [];
   const idle = await scenario.liveStarts(300, (count) => count >= IDLE_STARTS);
   let built = false;
@@ -76,6 +88,24 @@ async function main(): Promise<void> {
     console.log(`repeat with: npm run test:backfill -- --windows ${windows} --cancels ${cancels} --seed ${seed}`);
     process.exitCode = 1;
   }
+}
+
+/** So many live runs in each of two arms, back to back, undisturbed. */
+async function liveOnly(scenario: BackfillScenario, runs: number): Promise<void> {
+  const arm = async (): Promise<number[]> => (await scenario.liveStarts(LIVE_ONLY_EVERY_MS, (count) => count >= runs)).map(({ ms }) => ms);
+  const idle = await arm();
+  const { hash } = await scenario.plan('slow', 1, SLOW_WINDOWS, '--concurrency', String(SLOW_WINDOWS));
+  await scenario.start(hash);
+  await until('stages of the backfill hold its places', async () => (await scenario.rows(RUNNING_SLOW)).length >= PLACES, RECOVERY_MS * 8);
+  const beside = await arm();
+  const held = (await scenario.rows(RUNNING_SLOW)).length;
+  await scenario.stack.ok('backfill', 'cancel', hash, '--reason', 'measured');
+  const later = quantile(beside, 0.95) - quantile(idle, 0.95);
+  console.log(table(['live starts', 'runs', 'p50 ms', 'p95 ms', 'max ms'], [row('idle', idle), row('beside a backfill', beside)]));
+  console.log(
+    `${held} stages of the backfill were open to the end; p95 is ${later.toFixed(0)} ms later, at most ${LATER_MS} allowed; ${machine()}`,
+  );
+  if (later > LATER_MS || held < PLACES) process.exitCode = 1;
 }
 
 /** In every lane one after the other, the lanes side by side. */
