@@ -40,8 +40,10 @@ export interface WindowFacts {
   readonly accepted: readonly string[] | null;
   /** Outputs that stand, by stage: the stage hash they were made under and their versions. */
   readonly standing: Readonly<Record<string, { readonly hash: string; readonly versions: readonly string[] }>>;
-  /** Stages whose landing files differ now, or that read rows that are no longer current. */
+  /** Stages whose landing files differ now. */
   readonly changedInputs: readonly string[];
+  /** Stages that wrote what is stale: of rows that are no longer current, or without rows that were replayed. */
+  readonly stale: readonly string[];
 }
 
 export interface BackfillQuestion {
@@ -123,7 +125,7 @@ export function planFollowing(plan: Plan, request: BackfillRequest, fact: Window
   return choice;
 }
 
-/** Windows after the range are rebuilt for what they stand on, and for nothing else. */
+/** Windows after the range are rebuilt for what they stand on and read, and for nothing else: a branch with stale windows is never built. */
 function following(request: BackfillRequest): BackfillRequest {
   return { ...request, reprocess: 'missing', fromStage: null };
 }
@@ -152,7 +154,11 @@ function choose(
   const due = fact.accepted === null || (didFail && wants('failed')) || wants('stale');
   if (!due && !predecessorRebuilt) return 'accepted';
   const named = due && (fact.accepted === null || didFail || wants('all')) ? forced : [];
-  const changedInputs = [...(due ? fact.changedInputs : []), ...(predecessorRebuilt ? previousReaders(plan) : [])];
+  const changedInputs = [
+    ...(due ? fact.changedInputs : []),
+    ...(due || branched ? fact.stale : []),
+    ...(predecessorRebuilt ? previousReaders(plan) : []),
+  ];
   const hashes = Object.fromEntries(Object.entries(fact.standing).map(([stage, { hash }]) => [stage, hash]));
   const retry = planRetry({ plan, standing: hashes, stages: named, changedInputs, downstream: 'all' });
   const reset = new Set([...retry.reset, ...retry.waits]);

@@ -73,7 +73,7 @@ export async function windowFacts(
     facts.accepted !== null && (request.reprocess === 'missing' || request.reprocess === 'failed') && facts.run === 'succeeded';
   // What is left alone whatever it holds need not be read, except where it could be rebuilt for what it was built on.
   if (row === undefined || facts.run === 'open' || (looksAway && (plan.chain !== 'ordered' || previousReaders(plan).length === 0)))
-    return { ...facts, standing: {}, changedInputs: [] };
+    return { ...facts, standing: {}, changedInputs: [], stale: [] };
   const attempts = await listAttempts(database, row.run);
   const kept = await presentOutputs(session, attempts);
   const changed = looksAway ? [] : (await compareInputs(session, row, plan, kept)).changes.map(({ stage }) => stage);
@@ -88,7 +88,8 @@ export async function windowFacts(
         },
       ]),
     ),
-    changedInputs: [...changed, ...(looksAway ? [] : staleStages(plan, stale))],
+    changedInputs: changed,
+    stale: staleStages(plan, stale),
   };
 }
 

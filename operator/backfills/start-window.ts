@@ -16,6 +16,7 @@ import { claimUnder } from '../runs/head';
 import { startRun } from '../runs/start';
 import { stopRun } from '../runs/stop';
 import type { OperatorSession } from '../session';
+import { findStale, staleOf } from '../stale';
 import { namesOf, windowFacts } from './facts';
 
 /**
@@ -67,7 +68,10 @@ async function plannedOf(session: OperatorSession, row: BackfillRow, plan: Plan,
     throw new AlmanacError('internal', `backfill ${row.hash} has no window ${window}`, { next: 'almanac backfill plan again' });
   }
   const { request } = row.plan;
-  return planFollowing(plan, request, await windowFacts(session, plan, request, parseWindow(plan.window, window), undefined));
+  const { pipeline, branch } = row;
+  const stale = await findStale(session.database);
+  const here = staleOf(stale, { pipeline, window, branch }) ?? staleOf(stale, { pipeline, window, branch: MAIN_BRANCH });
+  return planFollowing(plan, request, await windowFacts(session, plan, request, parseWindow(plan.window, window), here));
 }
 
 async function startPartly(

@@ -65,6 +65,7 @@ const missing = (at: number): WindowFacts => ({
   accepted: null,
   standing: {},
   changedInputs: [],
+  stale: [],
 });
 const accepted = (at: number, plan: Plan, more: Partial<WindowFacts> = {}): WindowFacts => ({
   window: day(at),
@@ -73,6 +74,7 @@ const accepted = (at: number, plan: Plan, more: Partial<WindowFacts> = {}): Wind
   accepted: [`total@${day(at)}#v1`],
   standing: standing(plan, day(at)),
   changedInputs: [],
+  stale: [],
   ...more,
 });
 const ask = (
@@ -218,6 +220,22 @@ describe('an ordered range', () => {
       const window = planFollowing(ordered, request, accepted(4, ordered, { run: 'open' }));
       expect([window.after, window.stages.map(({ stage }) => stage)]).toEqual([0, ['add', 'top']]);
     });
+
+    it('reads windows after the range again where rows were replayed to them: a branch with stale windows is never built', () => {
+      const replayed = facts.map((fact, index) => (index === 2 ? { ...fact, stale: ['read'] } : fact));
+      const plan = ask(ordered, replayed, { to: day(1), reprocess: 'all' }, before);
+      expect(plan.windows.map(({ stages }) => stages.map(({ stage }) => stage))).toEqual([
+        ['read', 'add', 'top'],
+        ['add', 'top'],
+        ['read', 'add', 'top'],
+      ]);
+      const later = planFollowing(ordered, plan.request, accepted(4, ordered, { stale: ['read'] }));
+      expect(later.stages.map(({ stage, reason }) => `${stage}: ${reason}`)).toEqual([
+        'read: input changed',
+        'add: input changed',
+        'top: input changed',
+      ]);
+    });
   });
 
   it('that would leave a hole is refused', () => {
@@ -261,6 +279,7 @@ describe('whatever the ledger says', () => {
               kept.map((id) => [id, old.includes(id) ? { hash: 'old', versions: [] } : (made[id] ?? { hash: '', versions: [] })]),
             ),
             changedInputs: done ? changed : [],
+            stale: [],
           };
         }),
       );
