@@ -122,12 +122,14 @@ export function noticeMessage(notice: Notice): NoticeMessage {
         text: `the slot ${said('slot')} of ${pipeline} was missed: ${said('reason')}`,
         next: `almanac run ${pipeline} --window ${window ?? 'KEY'}`,
       };
-    case 'backfill-done':
+    case 'backfill-done': {
+      const why = said('state') === 'halted' && said('reason') !== '' ? `: ${said('reason')}` : '';
       return {
         ...notice,
-        text: `the backfill ${said('hash').slice(0, 12)} of ${pipeline} is ${said('state')}${said('state') === 'halted' ? `: ${said('reason')}` : ''}`,
+        text: `the backfill ${said('hash').slice(0, 12)} of ${pipeline} is ${said('state')}${why}`,
         next: `almanac backfill show ${said('hash')}`,
       };
+    }
   }
 }
 

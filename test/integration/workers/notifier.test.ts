@@ -131,12 +131,13 @@ test('the end of a backfill is told, and each halt of it', async () => {
      values ('abcdef0123456789', 'plays', 'h', '{}', 'planned', 1, 'x', $1, $1)`,
     [new Date(now)],
   );
-  for (const state of ['running', 'halted', 'running', 'halted', 'running', 'done']) {
+  const changes = [['running'], ['halted'], ['running'], ['halted', 'w3 is held'], ['running', 'go on'], ['done']];
+  for (const [state, reason = null] of changes) {
     now += 1000;
-    await database.pool.query('update almanac.backfill set state = $1, changed_at = $2', [state, new Date(now)]);
+    await database.pool.query('update almanac.backfill set state = $1, changed_at = $2, reason = $3', [state, new Date(now), reason]);
   }
   await until('all were told', () => Promise.resolve(received.length >= 3));
-  expect(received.map(({ message }) => message.text.split(' is ')[1])).toEqual(['halted', 'halted', 'done']);
+  expect(received.map(({ message }) => message.text.split(/ is (.*)/)[1])).toEqual(['halted', 'halted: w3 is held', 'done']);
 });
 
 test('a change that is rolled back is told to nobody', async () => {
