@@ -18,9 +18,10 @@ export interface AuditedAction {
   readonly at: string;
   readonly who: string;
   readonly verb: string;
-  /** What it was done to: a run or a pool, by name. */
+  /** What it was done to: a run, a pool by name, or the schedule of a pipeline. */
   readonly run: RunRef | null;
   readonly pool: string | null;
+  readonly schedule: string | null;
   readonly stage: string | null;
   readonly reason: string | null;
   /** `undone`: it was taken back. */
@@ -37,7 +38,8 @@ export async function audit({ database }: Pick<OperatorSession, 'database'>, fil
   const { run, who, since, limit } = filter;
   const { rows } = await database.query<Row>(
     `select id::int as id, at, who, verb, pool, stage, reason, detail,
-       case when pool is null then json_build_object('pipeline', pipeline, 'window', window_key, 'branch', branch, 'generation', generation) end as run,
+       case when window_key is null then pipeline end as schedule,
+       case when window_key is not null then json_build_object('pipeline', pipeline, 'window', window_key, 'branch', branch, 'generation', generation) end as run,
        case when undone_at is not null then 'undone' else state end as state
      from almanac.action
      where ($1::text is null or (pipeline = $1 and window_key = $2 and branch = $3)) and ($4::int is null or generation = $4)

@@ -116,10 +116,29 @@ export async function setPaused(
   why: { readonly who: string; readonly reason: string; readonly now: Date },
 ): Promise<boolean> {
   const { rowCount } = await database.query(
-    'update almanac.schedule set paused = $2, reason = $3, who = $4, changed_at = $5 where pipeline = $1 and paused <> $2',
+    `with changed as (
+       update almanac.schedule set paused = $2, reason = $3, who = $4, changed_at = $5 where pipeline = $1 and paused <> $2 returning pipeline
+     )
+     insert into almanac.action (pipeline, at, who, verb, reason)
+     select pipeline, $5, $4, case when $2 then 'schedule pause' else 'schedule unpause' end, $3 from changed`,
     [pipeline, paused, why.reason, why.who, why.now],
   );
   return rowCount === 1;
+}
+
+/** Puts on record that somebody installed, changed or removed a schedule. */
+export async function recordApplied(
+  database: Queryable,
+  pipeline: string,
+  by: { readonly who: string; readonly now: Date },
+  detail: { readonly change: string; readonly differences: readonly string[] },
+): Promise<void> {
+  await database.query(`insert into almanac.action (pipeline, at, who, verb, detail) values ($1, $2, $3, 'schedule apply', $4)`, [
+    pipeline,
+    by.now,
+    by.who,
+    JSON.stringify(detail),
+  ]);
 }
 
 export interface DueSlots {
@@ -174,8 +193,12 @@ export async function insertManualSlot(
   now: Date,
 ): Promise<boolean> {
   const { rowCount } = await database.query(
-    `insert into almanac.slot (pipeline, nominal, at, window_key, state, manual, who, reason, seen_at)
-     values ($1, $2, $3, $4, 'due', $5, $6, $7, $3) on conflict do nothing`,
+    `with fired as (
+       insert into almanac.slot (pipeline, nominal, at, window_key, state, manual, who, reason, seen_at)
+       values ($1, $2, $3, $4, 'due', $5, $6, $7, $3) on conflict do nothing returning *
+     )
+     insert into almanac.action (pipeline, at, who, verb, reason, detail)
+     select pipeline, at, who, 'schedule trigger', reason, jsonb_build_object('slot', nominal, 'window', window_key, 'overlap', manual) from fired`,
     [slot.pipeline, now.toISOString(), now, slot.window, slot.manual, slot.who, slot.reason],
   );
   return rowCount === 1;

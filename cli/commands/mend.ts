@@ -94,17 +94,25 @@ function renderAudit(actions: readonly AuditedAction[]): string {
     { title: 'AT', value: ({ at }) => at },
     { title: 'WHO', value: ({ who }) => who },
     { title: 'VERB', value: ({ verb }) => verb },
-    { title: 'OF', value: ({ run, pool }) => (run === null ? `pool ${pool ?? ''}` : `${formatRun(run)}#${run.generation}`) },
+    {
+      title: 'OF',
+      value: ({ run, pool, schedule }) =>
+        run === null ? (pool === null ? `schedule ${schedule ?? ''}` : `pool ${pool}`) : `${formatRun(run)}#${run.generation}`,
+    },
     { title: 'STAGE', value: ({ stage }) => stage ?? undefined },
     { title: 'STATE', value: ({ state }) => STATES[state] },
     {
       title: 'WHY',
-      value: ({ reason, pool, detail }) => (pool === null ? (reason ?? undefined) : `${changeText(detail)}: ${reason ?? ''}`),
+      value: (action) => [changeText(action), action.reason].filter(Boolean).join(': ') || undefined,
     },
   ]);
 }
 
-/** `4 to 2 permits`. */
-function changeText({ before, permits }: AuditedAction['detail']): string {
-  return `${String(before)} to ${String(permits)} permits`;
+/** What a verb changed where its name does not say: `4 to 2 permits`, `changed (cron: …)`, `2026-11-21`. */
+function changeText({ verb, detail }: AuditedAction): string | undefined {
+  if (verb === 'pool set') return `${String(detail['before'])} to ${String(detail['permits'])} permits`;
+  if (verb === 'schedule trigger') return String(detail['window']);
+  if (verb !== 'schedule apply') return undefined;
+  const differences = Array.isArray(detail['differences']) ? detail['differences'].join('; ') : '';
+  return differences === '' ? String(detail['change']) : `${String(detail['change'])} (${differences})`;
 }

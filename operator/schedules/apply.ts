@@ -1,5 +1,6 @@
-import { listSchedules, putSchedule, removeSchedule, type ScheduleRow } from '../../activities/ledger/schedules';
+import { listSchedules, putSchedule, recordApplied, removeSchedule, type ScheduleRow } from '../../activities/ledger/schedules';
 import { storePlan, storeTexts } from '../../activities/ledger/runs';
+import { transaction, type Queryable } from '../../lib/postgres';
 import { queueNames } from '../../lib/queues';
 import { canonicalJson } from '../../pipelines/canonical';
 import { requireDeadline, requireTiling } from '../../pipelines/schedule-rules';
@@ -51,13 +52,25 @@ export async function applySchedules(session: OperatorSession, options: ApplyOpt
   for (const { pipeline, paused } of undeclared)
     changes.push({ pipeline, change: options.prune ? 'removed' : 'kept', differences: ['the project does not declare it'], paused });
   if (options.dryRun) return changes;
+  const record = async (client: Queryable, pipeline: string): Promise<void> => {
+    const made = changes.find((one) => one.pipeline === pipeline);
+    if (made === undefined || made.change === 'unchanged') return;
+    await recordApplied(client, pipeline, { who: config.actor, now }, { change: made.change, differences: made.differences });
+  };
   await installPoolsOf(session, ...wanted.map(({ pipeline }) => pipeline.plan()));
   for (const { pipeline, row } of wanted) {
     await storeTexts(database, pipeline.texts);
     await storePlan(database, pipeline.plan());
-    await putSchedule(database, row);
+    await transaction(database, async (client) => {
+      await putSchedule(client, row);
+      await record(client, row.pipeline);
+    });
   }
-  if (options.prune) for (const { pipeline } of undeclared) await removeSchedule(database, pipeline);
+  for (const { pipeline } of options.prune ? undeclared : [])
+    await transaction(database, async (client) => {
+      await removeSchedule(client, pipeline);
+      await record(client, pipeline);
+    });
   if (wanted.length > 0) await wakeClock(await session.temporal(), queueNames(config).control);
   return changes;
 }

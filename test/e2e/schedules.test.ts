@@ -1,4 +1,5 @@
 import type { ScheduleRow, SlotRow } from '../../activities/ledger/schedules';
+import type { AuditedAction } from '../../operator/audit';
 import type { ScheduleChange } from '../../operator/schedules/apply';
 import type { Preview } from '../../operator/schedules/verbs';
 import { EmbeddedStack } from '../support/embedded-stack';
@@ -92,6 +93,24 @@ test('a paused schedule starts nothing by itself; a trigger does, and obeys over
     outcome: 'ran',
   });
   await stack.ok('cancel', run, '--reason', 'seen');
+});
+
+test('audit has who installed, un-paused and fired each schedule, and why', async () => {
+  const of = async (id: string): Promise<unknown[]> =>
+    (await stack.json<AuditedAction[]>('audit', '--limit', '1000'))
+      .filter(({ schedule }) => schedule === id)
+      .map(({ verb, reason, run, detail }) => [verb, reason, run, detail['change'] ?? detail['overlap'] ?? null]);
+  expect(await of('broken')).toEqual([
+    ['schedule trigger', 'beside', null, 'ignore'],
+    ['schedule trigger', 'again', null, 'obey'],
+    ['schedule trigger', 'try', null, 'obey'],
+    ['schedule apply', null, null, 'installed'],
+  ]);
+  expect(await of('every')).toEqual([
+    ['schedule unpause', 'begin', null, null],
+    ['schedule apply', null, null, 'installed'],
+  ]);
+  expect(await stack.ok('audit')).toMatch(/schedule trigger +schedule broken .*: beside/);
 });
 
 test('everything stopped over three slots: each policy gives its outcomes, no slot is lost or doubled', async () => {
