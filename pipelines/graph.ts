@@ -1,4 +1,5 @@
 /** The graph of a pipeline's stages: what each needs, in which layers they run, what lies below one. */
+import { otherDatasets } from './quality/other-datasets';
 import { isPrevious, isSensed } from './reads';
 import type { StageSpec } from './types';
 
@@ -49,9 +50,7 @@ export function datasetsOf(stage: StageSpec): string[] {
         typeof read === 'string' ? [read] : isPrevious(read) ? (read.since ?? []) : [],
       );
     case 'check':
-      return stage.suite.checks.flatMap(({ dataset, measure }) =>
-        measure.metric === 'missing-references' ? [dataset, measure.in.dataset] : [dataset],
-      );
+      return stage.suite.checks.flatMap(({ dataset, measure }) => [dataset, ...otherDatasets(measure)]);
     case 'publish':
       return Object.values(stage.tables).map((table) => table.from);
   }

@@ -1,5 +1,5 @@
 import { readDataset } from './reads';
-import { otherDatasets } from './suite-sql';
+import { otherDatasets } from './quality/other-datasets';
 import type { Plan, PlanStage } from './types';
 
 /** Whether a dataset the stage reads or writes declares `pii`: then what DuckDB says of values must not be shown. */

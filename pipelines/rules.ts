@@ -3,7 +3,7 @@ import { carriersOf, cleanedBy, cleanersOf, cyclePath, datasetsOf, graphOf, writ
 import { declarationProblems } from './quality/check-rules';
 import { keepsStates } from './quality/personal';
 import { tellsElement } from './quality/personal';
-import { otherDatasets } from './suite-sql';
+import { otherDatasets } from './quality/other-datasets';
 import { isTimezone } from './local-day';
 import { poolUseProblems } from './pool-rules';
 import { isPrevious, isSensed, readDataset } from './reads';

@@ -99,25 +99,6 @@ export function baseOf<M extends Metric>(measure: M): M {
   return base as M;
 }
 
-/** Datasets beside its own that a metric reads. */
-export function otherDatasets(measure: Metric): readonly string[] {
-  switch (measure.metric) {
-    case 'missing-references':
-    case 'referential-integrity':
-      return [measure.in.dataset];
-    case 'row-count-match':
-    case 'data-set-match':
-      return [measure.dataset];
-    case 'custom-sql':
-    case 'unexpected-rows':
-      return measure.datasets ?? [];
-    case 'conservation':
-      return [measure.previous, measure.added, ...(measure.removed === undefined ? [] : [measure.removed])];
-    default:
-      return [];
-  }
-}
-
 /** One scan a dataset, then the statements of metrics that cannot share it: one for the metrics of the same groups, one for each other. */
 export function suiteQueries(metrics: readonly SuiteMetric[], scope: SuiteScope): MetricQuery[] {
   const scanned = new Map<string, SuiteMetric[]>();

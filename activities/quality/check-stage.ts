@@ -3,10 +3,10 @@ import { AlmanacError } from '../../pipelines/failures';
 import { isQualityMetric, isRowMetric } from '../../pipelines/quality/metrics';
 import { renderCheck } from '../../pipelines/quality/metric-texts';
 import { tellsPerson, withheld, withoutValues } from '../../pipelines/quality/personal';
+import { otherDatasets } from '../../pipelines/quality/other-datasets';
 import {
   baseOf,
   metricOf,
-  otherDatasets,
   suiteMetrics,
   versionView,
   type Measurement,

@@ -1,7 +1,7 @@
 import { AlmanacError } from '../../pipelines/failures';
+import { otherDatasets } from '../../pipelines/quality/other-datasets';
 import {
   metricQuery,
-  otherDatasets,
   readMeasurements,
   suiteQueries,
   type Measurement,

@@ -12,7 +12,8 @@ import {
   type SplitVersion,
 } from '../../pipelines/quality/put-aside-sql';
 import { quoteText } from '../../pipelines/quote-sql';
-import { otherDatasets, versionView } from '../../pipelines/suite-sql';
+import { otherDatasets } from '../../pipelines/quality/other-datasets';
+import { versionView } from '../../pipelines/suite-sql';
 import type { DatasetSpec, PutAsideCheck, VersionRef } from '../../pipelines/types';
 import type { EngineSession } from '../compute/engine';
 import { exportVersion } from '../compute/export-version';

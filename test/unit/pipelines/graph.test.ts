@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { GraphNode } from '../../../pipelines/graph';
 import { cyclePath, downstream, graphOf, impliedNeeds, layers } from '../../../pipelines/graph';
-import type { StageSpec } from '../../../pipelines/types';
+import type { Metric, StageSpec } from '../../../pipelines/types';
 
 const stages: Record<string, StageSpec> = {
   events: { kind: 'ingest', landing: 'events', writes: 'events' },
@@ -35,6 +35,15 @@ describe('impliedNeeds', () => {
   ])('of %s are the writers of what it looks at: %j', (id, needs) => {
     expect(impliedNeeds(stages, id)).toEqual(needs);
   });
+});
+
+test.each<Metric>([
+  { metric: 'referential-integrity', columns: ['id'], in: { dataset: 'names', columns: ['id'] } },
+  { metric: 'row-count-match', dataset: 'names' },
+  { metric: 'custom-sql', sql: 'select count(*) from names', datasets: ['names'] },
+])('a gate waits for the writer of every dataset it judges by: $metric', (measure) => {
+  const gate: StageSpec = { kind: 'check', suite: { checks: [{ id: 'c', dataset: 'report', measure, fail: { min: 1 }, why: '.' }] } };
+  expect(impliedNeeds({ ...stages, gate }, 'gate')).toEqual(['names', 'report']);
 });
 
 test('who reads a dataset waits for the gate that puts rows of it aside, but for that gate', () => {
