@@ -1,19 +1,25 @@
 /** Windows that are stale, or may become so, as text. Pure. */
-import { formatRun, type RunAddress } from '../pipelines/run-id';
+import { formatRun, MAIN_BRANCH, type RunAddress } from '../pipelines/run-id';
 import { rebuildCommand, staleText, type StaleWindow } from '../pipelines/stale';
 
 const SHOWN = 6;
 
-/** One line a window, oldest first, and the commands that mend them in that order. */
+/** One line a window, oldest first, and the commands that mend them in that order. What is stale on a branch is its backfill's to rebuild. */
 export function renderStale(stale: readonly StaleWindow[]): string {
   if (stale.length === 0) return 'nothing is stale';
+  const current = stale.filter(({ branch }) => branch === MAIN_BRANCH);
+  const branched = stale.filter(({ branch }) => branch !== MAIN_BRANCH);
   return [
     ...stale.map((window) => `${formatRun(window)}  ${staleText(window)}`),
-    'next, in this order:',
-    ...stale.map((window) => `  ${rebuildCommand(window)}`),
-    'or a pipeline at once, as planned:',
-    ...[...new Set(stale.map(({ pipeline }) => pipeline))].map((pipeline) => `  ${repairCommand(stale, pipeline)}`),
+    ...(current.length === 0 ? [] : ['next, in this order:', ...current.map((window) => `  ${rebuildCommand(window)}`)]),
+    ...(current.length === 0 ? [] : ['or a pipeline at once, as planned:']),
+    ...pipelinesOf(current).map((pipeline) => `  ${repairCommand(current, pipeline)}`),
+    ...pipelinesOf(branched).map((pipeline) => `on a branch, for its backfill to resume or discard: almanac backfill list ${pipeline}`),
   ].join('\n');
+}
+
+function pipelinesOf(windows: readonly StaleWindow[]): string[] {
+  return [...new Set(windows.map(({ pipeline }) => pipeline))];
 }
 
 /** Plans the rebuild of all that is stale of a pipeline, which has some. */
