@@ -33,7 +33,7 @@ it(`${PUBLICATIONS} publications under 8 readers: no read fails, none is empty o
   process.stderr.write(
     `readers: ${report.reads} reads, p99 ${flip?.p99.toFixed(1)} ms publishing, ${control?.p99.toFixed(1)} ms loading only, ratio ${report.p99Ratio.toFixed(2)}\n`,
   );
-}, 300_000);
+}, 600_000);
 
 /** Rows of one stamp for plain tables in a schema. */
 function tables(schema: string, suffix: string, stamp: number): string {
