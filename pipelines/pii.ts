@@ -1,13 +1,13 @@
+import { datasetsOf } from './graph';
 import { readDataset } from './reads';
-import { otherDatasets } from './quality/other-datasets';
 import type { Plan, PlanStage } from './types';
 
 /** Whether a dataset the stage reads or writes declares `pii`: then what DuckDB says of values must not be shown. */
 export function touchesPii({ datasets, sensed = {} }: Pick<Plan, 'datasets' | 'sensed'>, stage: Pick<PlanStage, 'spec'>): boolean {
-  return datasetsOf(stage.spec).some((name) => ((datasets[name] ?? sensed[name])?.pii ?? []).length > 0);
+  return touched(stage.spec).some((name) => ((datasets[name] ?? sensed[name])?.pii ?? []).length > 0);
 }
 
-function datasetsOf(spec: PlanStage['spec']): string[] {
+function touched(spec: PlanStage['spec']): string[] {
   switch (spec.kind) {
     case 'ingest':
       return [spec.writes];
@@ -16,8 +16,7 @@ function datasetsOf(spec: PlanStage['spec']): string[] {
     case 'compute':
       return [...Object.values(spec.reads ?? {}).map(readDataset), ...(spec.writes === undefined ? [] : [spec.writes])];
     case 'check':
-      return spec.suite.checks.flatMap(({ dataset, measure }) => [dataset, ...otherDatasets(measure)]);
     case 'publish':
-      return Object.values(spec.tables).map(({ from }) => from);
+      return datasetsOf(spec);
   }
 }
