@@ -186,9 +186,9 @@ test('a hook that does not answer holds up neither the ledger nor the other hook
   await claim('w1');
   await become('w1', 'held', 1);
   await until('the other was told', () => Promise.resolve(existsSync(path.join(directory, 'told'))));
-  const begun = performance.now();
   await become('w1', 'running', 1);
-  expect(performance.now() - begun).toBeLessThan(1000);
+  // Nobody has given the silent hook up meanwhile.
+  expect(await states()).toContain('silent due');
 });
 
 test('nor later ones: each hook goes on while another one keeps its sender waiting', async () => {

@@ -3,10 +3,12 @@ import type { ClockActivities, Look } from '../../../activities/tasks';
 import { bundleWorkflows } from '../../../workers/bundle';
 import { recordHistory } from '../../support/recorded-history';
 import { testNamespace, uniqueName } from '../../support/temporal';
+import { timersOf } from '../../support/timers';
 import { until } from '../../support/until';
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
+const MINUTE = 60_000;
 const HOUR = 3_600_000;
 const IDLE: Look = { nextInMs: HOUR, waiting: 0 };
 
@@ -19,23 +21,20 @@ beforeAll(async () => {
 async function clockWith(...answers: Look[]) {
   const temporal = await testNamespace();
   const taskQueue = uniqueName('clock');
-  const looks: number[] = [];
+  let looks = 0;
   const activities: ClockActivities = {
     lookAtSlots() {
-      looks.push(performance.now());
-      return Promise.resolve(answers[Math.min(looks.length, answers.length) - 1] ?? IDLE);
+      looks += 1;
+      return Promise.resolve(answers[Math.min(looks, answers.length) - 1] ?? IDLE);
     },
   };
   const { connection, namespace, client } = temporal;
   const worker = await Worker.create({ connection, namespace, taskQueue, workflowBundle: bundle, activities: { ...activities } });
   const running = worker.run();
   const handle = await client.workflow.start('clock', { workflowId: uniqueName('clock'), taskQueue });
-  const at = (index: number): number => looks[index] ?? NaN;
   return {
     handle,
-    looks,
-    /** Milliseconds between a look and the one after it. */
-    between: (index: number) => at(index + 1) - at(index),
+    looks: () => looks,
     async [Symbol.asyncDispose]() {
       await recordHistory(handle);
       await handle.terminate();
@@ -48,22 +47,22 @@ async function clockWith(...answers: Look[]) {
 
 test('the clock looks when the next slot is due, at once when one is, and sleeps otherwise', async () => {
   await using clock = await clockWith({ nextInMs: 1500, waiting: 0 }, { nextInMs: 0, waiting: 0 }, IDLE);
-  await until('three looks', () => clock.looks.length === 3);
-  expect(clock.between(0)).toBeGreaterThanOrEqual(1400);
-  expect(clock.between(1)).toBeLessThan(clock.between(0));
+  await until('it sleeps after the third look', async () => (await timersOf(clock.handle)).length === 2);
+  expect(clock.looks()).toBe(3);
+  expect(await timersOf(clock.handle)).toEqual([1500, MINUTE]);
 });
 
 test('while slots wait for what no timer tells it looks every second', async () => {
   await using clock = await clockWith({ nextInMs: HOUR, waiting: 1 }, { nextInMs: null, waiting: 1 }, IDLE);
-  await until('three looks', () => clock.looks.length === 3);
-  expect(clock.between(0)).toBeGreaterThanOrEqual(900);
+  await until('it sleeps after the third look', async () => (await timersOf(clock.handle)).length === 3);
+  expect(await timersOf(clock.handle)).toEqual([1000, 1000, MINUTE]);
 });
 
 test('a signal makes it look now', async () => {
   await using clock = await clockWith({ nextInMs: null, waiting: 0 });
-  await until('the first look', () => clock.looks.length === 1);
+  await until('the first look', () => clock.looks() === 1);
   await clock.handle.signal('look');
-  await until('the second look', () => clock.looks.length === 2);
+  await until('the second look', () => clock.looks() === 2);
 });
 
 test('its history is cut before it grows long', async () => {

@@ -15,43 +15,40 @@ async function stopping<T>(timeoutSeconds: number, body: (stop: StopSignal, canc
   });
 }
 
-function fired(stop: StopSignal): Promise<void> {
-  return new Promise((resolve) => stop.signal.addEventListener('abort', () => resolve()));
-}
-
-/** Milliseconds until `work` settles. */
-async function lasted(work: Promise<unknown>): Promise<number> {
-  const begun = performance.now();
-  await work;
-  return performance.now() - begun;
-}
-
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+beforeEach(() => jest.useFakeTimers());
+afterEach(() => jest.useRealTimers());
+const wait = (ms: number): Promise<void> => jest.advanceTimersByTimeAsync(ms);
 const SESSION = {} as EngineSession;
 
 test('a stage is stopped by its timeout', async () => {
   await stopping(0.05, async (stop) => {
-    await fired(stop);
+    await wait(49);
+    expect(stop.signal.aborted).toBe(false);
+    await wait(1);
+    expect(stop.signal.aborted).toBe(true);
     expect(stop.reason()).toBe('timeout');
   });
 });
 
 test('a cancel stops it and is told apart from the timeout', async () => {
   await stopping(30, async (stop, cancel) => {
-    setTimeout(cancel, 10);
-    await fired(stop);
+    cancel();
+    expect(stop.signal.aborted).toBe(true);
     expect(stop.reason()).toBe('cancelled');
   });
 });
 
 test('a paused clock does not run, and goes on with what was left', async () => {
   await stopping(0.1, async (stop) => {
+    await wait(60);
     stop.pause();
     await wait(200);
+    stop.resume();
+    stop.resume();
+    await wait(39);
     expect(stop.reason()).toBeUndefined();
-    stop.resume();
-    stop.resume();
-    expect(await lasted(fired(stop))).toBeLessThan(190);
+    await wait(1);
+    expect(stop.reason()).toBe('timeout');
   });
 });
 
@@ -73,7 +70,7 @@ test('the wait for a child is not counted; what is done with it is', async () =>
     await leasedUntimed(busy, stop).session({ memoryBytes: 1, threads: 1 }, stop.signal, async (session) => {
       expect(session).toBe(SESSION);
       expect(stop.reason()).toBeUndefined();
-      await fired(stop);
+      await wait(100);
       expect(stop.reason()).toBe('timeout');
     });
   });
@@ -84,7 +81,7 @@ test('the wait for a place is not counted, nor that for a child in it; what is d
     await leasedUntimed(busy, stop).place(stop.signal, async (engine) => {
       await engine.session({ memoryBytes: 1, threads: 1 }, stop.signal, () => Promise.resolve());
       expect(stop.reason()).toBeUndefined();
-      await fired(stop);
+      await wait(100);
       expect(stop.reason()).toBe('timeout');
     });
   });
@@ -97,7 +94,7 @@ test('a wait that fails sets the clock going again', async () => {
     await expect(
       leasedUntimed(closed, stop).session({ memoryBytes: 1, threads: 1 }, stop.signal, () => Promise.resolve()),
     ).rejects.toThrow();
-    await fired(stop);
+    await wait(50);
     expect(stop.reason()).toBe('timeout');
   });
 });

