@@ -76,7 +76,7 @@ async function look(context: StageContext, condition: ResolvedCondition): Promis
         // What cannot be read is for the ingest to refuse: it is not there.
         const files = (await store.listAll(`${path}/`)).filter(({ fault }) => fault === undefined);
         const named = files.map(({ path: file, bytes, modifiedAt }) => ({ name: file.slice(path.length + 1), bytes, modifiedAt }));
-        verdicts.push(judgeFolder(condition, path, named, store.readable(path), clock.now()));
+        verdicts.push(judgeFolder(condition, path, named, store.place(path), clock.now()));
       }
       return { verdicts, tainted: false };
     }

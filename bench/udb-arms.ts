@@ -148,7 +148,7 @@ export async function bareArm(
   mkdirSync(directory, { recursive: true });
   const files: Record<string, readonly string[]> = {};
   for (const [name, version] of Object.entries(inputs))
-    files[name] = (await datasets.manifest(version)).files.map((file) => store.readable(file.path));
+    files[name] = (await datasets.manifest(version)).files.map((file) => store.place(file.path));
   const begun = performance.now();
   const cpu = process.cpuUsage();
   const stages: Record<string, number> = {};

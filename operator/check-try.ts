@@ -140,13 +140,19 @@ async function measuredOver(
   scope: SuiteScope,
 ): Promise<Measurements> {
   const { memoryBytes, threads } = services.config.worker;
-  const readable = ({ files }: Manifest): string[] => files.map(({ path }) => services.store.readable(path));
+  await using local = await services.store.localFiles(manifests.flatMap(({ files }) => files));
+  const readable = ({ files }: Manifest): string[] => files.map(({ path }) => local.path(path));
   const maskValues = Object.values(scope.datasets).some(({ pii }) => (pii ?? []).length > 0);
-  return services.engine.session({ memoryBytes, threads, maskValues }, new AbortController().signal, async (session: EngineSession) => {
-    await session.confine({ files: manifests.flatMap(readable), folders: [] });
-    for (const manifest of manifests) await session.exec(versionView(manifest.dataset, manifest.columns, readable(manifest)));
-    return measure(session, metrics, scope);
-  });
+  // Awaited here, for the files are read until it is over.
+  return await services.engine.session(
+    { memoryBytes, threads, maskValues },
+    new AbortController().signal,
+    async (session: EngineSession) => {
+      await session.confine({ files: manifests.flatMap(readable), folders: [] });
+      for (const manifest of manifests) await session.exec(versionView(manifest.dataset, manifest.columns, readable(manifest)));
+      return measure(session, metrics, scope);
+    },
+  );
 }
 
 async function suiteOf(

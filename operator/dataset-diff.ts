@@ -50,8 +50,10 @@ export async function diffVersions(
   const summary = { left: diffed(a), right: diffed(b), key };
   if (a.digest === b.digest) return { ...summary, equal: true, onlyLeft: 0, onlyRight: 0, changed: 0, samples: [] };
   const { memoryBytes, threads } = services.config.worker;
-  const side = (of: Manifest) => ({ columns: a.columns, files: of.files.map(({ path }) => services.store.readable(path)) });
-  return services.engine.session({ memoryBytes, threads }, new AbortController().signal, async (session) => {
+  await using local = await services.store.localFiles([...a.files, ...b.files]);
+  const side = (of: Manifest) => ({ columns: a.columns, files: of.files.map(({ path }) => local.path(path)) });
+  // Awaited here, for the files are read until it is over.
+  return await services.engine.session({ memoryBytes, threads }, new AbortController().signal, async (session) => {
     for (const statement of diffStatements(side(a), side(b), key)) await session.exec(statement);
     const counted = await session.rows<{ state: DiffState; rows: string }>(diffCountsQuery());
     const count = (state: DiffState): number => Number(counted.find((row) => row.state === state)?.rows ?? 0);

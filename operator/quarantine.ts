@@ -1,4 +1,5 @@
 import type { Engine } from '../activities/compute/engine';
+import type { DataFile } from '../activities/storage/manifest';
 import type { DatasetServices } from './dataset-names';
 import { requireDataset } from './dataset-names';
 import { requireQuarantineReason, requireSource, requireWindow } from './names';
@@ -126,18 +127,22 @@ async function replaysOf({ database }: QuarantineServices, groups: readonly Grou
 async function sampleRows(services: QuarantineServices, groups: readonly Group[], limit: number): Promise<SampleRow[]> {
   const selects: string[] = [];
   const personal = new Set<string>();
+  const aside = new Map<string, readonly DataFile[]>();
   for (const group of new Map(groups.map((one) => [nameOf(one), one])).values()) {
     const manifest = await services.datasets.find(group.dataset, group.window, group.version);
     const files = manifest?.quarantine?.files ?? [];
     if (manifest?.pii?.length) personal.add(nameOf(group));
-    if (files.length === 0) continue;
-    const list = files.map(({ path }) => quoteText(services.store.readable(path))).join(', ');
+    if (files.length > 0) aside.set(nameOf(group), files);
+  }
+  if (aside.size === 0) return [];
+  await using local = await services.store.localFiles([...aside.values()].flat());
+  for (const [version, files] of aside) {
+    const list = files.map(({ path }) => quoteText(local.path(path))).join(', ');
     selects.push(
-      `select ${quoteText(nameOf(group))} as version, reason, file, cast(line as varchar) as line, column_name as "column", detail, event_time as "eventTime", coalesce(raw, '') as raw
+      `select ${quoteText(version)} as version, reason, file, cast(line as varchar) as line, column_name as "column", detail, event_time as "eventTime", coalesce(raw, '') as raw
        from read_parquet([${list}]) qualify row_number() over (partition by reason order by file, line) <= ${limit}`,
     );
   }
-  if (selects.length === 0) return [];
   const { memoryBytes, threads } = services.config.worker;
   const rows = await services.engine.session({ memoryBytes, threads }, new AbortController().signal, (session) =>
     session.rows<SampleRow>(

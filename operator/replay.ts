@@ -76,7 +76,8 @@ export async function replayQuarantine(services: ReplayServices, request: Replay
   for (const origin of origins) {
     const quarantine = (await services.datasets.manifest(origin)).quarantine ?? { rows: {}, files: [] };
     if (quarantine.files.length === 0) continue;
-    const readable = quarantine.files.map((file) => services.store.readable(file.path));
+    await using local = await services.store.localFiles(quarantine.files);
+    const readable = quarantine.files.map((file) => local.path(file.path));
     const { memoryBytes, threads } = services.config.worker;
     const spec = (await services.project()).pipeline(origin.pipeline).spec.window;
     await services.engine.session({ memoryBytes, threads }, new AbortController().signal, async (session) => {
@@ -145,8 +146,10 @@ async function replayInto(
     // What checks put aside of a version is replayed as a whole; the gate judges it anew, and what fails again is of another version.
     if (request.checked === true && replays.some(({ checked, from }) => checked === true && from.version === origin.version))
       return undefined;
-    const others = replays.filter(({ checked }) => checked !== true).map(({ file }) => store.readable(file.path));
-    const selection = request.checked === true ? CHECKED : selectReplay(window, others);
+    const others = replays.flatMap(({ checked, file }) => (checked === true ? [] : [file]));
+    await using local = await store.localFiles(others);
+    const paths = others.map((file) => local.path(file.path));
+    const selection = request.checked === true ? CHECKED : selectReplay(window, paths);
     const counted = await session.rows<{ reason: string; rows: string }>(countReplayQuery(selection));
     if (counted.length === 0) return undefined;
     const reasons = Object.fromEntries(counted.map((one) => [one.reason, Number(one.rows)]));

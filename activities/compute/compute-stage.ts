@@ -7,7 +7,8 @@ import { renderSql, windowValues } from '../../pipelines/sql-text';
 import type { ComputeSpec, DatasetSpec, StageOutput, VersionRef } from '../../pipelines/types';
 import type { StageBody, StageContext } from '../stage';
 import { candidateKey } from '../storage/candidate-key';
-import type { Manifest } from '../storage/manifest';
+import type { DataFile, Manifest } from '../storage/manifest';
+import type { LocalFiles } from '../storage/object-store';
 import { bucketsOfPasses, passViews, resolveInputs, type Buckets, type Input } from './compute-inputs';
 import type { EngineSession, StatementLabel } from './engine';
 import { exportVersion } from './export-version';
@@ -47,11 +48,12 @@ export const computeStage: StageBody = async (context) => {
     return { ...stageOutput(inputs, earlier), adopted: true };
   }
   const computation = await prepare(context, spec, spec.writes, inputs, usesBootstrap);
+  await using local = await context.store.localFiles(filesOf(inputs), context.signal);
   const scratch = await context.store.scratch();
   try {
     const { written, usage } = await context.engine.session(context.limits, context.signal, async (session) => {
       context.computing(session.child);
-      return { written: await compute(context, computation, session, scratch), usage: await session.usage() };
+      return { written: await compute(context, computation, session, local, scratch), usage: await session.usage() };
     });
     await context.point('computed');
     const manifest = await timed(context, `committed ${spec.writes}`, () =>
@@ -105,15 +107,20 @@ async function prepare(
 }
 
 /** Computes and writes all passes into `scratch`. */
-async function compute(context: StageContext, computation: Computation, session: EngineSession, scratch: string): Promise<WrittenVersion> {
+async function compute(
+  context: StageContext,
+  computation: Computation,
+  session: EngineSession,
+  local: LocalFiles,
+  scratch: string,
+): Promise<WrittenVersion> {
   const { output, inputs, text, textName, dataset } = computation;
   const writer = new VersionWriter(session, output, scratch);
   const buckets = bucketsOfPasses(computation.spec, output, inputs);
   const passes = buckets ? Array.from({ length: buckets.count }, (_, bucket) => ({ buckets, bucket })) : [undefined];
-  const viewsOf = (pass: (typeof passes)[number]): ReturnType<typeof passViews> =>
-    passViews(inputs, pass, (path) => context.store.readable(path));
+  const viewsOf = (pass: (typeof passes)[number]): ReturnType<typeof passViews> => passViews(inputs, pass, (path) => local.path(path));
   // Texts see what they declare to read: a file beside it would be in no version, no hash and no lineage.
-  const files = inputs.flatMap(({ manifests }) => manifests.flatMap(({ files }) => files)).map((file) => context.store.readable(file.path));
+  const files = filesOf(inputs).map((file) => local.path(file.path));
   await session.confine({ files, folders: [scratch] });
   await session.exec(viewsOf(passes[0]).sql || 'select 1', { name: `the inputs of ${context.stage.id}` });
   await checkSchema(session, computation);
@@ -185,6 +192,10 @@ function stageOutput(inputs: readonly Input[], manifest: Manifest): StageOutput 
   const ref: VersionRef = { dataset, window, version, digest };
   const bytesIn = read(inputs, 'bytes');
   return { versions: [ref], rowsIn: rowsIn(inputs), rowsOut: manifest.rows, bytesIn, bytesOut: manifest.bytes };
+}
+
+function filesOf(inputs: readonly Input[]): DataFile[] {
+  return inputs.flatMap(({ manifests }) => manifests.flatMap(({ files }) => files));
 }
 
 function rowsIn(inputs: readonly Input[]): number {

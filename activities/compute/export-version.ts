@@ -15,9 +15,10 @@ export async function exportVersion(context: StageContext, manifest: Manifest): 
   if (dataset?.file === undefined) return;
   const target = exportPath(manifest, dataset.file);
   if ((await context.store.list(target.slice(0, target.lastIndexOf('/') + 1))).some(({ path: found }) => found === target)) return;
+  await using local = await context.store.localFiles(manifest.files, context.signal);
   const select = versionSelect(
     manifest.columns,
-    manifest.files.map((file) => context.store.readable(file.path)),
+    manifest.files.map((file) => local.path(file.path)),
   );
   const order = (dataset.key ?? Object.keys(dataset.columns)).map(quoteName).join(', ');
   const scratch = await context.store.scratch();

@@ -193,7 +193,7 @@ function columnsError(
   found: readonly string[] = [],
 ): AlmanacError {
   return new AlmanacError('landing.columns', `The file ${file.path} does not fit stage ${context.stage.id}: ${why}.`, {
-    next: `Correct the columns of ${context.store.readable(file.path)}, or those the dataset declares; then: ${retryCommand(context)}`,
+    next: `Correct the columns of ${context.store.place(file.path)}, or those the dataset declares; then: ${retryCommand(context)}`,
     details: { file: file.path, stage: context.stage.id, missing, found: found.slice(0, FOUND_COLUMNS), columns: found.length },
   });
 }

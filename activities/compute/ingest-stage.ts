@@ -28,13 +28,15 @@ export const ingestStage: StageBody = async (context) => {
     context.log(`found version ${key} of ${spec.writes}, written by an earlier attempt`);
     return { ...output(earlier), adopted: true };
   }
+  await using local = await context.store.localFiles(files, context.signal);
   const read = files.map((file, id): IngestFile & SeenFile => ({
     ...file,
     id,
-    readable: context.store.readable(file.path),
+    readable: local.path(file.path),
     ...(file.window ? { start: file.window.start, end: file.window.end, day: file.window.key } : {}),
   }));
-  return context.engine.session(context.limits, context.signal, async (session) => {
+  // Awaited here, for the files are read until it is over.
+  return await context.engine.session(context.limits, context.signal, async (session) => {
     context.computing(session.child);
     const shape = ingestShape(dataset, spec);
     const rowsIn = await parseFiles(context, session, shape, read);

@@ -108,7 +108,7 @@ async function requireUnique(context: StageContext, session: EngineSession, refe
     'reference.duplicate',
     `The reference file reference/${reference} has more than one row with ${key.join(', ')} ${shown}.`,
     {
-      next: `Keep one row of each in ${context.store.readable(`reference/${reference}`)}, then: ${retryCommand(context)}`,
+      next: `Keep one row of each in ${context.store.place(`reference/${reference}`)}, then: ${retryCommand(context)}`,
       details: { file: `reference/${reference}`, key, ids },
     },
   );

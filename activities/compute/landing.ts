@@ -118,7 +118,7 @@ async function landingInfos(
 function noFolder(context: LandingContext, spec: IngestSpec): AlmanacError {
   const source = landingSource(spec.landing ?? '');
   return new AlmanacError('landing.missing', `No folder ${source}dt=… before ${context.window.end} holds a data file.`, {
-    next: `Put data into ${context.store.readable(landingFolder(spec.landing ?? '', dateOf(context.window.key)).slice(0, -1))}, then: ${retryCommand(context)}`,
+    next: `Put data into ${context.store.place(landingFolder(spec.landing ?? '', dateOf(context.window.key)).slice(0, -1))}, then: ${retryCommand(context)}`,
     details: { folder: source, stage: context.stage.id, files: 0 },
   });
 }
@@ -161,7 +161,7 @@ async function referenceInfo(context: LandingContext, file: string): Promise<Obj
   const found = (await context.store.listAll('reference/')).find((info) => info.path === path);
   if (found) return found;
   throw new AlmanacError('reference.missing', `The reference file ${path} is not there.`, {
-    next: `Put it at ${context.store.readable(path)}, then: ${retryCommand(context)}`,
+    next: `Put it at ${context.store.place(path)}, then: ${retryCommand(context)}`,
     details: { file: path, stage: context.stage.id },
   });
 }
@@ -172,7 +172,7 @@ function requireReady(context: LandingContext, spec: IngestSpec, folder: string,
   const data = listed.filter((_, index) => !isMarker(spec, names[index] ?? '') && !isHidden(names[index] ?? ''));
   const missing = (what: string): AlmanacError =>
     new AlmanacError('landing.missing', `The landing folder ${folder} ${what}.`, {
-      next: `Put the data of ${context.window.key} into ${context.store.readable(folder.slice(0, -1))}, then: ${retryCommand(context)}`,
+      next: `Put the data of ${context.window.key} into ${context.store.place(folder.slice(0, -1))}, then: ${retryCommand(context)}`,
       details: { folder, stage: context.stage.id, files: data.length },
     });
   if (data.length === 0) throw missing(listed.length === 0 ? 'is missing or empty' : 'holds no data file yet');
@@ -192,7 +192,7 @@ function isMarker(spec: IngestSpec, name: string): boolean {
 /** A file that cannot be read as a whole; the run holds, nothing of the window is written. */
 export function unreadable(context: LandingContext, path: string, why: string, cause?: unknown): AlmanacError {
   return new AlmanacError('landing.unreadable', `The file ${path} cannot be read: ${why}.`, {
-    next: `Replace ${context.store.readable(path)}, then: ${retryCommand(context)}`,
+    next: `Replace ${context.store.place(path)}, then: ${retryCommand(context)}`,
     details: { file: path, stage: context.stage.id },
     cause,
   });

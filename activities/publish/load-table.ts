@@ -41,7 +41,8 @@ export async function loadTable(
   table: LiveTable,
   manifest: Manifest,
 ): Promise<LoadedTable> {
-  const files = manifest.files.map(({ path: file }) => context.store.readable(file));
+  await using local = await context.store.localFiles(manifest.files, session.signal);
+  const files = manifest.files.map(({ path: file }) => local.path(file));
   const partition = partitionOf(table.name, open.id);
   const bytes = (await exists(session, partition)) ? 0 : await copyIn(context, session, engine, open, table, files);
   await context.point(`loaded:${table.name}`);

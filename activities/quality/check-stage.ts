@@ -189,10 +189,12 @@ async function measureSuite(
     impossible.map((metric) => [metric.key, unwritten(datasetsOf(metric).find((dataset) => !versions.has(dataset)) ?? metric.dataset)]),
   );
   if (possible.length === 0) return { measurements: lacking, usage: undefined };
-  return context.engine.session(context.limits, context.signal, async (session) => {
+  const files = [...versions.values()].flatMap((manifest) => manifest.files);
+  await using local = await context.store.localFiles(files, context.signal);
+  // Awaited here, for the files are read until it is over.
+  return await context.engine.session(context.limits, context.signal, async (session) => {
     context.computing(session.child);
-    const files = [...versions.values()].flatMap((manifest) => manifest.files).map(({ path }) => context.store.readable(path));
-    await session.confine({ files, folders: [] });
+    await session.confine({ files: files.map(({ path }) => local.path(path)), folders: [] });
     for (const dataset of new Set(possible.flatMap(datasetsOf))) {
       const manifest = versions.get(dataset);
       if (manifest === undefined) continue;
@@ -200,7 +202,7 @@ async function measureSuite(
         versionView(
           dataset,
           manifest.columns,
-          manifest.files.map(({ path }) => context.store.readable(path)),
+          manifest.files.map(({ path }) => local.path(path)),
         ),
       );
     }

@@ -22,6 +22,7 @@ import type { StageContext } from '../stage';
 import { candidateKey } from '../storage/candidate-key';
 import type { ScratchFile } from '../storage/dataset-store';
 import type { Manifest, Quarantine } from '../storage/manifest';
+import type { LocalFiles } from '../storage/object-store';
 import { listReplays, type Replay } from '../storage/replays';
 
 type Versions = ReadonlyMap<string, Manifest>;
@@ -79,11 +80,12 @@ async function split(context: StageContext, request: Split): Promise<Manifest | 
     await exportVersion(context, earlier);
     return earlier;
   }
+  await using local = await context.store.localFiles(filesRead(request), context.signal);
   const scratch = await context.store.scratch();
   try {
     const written = await context.engine.session(context.limits, context.signal, async (session) => {
       context.computing(session.child);
-      return write(context, session, scratch, spec, request);
+      return write(context, session, local, scratch, spec, request);
     });
     if (written === undefined) return undefined;
     await context.point('check:aside-written');
@@ -110,25 +112,36 @@ async function split(context: StageContext, request: Split): Promise<Manifest | 
   }
 }
 
+/** Versions of the datasets that checks compare with. */
+function othersOf({ checks, versions }: Split): Manifest[] {
+  return checks.flatMap(({ measure }) => otherDatasets(measure)).flatMap((dataset) => versions.get(dataset) ?? []);
+}
+
+function filesRead(request: Split): Manifest['files'] {
+  const { from } = request;
+  return [...[from, ...othersOf(request)].flatMap(({ files }) => files), ...(from.quarantine?.files ?? [])];
+}
+
 type Cleaned = WrittenVersion & { readonly quarantine: Quarantine<ScratchFile> };
 
 async function write(
   context: StageContext,
   session: EngineSession,
+  local: LocalFiles,
   scratch: string,
   spec: DatasetSpec,
-  { checks, from, replays, versions }: Split,
+  request: Split,
 ): Promise<Cleaned | undefined> {
-  const { store } = context;
-  const readable = (files: Manifest['files']): string[] => files.map((file) => store.readable(file.path));
-  const others = checks.flatMap(({ measure }) => otherDatasets(measure)).flatMap((dataset) => versions.get(dataset) ?? []);
+  const { checks, from, replays } = request;
+  const readable = (files: Manifest['files']): string[] => files.map((file) => local.path(file.path));
+  const others = othersOf(request);
   const before = readable(from.quarantine?.files ?? []);
-  await session.confine({ files: [...[from, ...others].flatMap(({ files }) => readable(files)), ...before], folders: [scratch] });
+  await session.confine({ files: readable(filesRead(request)), folders: [scratch] });
   for (const other of new Map(others.map((manifest) => [manifest.dataset, manifest])).values())
     await session.exec(versionView(other.dataset, other.columns, readable(other.files)));
   const version: SplitVersion = {
     ...{ dataset: from.dataset, columns: from.columns },
-    files: from.files.map((file) => ({ readable: store.readable(file.path), path: file.path })),
+    files: from.files.map((file) => ({ readable: local.path(file.path), path: file.path })),
   };
   const writer = new VersionWriter(session, spec, scratch);
   for (const statement of putAsideStatements(version, checks)) await session.exec(statement);
@@ -137,7 +150,7 @@ async function write(
   if (aside === 0 && replays.length === 0) return undefined;
   if (from.files.length === 0) await writer.write(versionSelect(from.columns, []));
   for (const { path: file, bucket } of from.files)
-    await writer.write(goingOnSelect(from.columns, store.readable(file)), bucket === undefined ? {} : { bucket });
+    await writer.write(goingOnSelect(from.columns, local.path(file)), bucket === undefined ? {} : { bucket });
   const file = path.join(scratch, 'quarantine.parquet');
   const earlier = Object.values(from.quarantine?.rows ?? {}).reduce((sum, rows) => sum + rows, 0);
   if (aside + earlier > 0) await session.exec(copyToParquet(quarantinedSelect(version, checks, before), file));

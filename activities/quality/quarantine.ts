@@ -35,8 +35,9 @@ export async function sampleQuarantine(context: StageContext, result: CheckResul
   const files = manifest.quarantine?.files ?? [];
   if (measure.metric !== 'quarantine-ratio' || files.length === 0) return result;
   const salt = `${context.run.pipeline}/${context.run.window}`;
+  await using local = await context.store.localFiles(files, context.signal);
   const sql = quarantineSampleQuery(
-    files.map(({ path }) => context.store.readable(path)),
+    files.map(({ path }) => local.path(path)),
     measure.reasons,
     salt,
   );

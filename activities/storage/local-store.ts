@@ -2,8 +2,8 @@ import { createReadStream } from 'node:fs';
 import { link, lstat, mkdir, mkdtemp, open, readdir, readFile, realpath, rm, rmdir, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
-import { AlmanacError } from '../../pipelines/failures';
 import { codeOf } from './error-code';
+import { outside, requirePath } from './object-path';
 import type { ObjectInfo, ObjectStore } from './object-store';
 
 const SCRATCH = 'scratch';
@@ -39,16 +39,7 @@ export function createLocalStore(root: string): ObjectStore {
   }
 
   function absolute(objectPath: string): string {
-    const segments = objectPath.split('/');
-    if (
-      objectPath === '' ||
-      objectPath.includes('\0') ||
-      objectPath.includes('\\') ||
-      segments.some((s) => s === '' || s === '.' || s === '..')
-    ) {
-      throw outside(objectPath);
-    }
-    return path.join(base, ...segments);
+    return path.join(base, ...requirePath(objectPath).split('/'));
   }
 
   /** Refuses a path whose existing part leads out of the root. */
@@ -184,7 +175,9 @@ export function createLocalStore(root: string): ObjectStore {
       }
     },
 
-    readable: (objectPath) => absolute(objectPath),
+    localFiles: () => Promise.resolve({ path: absolute, [Symbol.asyncDispose]: () => Promise.resolve() }),
+
+    place: absolute,
 
     async scratch() {
       const parent = path.join(await realRoot(), SCRATCH);
@@ -242,11 +235,4 @@ function absent(error: unknown): undefined {
   const code = codeOf(error);
   if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
   throw error;
-}
-
-function outside(objectPath: string): AlmanacError {
-  return new AlmanacError('store.path', `The path ${JSON.stringify(objectPath)} leaves the object store.`, {
-    next: 'Use a plain relative path without "..", and no symbolic link to a place outside the data root.',
-    details: { path: objectPath },
-  });
 }

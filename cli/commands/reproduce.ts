@@ -22,11 +22,14 @@ export function registerReproduceCommand(program: Command, io: CliIo): void {
       const { planOfRun, reproduceStage, runReproduction } = await import('../../operator/runs/reproduce.js');
       const session = await io.session();
       const address = parseRun(run);
-      const reproduction = await reproduceStage(session, address, options.stage);
+      const stage = await reproduceStage(session, address, options.stage);
       if (options.print === true) {
+        const reproduction = stage.over((objectPath) => session.store.place(objectPath));
         io.print(reproduction, () => reproduction.script);
         return;
       }
+      await using local = await session.store.localFiles(stage.files);
+      const reproduction = stage.over((objectPath) => local.path(objectPath));
       const shell = io.json ? undefined : findShell();
       if (shell !== undefined) {
         io.exitWith(await openShell(shell, reproduction.script));

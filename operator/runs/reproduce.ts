@@ -1,6 +1,7 @@
 import { outputsOf, standingOutputs } from '../../activities/accept-window';
 import { bucketsOfPasses, passViews, resolveInputs } from '../../activities/compute/compute-inputs';
 import type { Engine } from '../../activities/compute/engine';
+import type { DataFile } from '../../activities/storage/manifest';
 import { listAttempts } from '../../activities/ledger/attempts';
 import { planReader, textReader } from '../../activities/ledger/plans';
 import { combineDigests, digestSql, type DigestPart } from '../../pipelines/digest-sql';
@@ -22,10 +23,16 @@ export interface Reproduction {
   readonly run: string;
   readonly stage: string;
   readonly dataset: string;
-  /** SQL that reads the pinned versions where they lie. */
+  /** SQL that reads the pinned versions. */
   readonly script: string;
   /** Digest of what the run wrote; null when the stage has no output that stands. */
   readonly digest: string | null;
+}
+
+/** A stage whose script is still to be told where its files lie. */
+export interface ReproducedStage {
+  readonly files: readonly DataFile[];
+  over(pathOf: (objectPath: string) => string): Reproduction;
 }
 
 export interface ReproducedRows {
@@ -41,8 +48,8 @@ export async function reproduceStage(
   session: OperatorSession,
   address: RunAddress & { readonly generation?: number },
   stageId: string,
-): Promise<Reproduction> {
-  const { database, datasets, store } = session;
+): Promise<ReproducedStage> {
+  const { database, datasets } = session;
   const row = await findRun(session, address);
   const name = `${formatRun(row.run)}#${row.run.generation}`;
   const plan = await planReader(database)(row.planHash);
@@ -67,14 +74,18 @@ export async function reproduceStage(
     ),
     written === undefined ? 'no output of it stands' : `wrote ${written.dataset}@${written.window}#${written.version} ${written.digest}`,
   ];
-  const script = reproduceScript(
-    facts,
-    passes.map((pass) => ({
-      views: passViews(resolved, pass, (path) => store.readable(path)).sql,
-      select: selectText(text, columnsOf(stage.output)).sql,
-    })),
-  );
-  return { run: name, stage: stageId, dataset: stage.dataset, script, digest: written?.digest ?? null };
+  return {
+    files: resolved.flatMap(({ manifests }) => manifests.flatMap(({ files }) => files)),
+    over(pathOf) {
+      const views = passes.map((pass) => passViews(resolved, pass, pathOf).sql);
+      const select = selectText(text, columnsOf(stage.output)).sql;
+      const script = reproduceScript(
+        facts,
+        views.map((sql) => ({ views: sql, select })),
+      );
+      return { run: name, stage: stageId, dataset: stage.dataset, script, digest: written?.digest ?? null };
+    },
+  };
 }
 
 /** Runs a reproduction in a child of our own. */

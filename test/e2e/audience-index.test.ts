@@ -64,7 +64,7 @@ async function members(window: string, dataset: 'udb' | 'site', id: string, firs
   const files = (await session.datasets.manifest(version)).files.filter(({ rows }) => rows > 0);
   if (files.length === 0) return [];
   using duckdb = await testDuckDb();
-  const list = files.map(({ path }) => `'${session.store.readable(path)}'`).join(', ');
+  const list = files.map(({ path }) => `'${session.store.place(path)}'`).join(', ');
   const reader = await duckdb.connection.runAndReadAll(
     `select user_id, ${id}::bigint as id, epoch_us(${first}) as first, epoch_us(${last}) as last from read_parquet([${list}])`,
   );

@@ -137,9 +137,11 @@ export class IngestBench {
   }
 
   private async read(manifest: Manifest): Promise<Pick<IngestResult, 'accepted' | 'quarantined'>> {
-    const paths = manifest.files.map((file) => this.store.readable(file.path));
+    const put = manifest.quarantine?.files ?? [];
+    await using local = await this.store.localFiles([...manifest.files, ...put]);
+    const paths = manifest.files.map((file) => local.path(file.path));
     const accepted = await this.query(`select * from (${versionSelect(manifest.columns, paths)}) order by all`);
-    const aside = (manifest.quarantine?.files ?? []).map((file) => quoteText(this.store.readable(file.path)));
+    const aside = put.map((file) => quoteText(local.path(file.path)));
     const quarantined = aside.length === 0 ? [] : await this.query(`select * from read_parquet([${aside.join(', ')}]) order by file, line`);
     return { accepted, quarantined };
   }

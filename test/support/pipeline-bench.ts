@@ -131,8 +131,9 @@ export class PipelineBench implements AsyncDisposable {
   async rows(version: VersionRef | undefined): Promise<Rows> {
     if (version === undefined) throw new Error('there is no such version');
     const manifest = await this.datasets.manifest(version);
-    const files = manifest.files.map((file) => this.store.readable(file.path));
-    return this.query(`from (${versionSelect(manifest.columns, files)}) order by all`);
+    await using local = await this.store.localFiles(manifest.files);
+    const files = manifest.files.map((file) => local.path(file.path));
+    return await this.query(`from (${versionSelect(manifest.columns, files)}) order by all`);
   }
 
   /** Any query, in a child of the engine; bigints are texts. */

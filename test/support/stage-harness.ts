@@ -90,11 +90,12 @@ export class StageHarness implements AsyncDisposable {
   async rows(ref: VersionRef | undefined): Promise<Record<string, unknown>[]> {
     if (!ref) throw new Error('the stage wrote no version');
     const manifest = await this.datasets.manifest(ref);
+    await using local = await this.store.localFiles(manifest.files);
     const select = versionSelect(
       manifest.columns,
-      manifest.files.map((file) => this.store.readable(file.path)),
+      manifest.files.map((file) => local.path(file.path)),
     );
-    return this.engine.session({ memoryBytes: 1e9, threads: 1 }, new AbortController().signal, (session) =>
+    return await this.engine.session({ memoryBytes: 1e9, threads: 1 }, new AbortController().signal, (session) =>
       session.rows(`from (${select}) order by all`),
     );
   }

@@ -331,7 +331,7 @@ describe('a text that reaches beyond what it reads', () => {
   test('is refused a version it does not declare, though that lies in the same store', async () => {
     const other = await harness.version('adds', "select 'u' as user_id, 1::bigint as segment_id, timestamp '2026-11-20' as seen");
     const manifest = await harness.datasets.manifest(other);
-    const file = harness.store.readable(manifest.files[0]?.path ?? '');
+    const file = harness.store.place(manifest.files[0]?.path ?? '');
     const error = await failure({
       spec: { sql: 'curious.sql', writes: 'bucket_counts' },
       texts: { 'curious.sql': `select segment_id, count(*) as users from read_parquet('${file}') group by all` },

@@ -84,7 +84,7 @@ async function accepted(dataset: string): Promise<string[]> {
   expect(version).toHaveLength(1);
   const [ref] = version;
   if (ref === undefined) throw new Error(`no version of ${dataset}`);
-  const files = (await runner.datasets.manifest(ref)).files.map(({ path: file }) => `'${runner.store.readable(file)}'`);
+  const files = (await runner.datasets.manifest(ref)).files.map(({ path: file }) => `'${runner.store.place(file)}'`);
   if (files.length === 0) return [];
   const rows = await runner.engine.session({ memoryBytes: 500e6, threads: 1 }, new AbortController().signal, (session) =>
     session.rows(`select * from read_parquet([${files.join(', ')}]) order by all`),

@@ -311,7 +311,7 @@ describe('windows', () => {
     expect(buckets.length).toBeGreaterThan(150);
     for (const { path, bucket, rows } of manifest.files.slice(0, 20)) {
       const found = await bench.query<{ user_id: string }>(
-        `select user_id from read_parquet('${bench.store.readable(path)}', hive_partitioning = false)`,
+        `select user_id from read_parquet('${bench.store.place(path)}', hive_partitioning = false)`,
       );
       expect(found).toHaveLength(rows);
       const { createHash } = await import('node:crypto');

@@ -32,7 +32,7 @@ test('a file is adopted once, by moving it; the loser keeps its file', async () 
   const [won, lost] = [await store.adoptFile(files[0] ?? '', 'data/x.parquet'), await store.adoptFile(files[1] ?? '', 'data/x.parquet')];
   expect([won, lost]).toEqual([true, false]);
   expect(readdirSync(scratch)).toEqual(['two']);
-  expect(readFileSync(store.readable('data/x.parquet'), 'utf8')).toBe('one');
+  expect(readFileSync(store.place('data/x.parquet'), 'utf8')).toBe('one');
 });
 
 test('lists what is below a prefix, sorted, with sizes; a missing prefix holds nothing', async () => {
@@ -118,7 +118,7 @@ test.each(['../x', 'a/../../x', '/etc/hostname', 'a//b', './a', 'a/.', '', 'a\0b
     ]) {
       await expect(act()).rejects.toMatchObject({ code: 'store.path', class: 'user' });
     }
-    expect(() => store.readable(name)).toThrow(expect.objectContaining({ code: 'store.path' }));
+    expect(() => store.place(name)).toThrow(expect.objectContaining({ code: 'store.path' }));
   },
 );
 
