@@ -3,6 +3,8 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
+  // They need Java and Python: jest.spark.config.cjs.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/spark/'],
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

@@ -1,0 +1,10 @@
+const base = require('./jest.config.cjs');
+
+/** Suites that need Java and Python, run by `npm run test:spark`. @type {import('jest').Config} */
+module.exports = {
+  ...base,
+  roots: ['<rootDir>/test/spark'],
+  testPathIgnorePatterns: ['/node_modules/'],
+  // Spark takes seconds to begin, and the machine may be shared.
+  testTimeout: 300_000,
+};

@@ -1,0 +1,14 @@
+/**
+ * How every Spark session of ours reads a text, so that it says the same as DuckDB: what overflows or cannot be cast is an error, not
+ * NULL; "name" is a name; days and instants are as written, in UTC, whoever wrote the file; skewed joins are split.
+ */
+export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
+  'spark.sql.ansi.enabled': 'true',
+  'spark.sql.ansi.doubleQuotedIdentifiers': 'true',
+  'spark.sql.session.timeZone': 'UTC',
+  'spark.sql.timestampType': 'TIMESTAMP_LTZ',
+  'spark.sql.parquet.inferTimestampNTZ.enabled': 'false',
+  'spark.sql.parquet.datetimeRebaseModeInRead': 'CORRECTED',
+  'spark.sql.adaptive.enabled': 'true',
+  'spark.sql.adaptive.skewJoin.enabled': 'true',
+};
