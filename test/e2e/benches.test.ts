@@ -61,8 +61,33 @@ test('the udb bench computes the same report as bare DuckDB, also with little me
   }
 });
 
-test('the quality bench measures every metric of its suite, as the bare statement does', async () => {
-  const report = JSON.parse(await bench('quality', '--rows', '20000', '--repeats', '1', '--json')) as Record<string, number>;
-  expect(report).toMatchObject({ rows: 20_000, metrics: 60 });
-  expect(report['ratio']).toBeGreaterThan(0);
+interface QualityReport {
+  readonly rows: number;
+  readonly scan: QualityPart;
+  readonly whole: QualityPart;
+}
+
+interface QualityPart {
+  readonly metrics: number;
+  readonly bare: readonly object[];
+  readonly suite: readonly object[];
+  readonly ratio: number;
+  readonly cpuRatio: number;
+  readonly peakMemoryBytes: { readonly bare: number; readonly suite: number };
+}
+
+test('the quality bench measures every metric of its suite beside bare statements, and those of the scan by themselves', async () => {
+  const report = JSON.parse(await bench('quality', '--rows', '20000', '--repeats', '1', '--json')) as QualityReport;
+  expect(report).toMatchObject({ rows: 20_000, scan: { metrics: 56 }, whole: { metrics: 60 } });
+  for (const { bare, suite, ratio, cpuRatio, peakMemoryBytes } of [report.scan, report.whole]) {
+    expect([bare.length, suite.length]).toEqual([1, 1]);
+    for (const figure of [ratio, cpuRatio, peakMemoryBytes.bare, peakMemoryBytes.suite]) expect(figure).toBeGreaterThan(0);
+  }
+});
+
+test('the quality bench shows a person both comparisons and the memory of each arm', async () => {
+  const shown = await bench('quality', '--rows', '20000', '--repeats', '1');
+  for (const line of [/^suite, 56 metrics .* GB$/m, /^suite, 60 metrics .* GB$/m, /^bare SQL, 56 metrics .* GB$/m])
+    expect(shown).toMatch(line);
+  expect(shown).toMatch(/times its CPU for what one scan answers \(56 metrics\)\n/);
 });
