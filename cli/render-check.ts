@@ -55,14 +55,15 @@ export function renderHistory(points: readonly HistoryPoint[]): string {
 }
 
 /** Verdicts of a trial, which are nobody's record. */
-export function renderTrial({ dataset, window, version, status, checks }: Trial): string {
+export function renderTrial({ dataset, window, version, status, history, checks }: Trial): string {
   const table = renderTable(checks, [
     { title: 'STATUS', value: (check) => check.status },
     { title: 'CHECK', value: ({ check }) => check },
     { title: 'OBSERVED', value: ({ observed }) => numberText(observed), align: 'right' },
     { title: 'EXPLANATION', value: ({ message }) => printable(message) },
   ]);
-  return `${status}: ${dataset}@${window}#${version}; nothing went on record\n\n${table}`;
+  const by = history === null ? '' : `drift is judged by the accepted windows of ${history} before ${window}, `;
+  return `${status}: ${dataset}@${window}#${version}; ${by}nothing went on record\n\n${table}`;
 }
 
 /** Declarations as a person would paste them, each below what suggests it. */

@@ -1,18 +1,21 @@
 /** Checks of a suite over a version that is there, and checks that a version suggests. Nothing goes on record. */
 import type { Engine, EngineSession } from '../activities/compute/engine';
+import { excludedBy, readExclusions, type Exclusion } from '../activities/quality/exclusions';
+import { readBaseline } from '../activities/quality/history';
 import { measure, type Measurements } from '../activities/quality/measure';
 import { ratioOf } from '../activities/quality/quarantine';
 import { mergeSpan, spanOf } from '../activities/quality/spans';
 import type { Manifest } from '../activities/storage/manifest';
 import { AlmanacError } from '../pipelines/failures';
 import { renderCheck } from '../pipelines/quality/metric-texts';
-import { tellsPerson, withheld } from '../pipelines/quality/personal';
+import { tellsPerson, withheld, withoutValues } from '../pipelines/quality/personal';
 import { windowValues } from '../pipelines/sql-text';
 import { profileMetrics, suggestFor, type ColumnMeasurements, type Suggestion } from '../pipelines/quality/suggest';
 import { otherDatasets } from '../pipelines/quality/other-datasets';
 import { metricOf, versionView, type Measurement, type SuiteMetric, type SuiteScope } from '../pipelines/suite-sql';
-import type { CheckDeclaration, CheckStatus, DatasetSpec, PipelineSpec } from '../pipelines/types';
-import { judge, worst, type Unmeasured } from '../pipelines/verdict';
+import type { CheckDeclaration, CheckStatus, DatasetSpec, PipelineSpec, RunRef } from '../pipelines/types';
+import { MAIN_BRANCH } from '../pipelines/run-id';
+import { judge, worst, type Baseline, type Unmeasured } from '../pipelines/verdict';
 import { parseWindow } from '../pipelines/window';
 import { resolveVersion, type DatasetServices, type VersionAddress } from './dataset-names';
 import type { OperatorSession } from './session';
@@ -35,12 +38,14 @@ export interface Trial {
   readonly window: string;
   readonly version: string;
   readonly status: CheckStatus;
+  /** The branch whose accepted windows before this one are the history of drift; null where no check asks for one. */
+  readonly history: string | null;
   readonly checks: readonly TriedCheck[];
 }
 
 /**
- * Judges the checks that a suite (`PIPELINE/STAGE`) has of a dataset over one version, as the project declares them now. Drift has no
- * history here. Throws `check.unknown` for a suite that is none or has no check of the dataset.
+ * Judges the checks that a suite (`PIPELINE/STAGE`) has of a dataset over one version, as the project declares them now; drift by the
+ * accepted windows before it, as its gate would. Throws `check.unknown` for a suite that is none or has no check of the dataset.
  */
 export async function tryChecks(services: TryServices, suite: string, address: VersionAddress): Promise<Trial> {
   const { spec, checks } = await suiteOf(services, suite, address.dataset);
@@ -57,25 +62,61 @@ export async function tryChecks(services: TryServices, suite: string, address: V
   const values = { ...windowValues(parseWindow(spec.window, address.window)), ...spec.params };
   const asked = checks.map((check) => renderCheck(check, values));
   const measurements = await measuredOver(services, [...manifests.values()], distinct(asked, spec.datasets), scope);
+  const run = runOf(spec, address, manifest);
+  const drifting = checks.some(isDrifting);
+  const exclusions = drifting ? await readExclusions(services.database, spec.id) : [];
   const judged: TriedCheck[] = [];
   for (const [index, check] of checks.entries()) {
     const own = measurements.get(metricOf(asked[index] ?? check, spec.datasets[check.dataset])?.key ?? '');
-    const found = await foundOf(services, spec, check, manifest, own);
+    const found = await foundOf(services, spec, run, check, manifest, own);
     const known = 'value' in found;
     const personal = datasets[check.dataset]?.pii ?? [];
-    const verdict = judge(check, known ? found.value : found, known ? found.rows : 0, { window: address.window, accepted: [] });
+    const baseline = await baselineOf(services, spec, run, check, exclusions);
+    const state = known ? withoutValues(check.measure, found, personal).state : undefined;
+    const verdict = judge(check, known ? found.value : found, known ? found.rows : 0, baseline, state);
     const { status, observed, message } =
       known && tellsPerson(check.measure, found, personal) ? withheld(check, verdict, personal) : verdict;
     judged.push({ check: check.id, status, observed, message, sample: known ? found.sample : [] });
   }
   const { dataset, window, version } = manifest;
-  return { dataset, window, version, status: worst(judged.map(({ status }) => status)), checks: judged };
+  return {
+    dataset,
+    window,
+    version,
+    status: worst(judged.map(({ status }) => status)),
+    history: drifting ? run.branch : null,
+    checks: judged,
+  };
+}
+
+function isDrifting({ warn, drift }: CheckDeclaration): boolean {
+  return warn === 'drift' || drift !== undefined;
+}
+
+/** The run whose gate this trial is like: of a version by its name on the branch that made it, unless another one is named. */
+function runOf(spec: PipelineSpec, { window, branch, version }: VersionAddress, { provenance }: Manifest): RunRef {
+  const own = version !== undefined && branch === MAIN_BRANCH ? provenance.run.branch : branch;
+  return { pipeline: spec.id, window, branch: own, generation: provenance.run.generation };
+}
+
+async function baselineOf(
+  { database }: TryServices,
+  spec: PipelineSpec,
+  run: RunRef,
+  check: CheckDeclaration,
+  exclusions: readonly Exclusion[],
+): Promise<Baseline> {
+  const { window } = run;
+  if (!isDrifting(check)) return { window, accepted: [] };
+  const excluded = excludedBy(exclusions, check.dataset, window);
+  return excluded === undefined ? readBaseline(database, run, spec.window, check) : { window, accepted: [], excluded };
 }
 
 /** The measurement a check judges: of the version, of the windows before it together with it, or of the quarantine of what was read. */
 async function foundOf(
   services: TryServices,
   spec: PipelineSpec,
+  run: RunRef,
   check: CheckDeclaration,
   manifest: Manifest,
   own: Measurement | Unmeasured | undefined,
@@ -92,7 +133,7 @@ async function foundOf(
   const found = own ?? { reason: 'it was not measured' };
   const over = spanOf(of);
   if (over === undefined) return found;
-  return (await mergeSpan({ database: services.database, run: manifest.provenance.run, plan: spec }, check, found, over)).measured;
+  return (await mergeSpan({ database: services.database, run, plan: spec }, check, found, over)).measured;
 }
 
 /** Checks that one version of a dataset suggests, column by column. */

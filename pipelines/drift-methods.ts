@@ -1,5 +1,6 @@
 /** Ways to hold a value against those of earlier windows. Each says what it expected and how far off the value is. */
 import { calendarKey, drift, DRIFT_FAIL, DRIFT_MIN_WINDOWS, DRIFT_WARN, type Drift, type DriftScale, type HistoricValue } from './drift';
+import { TOLD_VALUES } from './quality/group-sql';
 import { jensenShannon, psi } from './quality/partition';
 import { valueText } from './quality/quality-text';
 import { mergeStates, type FrequencyState, type MetricState } from './quality/states';
@@ -36,6 +37,7 @@ const PSI = { warn: 0.1, fail: 0.25 };
 const JS = { warn: 0.02, fail: 0.06 };
 const RATE: Band = { min: 0.5, max: 2 };
 const MOST_WINDOWS = 8;
+const NOT_KEPT = `more than ${TOLD_VALUES} different values are not kept; \`histogram-binned\` with \`edges\` keeps numbers, however many`;
 
 /** Judges by the declared method. The tested window and later ones count for nothing; without a declared `fail` it only warns. */
 export function driftOf(spec: DriftSpec, tested: Tested, history: readonly Past[]): DriftResult {
@@ -132,8 +134,16 @@ function distribution(spec: DriftSpec, { window, state }: Tested, past: readonly
   const over = calendarKey(window);
   const states = past.flatMap((one) => (one.state?.kind === 'frequencies' ? [one.state] : []));
   const merged = mergeStates(states);
-  if (states.length < DRIFT_MIN_WINDOWS || merged?.kind !== 'frequencies' || state?.kind !== 'frequencies')
-    return { level: 'no-history', n: states.length, over };
+  const unknown = { level: 'no-history', n: states.length, over } as const;
+  if (state?.kind !== 'frequencies')
+    return { ...unknown, scored: `its distribution is not compared: this window left none, for ${NOT_KEPT}` };
+  if (states.length < DRIFT_MIN_WINDOWS || merged?.kind !== 'frequencies') {
+    // Without this a history that is there, and cannot be used, would be called too short.
+    const without = past.length - states.length;
+    if (without === 0) return unknown;
+    const scored = `of the last ${past.length} ${over}s ${without} left no distribution, and it is compared with ${DRIFT_MIN_WINDOWS} or more: ${NOT_KEPT}`;
+    return { ...unknown, scored };
+  }
   const values = [...new Set([...Object.keys(state.counts), ...Object.keys(merged.counts)])];
   const counts = (of: FrequencyState): number[] => values.map((value) => countOf(of.counts, value));
   const shares = (all: readonly number[]): number[] => {

@@ -281,12 +281,17 @@ function checkProblems(spec: PipelineSpec, place: string, stage: CheckSpec): Pro
     problems.push(...unknownColumns(at, dataset, check.sample ?? []));
     const { measure } = check;
     problems.push(...declarationProblems(check).map((message) => ({ place: at, message })));
-    if ((check.warn === 'drift' || check.drift !== undefined) && tellsElement(measure, dataset?.pii ?? []))
+    const byValue = check.drift?.method === 'psi' || check.drift?.method === 'js';
+    const personal = dataset?.pii ?? [];
+    if (
+      ((check.warn === 'drift' || check.drift !== undefined) && tellsElement(measure, personal)) ||
+      (byValue && !keepsStates(measure, personal))
+    )
       problems.push({
         place: at,
         message: `drift needs a history, and values of personal columns are not kept; give ${measure.metric} a band`,
       });
-    if ('over' in measure && measure.over !== undefined && !keepsStates(measure, dataset?.pii ?? [])) {
+    if ('over' in measure && measure.over !== undefined && !keepsStates(measure, personal)) {
       const message = `${measure.metric} cannot be merged over windows, since nothing that personal columns hold is kept; approx-count-distinct can`;
       problems.push({ place: at, message });
     }

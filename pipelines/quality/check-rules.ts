@@ -35,6 +35,19 @@ const MERGED = new Set([
 ]);
 const MOST_WINDOWS = 400;
 
+/** Metrics that leave the rows by value, which `psi` and `js` compare. */
+const DISTRIBUTED = new Set([
+  'histogram',
+  'count-distinct',
+  'uniqueness',
+  'distinctness',
+  'unique-value-ratio',
+  'duplicate-row-count',
+  'entropy',
+  'distinct-values',
+  'most-common',
+]);
+
 /** One sentence a problem; none when the check can be judged. */
 export function declarationProblems(check: CheckDeclaration): string[] {
   const { fail, warn, mostly, drift, measure } = check;
@@ -48,6 +61,10 @@ export function declarationProblems(check: CheckDeclaration): string[] {
   if (drift?.fail !== undefined && fail === undefined && mostly === undefined) {
     problems.push('drift that may fail needs a `fail` band too: it is what holds while there is no history');
   }
+  if ((drift?.method === 'psi' || drift?.method === 'js') && !isDistributed(measure))
+    problems.push(
+      `\`${drift.method}\` compares distributions by value, and ${measure.metric} keeps none; take histogram, or histogram-binned with \`edges\``,
+    );
   return [
     ...problems,
     ...putAsideProblems(check),
@@ -55,6 +72,12 @@ export function declarationProblems(check: CheckDeclaration): string[] {
     ...unholdable(measure, 'measure'),
     ...unholdable(drift, 'drift'),
   ];
+}
+
+function isDistributed(measure: Metric): boolean {
+  if (measure.metric === 'histogram-binned') return measure.edges !== undefined;
+  if (measure.metric === 'distribution-distance') return 'values' in measure.expected;
+  return DISTRIBUTED.has(measure.metric);
 }
 
 /** Numbers that JSON has not: a plan, which is hashed as text, cannot hold them. */

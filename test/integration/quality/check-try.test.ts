@@ -112,6 +112,87 @@ test('a trial takes spans from what earlier windows left, quarantine from what w
   }
 });
 
+describe('drift in a trial', () => {
+  const FRIDAYS = ['2026-10-16', '2026-10-23', '2026-10-30', '2026-11-06', '2026-11-13'];
+  const drifting = suite({
+    checks: [
+      { ...WHY, id: 'sized', measure: { metric: 'size' }, warn: 'drift' },
+      { ...WHY, id: 'kinds', measure: { metric: 'histogram', column: 'kind' }, drift: { method: 'psi' } },
+    ],
+  });
+  const project = (): Promise<unknown> =>
+    Promise.resolve({
+      pipelines: new Map([['example', { spec: { ...SPEC, stages: { ...SPEC.stages, judge: check({ suite: drifting }) } } }]]),
+    });
+  const trial = (more: Partial<ReturnType<typeof address>> = {}) =>
+    tryChecks({ ...services, project } as unknown as TryServices, 'example/judge', { ...address(), ...more });
+  const counts = (of: Record<string, number>): string => JSON.stringify({ kind: 'frequencies', counts: of, rows: 200 });
+  const past = (window: string, branch: string, size: number, kinds: string, accepted = true): Promise<unknown> =>
+    database.pool.query(
+      `insert into almanac.check_metric (pipeline, branch, window_key, dataset, metric, params_hash, version, label, params, value, row_count, generation, stage, measured_at, accepted, state)
+       select 'example', $1, $2, 'orders', m, h, 'v' || $1, m, '{}', v, 200, 1, 'judge', now(), $6, s
+       from unnest(array['size', 'histogram'], $3::text[], $4::float8[], array[null, $5]::jsonb[]) t (m, h, v, s)`,
+      [
+        branch,
+        window,
+        [paramsHash({ metric: 'size' }), paramsHash({ metric: 'histogram', column: 'kind' })],
+        [size, 4],
+        kinds,
+        accepted,
+      ],
+    );
+  afterEach(() => database.pool.query('truncate almanac.check_metric, almanac.check_exclusion, almanac.chain_branch'));
+
+  test('is judged by the accepted windows before the version, as its gate would, and says so', async () => {
+    const same = counts({ k0: 50, k1: 50, k2: 50, k3: 50 });
+    for (const friday of FRIDAYS) await past(friday, 'main', 200, same);
+    // Neither a later window nor one that was not accepted is history.
+    await past('2026-11-27', 'main', 9_000_000, counts({ other: 200 }));
+    await past('2026-10-09', 'main', 9_000_000, counts({ other: 200 }), false);
+    const calm = await trial();
+    expect(calm.checks.map(({ check: id, status }) => [id, status])).toEqual([
+      ['sized', 'PASS'],
+      ['kinds', 'PASS'],
+    ]);
+    expect(calm.checks[0]?.message).toMatch(/the last 5 Fridays lead one to expect/);
+    expect(renderTrial(calm)).toContain('drift is judged by the accepted windows of main before 2026-11-20, nothing went on record');
+    await database.pool.query("update almanac.check_metric set value = value * 20, state = $1 where metric = 'size' or state is not null", [
+      counts({ k9: 200 }),
+    ]);
+    const drifted = await trial();
+    expect(drifted.checks.map(({ check: id, status }) => [id, status])).toEqual([
+      ['sized', 'WARN'],
+      ['kinds', 'WARN'],
+    ]);
+    expect((await database.pool.query("select 1 from almanac.check_metric where window_key = '2026-11-20'")).rows).toEqual([]);
+  });
+
+  test('leaves excluded windows out of the history, and is not judged of one', async () => {
+    for (const friday of FRIDAYS) await past(friday, 'main', 200, counts({ k0: 200 }));
+    const window = { pipeline: 'example', reason: 'A sale' };
+    await exclude(services, { ...window, from: '2026-10-16', to: '2026-10-23' });
+    expect((await trial()).checks[0]?.message).toMatch(/only 3 earlier Fridays are accepted/);
+    await exclude(services, { ...window, from: '2026-11-20', to: '2026-11-20' });
+    expect(
+      (await trial()).checks.map(({ status, message }) => [status, /drift is not judged of this window: A sale/.test(message)]),
+    ).toEqual([
+      ['NO_HISTORY', true],
+      ['NO_HISTORY', true],
+    ]);
+  });
+
+  test('of a branch goes by main before its fork and by the branch from there on', async () => {
+    await database.pool.query("insert into almanac.chain_branch values ('example', 'b1', '2026-11-06', 'open', 1, now())");
+    for (const friday of FRIDAYS) await past(friday, 'main', 4000, counts({ k0: 200 }));
+    expect((await trial()).checks[0]).toMatchObject({ status: 'WARN', message: expect.stringMatching(/the last 5 Fridays/) as string });
+    const branched = await trial({ branch: 'b1' });
+    expect(branched.history).toBe('b1');
+    expect(branched.checks[0]?.message).toMatch(/only 3 earlier Fridays are accepted/);
+    for (const friday of FRIDAYS.slice(3)) await past(friday, 'b1', 200, counts({ k0: 200 }));
+    expect((await trial({ branch: 'b1' })).checks[0]?.message).toMatch(/the last 5 Fridays/);
+  });
+});
+
 test('a suite that is none, and one without a check of the dataset, say what there is', async () => {
   await expect(tryChecks(services, 'example/gate', address())).rejects.toMatchObject({
     code: 'check.unknown',

@@ -141,6 +141,30 @@ test('a distribution that shifts is told with the values that are new and gone',
   expect(failure.message).toMatch(/new: z, gone: b/);
 });
 
+test('numbers of any count are compared by bins of given edges; by value, beyond what is kept, the verdict says why they are not', async () => {
+  const spread = (from: number): string =>
+    `select i::bigint as id, (${from} + i % 2000)::double as price, 'a' as kind from range(4000) r(i)`;
+  const byValue = check({ metric: 'histogram', column: 'price' }, { id: 'by-value', drift: { method: 'psi' } });
+  const byBin = check(
+    { metric: 'histogram-binned', column: 'price', edges: [0, 500, 1000, 1500, 2000] },
+    { id: 'by-bin', drift: { method: 'psi', fail: 0.25 }, fail: { max: 4 } },
+  );
+  for (const friday of FRIDAYS) {
+    const version = await harness.version('sales', spread(0), friday);
+    await harness.judge({ checks: [byValue, byBin], inputs: { sales: version }, run: run(friday) });
+    await markAccepted(database.pool, run(friday), [version]);
+  }
+  const version = await harness.version('sales', spread(1000), '2026-11-20');
+  const failure = await harness.failure({ checks: [byValue, byBin], inputs: { sales: version }, run: run('2026-11-20') });
+  expect(failure.message).toMatch(/by-bin: .*from that of the last \d+ Fridays by psi/);
+  const { rows } = await database.pool.query<{ status: string; message: string }>(
+    "select status, message from almanac.check_result where check_id = 'by-value' and window_key = '2026-11-20'",
+  );
+  expect(rows).toEqual([
+    { status: 'NO_HISTORY', message: expect.stringMatching(/more than 1000 different values are not kept/) as string },
+  ]);
+});
+
 test('a window with too many different values is not left out of a span: it cannot be measured', async () => {
   const over = check({ metric: 'uniqueness', columns: ['kind'], over: 3 });
   const many = (count: number): string => `select i::bigint as id, 1.0::double as price, 'k' || i as kind from range(${count}) r(i)`;

@@ -259,6 +259,20 @@ describe('definePipeline', () => {
       'values of personal columns are not kept; give minimum a band',
     ],
     [
+      'drift of the distribution of what is personal',
+      {
+        ...(withDataset('state', { ...good.datasets.state, pii: ['user_id'] }) as object),
+        stages: (
+          withCheck({
+            ...{ id: 'a', dataset: 'state', fail: { min: 1 }, why: '.' },
+            measure: { metric: 'histogram', column: 'user_id' },
+            drift: { method: 'js' },
+          }) as PipelineSpec
+        ).stages,
+      },
+      'values of personal columns are not kept; give histogram a band',
+    ],
+    [
       'a span of what personal columns hold',
       {
         ...(withDataset('state', { ...good.datasets.state, pii: ['user_id'] }) as object),

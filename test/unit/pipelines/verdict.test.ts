@@ -242,6 +242,25 @@ describe('drift', () => {
     expect(found).toMatchObject({ status: 'ERROR', message: expect.stringContaining('proportion has no score for 400') });
   });
 
+  test('of a distribution that was not kept says so, and not that the history is too short', () => {
+    const psi = check({ drift: { method: 'psi' } });
+    const accepted = (kept: number) =>
+      weeks.map((window, i) => ({ window, value: 1, rows: 100, ...(i < kept ? { state: counts({ a: 100 }) } : {}) }));
+    const said = (kept: number, state?: ReturnType<typeof counts>): string => {
+      const { status, message } = judge(psi, 1, 100, { window: '2026-11-20', accepted: accepted(kept) }, state);
+      expect(status).toBe('NO_HISTORY');
+      return message;
+    };
+    const limit = /more than 1000 different values are not kept; `histogram-binned` with `edges` keeps numbers, however many/;
+    expect(said(5)).toMatch(/its distribution is not compared: this window left none/);
+    expect(said(5)).toMatch(limit);
+    expect(said(3, counts({ a: 1 }))).toMatch(/of the last 5 Fridays 2 left no distribution, and it is compared with 4 or more/);
+    expect(said(3, counts({ a: 1 }))).toMatch(limit);
+    expect(judge(psi, 1, 100, { window: '2026-11-20', accepted: accepted(4) }, counts({ a: 1 })).status).toBe('PASS');
+    const short = { window: '2026-11-20', accepted: accepted(5).slice(0, 2) };
+    expect(judge(psi, 1, 100, short, counts({ a: 1 })).message).toMatch(/only 2 earlier Fridays are accepted/);
+  });
+
   test.each(['constructor', 'toString', '__proto__'])('sees a value called %s come, as any other', (name) => {
     const accepted = weeks.map((window) => ({ window, value: 1, rows: 100, state: counts({ a: 100 }) }));
     const now = counts(

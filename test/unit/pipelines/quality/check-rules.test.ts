@@ -31,7 +31,21 @@ test.each<[what: string, CheckDeclaration, problem: RegExp]>([
   ['a score that is no number', check({ drift: { method: 'level', warn: Number.NaN } }), /drift\.warn is NaN/],
   ['an inner edge that is open', compared({ bins: [0, null, 1], weights: [0.5, 0.5] }), /only the first and the last edge may be null/],
   ['no edge at all', compared({ bins: [null, null], weights: [1] }), /needs an edge/],
+  ['a distribution of what keeps none', check({ drift: { method: 'psi' } }), /`psi` compares distributions by value, and size keeps none/],
+  [
+    'a distribution of bins that move with the data',
+    check({ measure: { metric: 'histogram-binned', column: 'x' }, drift: { method: 'js' } }),
+    /histogram-binned keeps none; take histogram, or histogram-binned with `edges`/,
+  ],
   ['a value named twice', compared({ values: ['a', 'a'], weights: [0.5, 0.5] }), /names a value twice/],
 ])('%s is refused where it is declared, not where the plan is hashed', (_what, declared, problem) => {
   expect(declarationProblems(declared).join('\n')).toMatch(problem);
+});
+
+test.each<[CheckDeclaration['measure']]>([
+  [{ metric: 'histogram', column: 'x' }],
+  [{ metric: 'histogram-binned', column: 'x', edges: [0, 1] }],
+  [{ metric: 'distribution-distance', column: 'x', method: 'js', expected: { values: ['a'], weights: [1] } }],
+])('distributions of %j are compared', (measure) => {
+  expect(declarationProblems(check({ measure, drift: { method: 'psi' } } as Partial<BlockingCheck>))).toEqual([]);
 });
