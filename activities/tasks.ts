@@ -69,7 +69,7 @@ export interface ControlActivities {
 
 /** What the clock's look says of the schedules. */
 export interface Look {
-  /** Milliseconds until the next slot of any schedule is due, 0 when one is; null without schedules. */
+  /** Milliseconds until the next slot of any schedule is due, 0 when one is, a second while somebody else looks; null without schedules. */
   readonly nextInMs: number | null;
   /** Slots that wait for an open run to end, a pause, or a predecessor. */
   readonly waiting: number;

@@ -36,6 +36,7 @@ export interface ScheduleState {
 export type SlotDecision = {
   readonly nominal: string;
 } & (
+  /** `cancel`: windows whose runs have to end first. */
   | { readonly do: 'start'; readonly outcome: 'ran' | 'caught-up'; readonly cancel: readonly string[] }
   | { readonly do: 'settle'; readonly outcome: SlotOutcome; readonly reason: string }
   | { readonly do: 'wait'; readonly state: 'queued' | 'paused'; readonly reason: string }
@@ -51,9 +52,9 @@ export function decideSlots(schedule: ScheduleState, slots: readonly PendingSlot
   for (const slot of ordered) {
     const decision = decide(schedule, slot, slot === newest ? undefined : newest, open, ahead);
     decisions.push(decision);
-    if (decision.do === 'wait' && decision.state === 'queued') ahead ??= slot.nominal;
-    if (decision.do !== 'start') continue;
-    open = [...open.filter((window) => !decision.cancel.includes(window)), slot.window];
+    if (decision.do === 'settle') continue;
+    if (decision.do === 'start' && decision.cancel.length === 0) open = [...open, slot.window];
+    else if (decision.do === 'start' || decision.state === 'queued') ahead ??= slot.nominal;
   }
   return decisions;
 }

@@ -26,6 +26,14 @@ export interface StopAnswer {
 /** The longest an orderly stop takes: a lost worker is noticed after 10 s, its child gets 5 s. */
 const STOP_DEADLINE_MS = 60_000;
 
+/** Tells an open run to end and does not wait for that; one that has ended is left as it is. */
+export async function tellToStop(session: OperatorSession, verb: StopVerb): Promise<void> {
+  const row = await newestRun(session, verb.address);
+  if (!RUN_STATES[row.state].open) return;
+  const asked = await intendVerb(session, row, { verb: verb.verb, reason: requireReason(verb.reason, verb.verb), detail: {} });
+  await sendIntended(session, row, verb.verb, asked);
+}
+
 /** Ends an open run and waits for the proof; a run that is closed the same way already answers with its proof. */
 export async function stopRun(session: OperatorSession, verb: StopVerb): Promise<StopAnswer> {
   const { database } = session;

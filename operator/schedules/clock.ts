@@ -2,7 +2,7 @@ import { planReader } from '../../activities/ledger/plans';
 import type { ClockActivities } from '../../activities/tasks';
 import { MAIN_BRANCH } from '../../pipelines/run-id';
 import { startRun } from '../runs/start';
-import { stopRun } from '../runs/stop';
+import { tellToStop } from '../runs/stop';
 import type { OperatorSession } from '../session';
 import { lookAtSlots, type SlotRuns } from './tick';
 
@@ -27,7 +27,7 @@ export function createClock(session: OperatorSession): ClockActivities {
         reason,
       }),
     async cancel(pipeline, window, reason) {
-      await stopRun(session, { address: { pipeline, window, branch: MAIN_BRANCH }, verb: 'cancel', reason });
+      await tellToStop(session, { address: { pipeline, window, branch: MAIN_BRANCH }, verb: 'cancel', reason });
     },
   };
   return { lookAtSlots: () => lookAtSlots(session, runs) };

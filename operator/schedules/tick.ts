@@ -24,16 +24,19 @@ const SLOTS_A_LOOK = 2000;
 const STARTS_AT_ONCE = 16;
 /** Spells "slot": one looks at a time, be it the clock or the reconciler. */
 const LOOK_LOCK = 0x736c6f74;
+/** Who looks at this moment may have begun before the slot that woke this one: it looks again so soon. */
+const LOOK_AGAIN_MS = 1000;
 
 /** What the runs of slots are started and cancelled by. */
 export interface SlotRuns {
   start(schedule: ScheduleRow, window: string, reason: string): Promise<RunAnswer>;
+  /** Tells it to end; a look waits for the end of no run. */
   cancel(pipeline: string, window: string, reason: string): Promise<void>;
 }
 
 /**
  * One look at all schedules: writes down the slots that came due, decides about those without an outcome, and carries the decisions
- * out. May be cut off anywhere and run again; a second one beside it does nothing but say when the next slot is due.
+ * out. May be cut off anywhere and run again; a second one beside it does nothing but say when to look again.
  */
 export async function lookAtSlots(session: Pick<OperatorSession, 'database' | 'clock'>, runs: SlotRuns): Promise<Look> {
   const { database, clock } = session;
@@ -46,8 +49,8 @@ export async function lookAtSlots(session: Pick<OperatorSession, 'database' | 'c
     await lookAtDeadlines(session);
     return { now, schedules, waiting };
   });
-  const { now, schedules, waiting } = looked ?? { now: clock.now(), schedules: await listSchedules(database), waiting: 0 };
-  return { nextInMs: nextDue(schedules, now, clock.now()), waiting };
+  if (looked === undefined) return { nextInMs: (await listSchedules(database)).length === 0 ? null : LOOK_AGAIN_MS, waiting: 0 };
+  return { nextInMs: nextDue(looked.schedules, looked.now, clock.now()), waiting: looked.waiting };
 }
 
 function dueSlots(schedule: ScheduleRow, now: Date): DueSlots {
@@ -112,7 +115,7 @@ async function settleOpenSlots(
     }
   }
   // That a start was begun is on record before it is: if its end is lost, the run it made is found by it.
-  for (const { schedule, slot, decision } of starts)
+  for (const { schedule, slot, decision } of starts.filter((one) => one.decision.cancel.length === 0))
     changes.push({ pipeline: schedule.pipeline, nominal: slot.nominal, state: 'starting', reason: `starting (${decision.outcome})` });
   await changeSlots(database, changes, clock.now());
   const ends: SlotChange[] = [];
@@ -128,17 +131,22 @@ async function settleOpenSlots(
   return slots.length - settled;
 }
 
-/** Starts the run of one slot; what refuses it for now leaves the slot queued with the reason. */
+/** Starts the run of one slot, once those it is to cancel have ended; what refuses it for now leaves the slot queued with the reason. */
 async function startSlot(
   runs: SlotRuns,
   schedule: ScheduleRow,
-  slot: { readonly nominal: string; readonly window: string },
+  slot: { readonly nominal: string; readonly window: string; readonly reason: string | null },
   decision: Extract<SlotDecision, { do: 'start' }>,
 ): Promise<SlotChange> {
   const name = { pipeline: schedule.pipeline, nominal: slot.nominal };
   try {
-    for (const window of decision.cancel)
-      await runs.cancel(schedule.pipeline, window, `slot ${slot.nominal} is due, and overlap is cancel-running`);
+    if (decision.cancel.length > 0) {
+      const reason = `cancelling ${decision.cancel.join(', ')}`;
+      // Told once: an end may take a minute, and other schedules have slots meanwhile.
+      for (const window of slot.reason === reason ? [] : decision.cancel)
+        await runs.cancel(schedule.pipeline, window, `slot ${slot.nominal} is due, and overlap is cancel-running`);
+      return { ...name, state: 'queued', reason };
+    }
     const { did, run } = await runs.start(schedule, slot.window, `slot ${slot.nominal}`);
     if (did === 'accepted')
       return { ...name, state: 'settled', outcome: 'superseded', reason: `${slot.window} was accepted before`, generation: run.generation };

@@ -43,6 +43,14 @@ describe('a slot on time', () => {
     ]);
   });
 
+  it('waits behind one that still has to cancel', () => {
+    const open = { openWindows: ['w-1'] };
+    expect(decideSlots(state('all', 'cancel-running', open), [slot(0), slot(1, { seenAt: iso(1) })])).toMatchObject([
+      { do: 'start', cancel: ['w-1'] },
+      { do: 'wait', state: 'queued' },
+    ]);
+  });
+
   it('whose run is there already only lacks its word', () => {
     expect(decideSlots(state('none', 'skip', { openWindows: ['w0'] }), [slot(0, { started: true })])).toEqual([
       expect.objectContaining({ do: 'settle', outcome: 'ran' }),
