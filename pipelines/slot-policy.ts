@@ -35,12 +35,13 @@ export interface ScheduleState {
 
 export type SlotDecision = {
   readonly nominal: string;
-} & (
+} &
   /** `cancel`: windows whose runs have to end first. */
-  | { readonly do: 'start'; readonly outcome: 'ran' | 'caught-up'; readonly cancel: readonly string[] }
-  | { readonly do: 'settle'; readonly outcome: SlotOutcome; readonly reason: string }
-  | { readonly do: 'wait'; readonly state: 'queued' | 'paused'; readonly reason: string }
-);
+  (
+    | { readonly do: 'start'; readonly outcome: 'ran' | 'caught-up'; readonly cancel: readonly string[] }
+    | { readonly do: 'settle'; readonly outcome: SlotOutcome; readonly reason: string }
+    | { readonly do: 'wait'; readonly state: 'queued' | 'paused'; readonly reason: string }
+  );
 
 /** Decides about all due slots of one schedule, given oldest first. At most one slot that obeys the overlap policy starts at a time. */
 export function decideSlots(schedule: ScheduleState, slots: readonly PendingSlot[]): SlotDecision[] {

@@ -1,4 +1,5 @@
--- The ids counted before and now, as ranges: one begins where the id before it is missing. No id is in two of them.
+-- The ids counted before and now, as ranges: one begins where the id before it is missing. No id is in two of them, so only
+-- the last may be the largest of all, and none is counted on from it.
 with pieces as (
   select first_event, last_event from counted
   union all
@@ -8,7 +9,7 @@ marked as (
   select
     first_event,
     last_event,
-    case when first_event - 1 = lag(last_event) over (order by first_event) then 0 else 1 end as starts
+    case when first_event = lag(last_event) over (order by first_event) + 1 then 0 else 1 end as starts
   from pieces
 ),
 numbered as (

@@ -107,3 +107,17 @@ test('ids in order take one range, however many events there are', async () => {
   await step(plays, 2, 3);
   expect(await duckdb.rows('from counted_events_3')).toEqual([{ first_event: '0', last_event: '299' }]);
 });
+
+test('the least and the largest id there is are counted as any other', async () => {
+  const ids = ['-9223372036854775808', '-9223372036854775807', '9223372036854775806', '9223372036854775807'];
+  for (const state of STATES) await texts.fill(state, [], `${state}_none`);
+  await texts.fill(
+    'new_plays',
+    ids.map((event) => ({ event, customer: 1, track: 1, ts: `${dayName(1)} 08:00:00`, mobile: false })),
+  );
+  await texts.compute('noteEvents', dayName(1), { reads: { counted: 'counted_events_none' }, into: 'counted_events_1' });
+  expect(await duckdb.rows('from counted_events_1 order by first_event')).toEqual([
+    { first_event: ids[0], last_event: ids[1] },
+    { first_event: ids[2], last_event: ids[3] },
+  ]);
+});
