@@ -10,10 +10,11 @@ import {
 } from '../../activities/ledger/schedules';
 import type { Look } from '../../activities/tasks';
 import { whileAlone } from '../../lib/postgres';
-import { nextSlot, slotsBetween, windowOfSlot } from '../../pipelines/calendar';
+import { slotsBetween, windowOfSlot } from '../../pipelines/calendar';
 import { deadlineOf } from '../../pipelines/deadline';
 import { AlmanacError } from '../../pipelines/failures';
 import { decideSlots, type PendingSlot, type SlotDecision } from '../../pipelines/slot-policy';
+import { UpcomingSlots } from '../../pipelines/upcoming-slots';
 import type { OperatorSession } from '../session';
 import type { RunAnswer } from '../runs/start';
 import { lookAtDeadlines } from './deadlines';
@@ -26,6 +27,8 @@ const STARTS_AT_ONCE = 16;
 const LOOK_LOCK = 0x736c6f74;
 /** Who looks at this moment may have begun before the slot that woke this one: it looks again so soon. */
 const LOOK_AGAIN_MS = 1000;
+
+const upcoming = new UpcomingSlots();
 
 /** What the runs of slots are started and cancelled by. */
 export interface SlotRuns {
@@ -56,7 +59,8 @@ export async function lookAtSlots(session: Pick<OperatorSession, 'database' | 'c
 function dueSlots(schedule: ScheduleRow, now: Date): DueSlots {
   const from = new Date(schedule.seenUntil);
   const until = new Date(now.getTime() + 1);
-  const slots = slotsBetween(schedule.spec, from, until, SLOTS_A_LOOK);
+  const next = upcoming.next(schedule.spec, new Date(from.getTime() - 1));
+  const slots = next === undefined || Date.parse(next.at) > now.getTime() ? [] : slotsBetween(schedule.spec, from, until, SLOTS_A_LOOK);
   const last = slots.length < SLOTS_A_LOOK ? undefined : slots.at(-1);
   return {
     pipeline: schedule.pipeline,
@@ -170,6 +174,6 @@ async function startSlot(
 
 /** How long after `now` the first slot later than `looked` is due. */
 function nextDue(schedules: readonly ScheduleRow[], looked: Date, now: Date): number | null {
-  const instants = schedules.flatMap(({ spec }) => nextSlot(spec, looked)?.at ?? []).map((at) => Date.parse(at));
+  const instants = schedules.flatMap(({ spec }) => upcoming.next(spec, looked)?.at ?? []).map((at) => Date.parse(at));
   return instants.length === 0 ? null : Math.max(0, Math.min(...instants) - now.getTime());
 }
