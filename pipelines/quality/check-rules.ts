@@ -2,6 +2,7 @@
 import type { Band, CheckDeclaration, Metric } from '../types';
 import { baseOf } from '../suite-sql';
 import { failBand } from '../verdict';
+import { formatProblem } from './date-formats';
 import { isRowMetric } from './metrics';
 import { distanceProblem } from './partition';
 
@@ -131,6 +132,11 @@ function measureProblems(measure: Metric): string[] {
     problems.push(`a quantile lies between 0 and 1, not at ${measure.quantile}`);
   const base = baseOf(measure);
   if (base.metric === 'pattern-match' && base.patterns.length === 0) problems.push('there is no pattern to match');
+  if (base.metric === 'parseable' && base.format !== undefined) {
+    const problem =
+      base.as === 'date' || base.as === 'timestamp' ? formatProblem(base.format) : `a format is of dates, and ${base.as} is none`;
+    if (problem !== undefined) problems.push(problem);
+  }
   if (base.metric === 'contained-in' && !Array.isArray(base.values)) problems.push('`values` is a list');
   if (base.metric === 'length-within' && base.min === undefined && base.max === undefined)
     problems.push('a length needs a bound, `min` or `max`');

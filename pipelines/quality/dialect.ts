@@ -3,6 +3,7 @@
  * generators. Both hash by md5, so that a sketch of one engine merges with one of the other.
  */
 import { quoteName, quoteText } from '../quote-sql';
+import { hasFullYear, javaPattern } from './date-formats';
 
 export interface ListOrder {
   readonly member: string;
@@ -17,6 +18,8 @@ export interface Dialect {
   varchar(expression: string): string;
   /** NULL where the text is no value of the type. */
   tryCast(expression: string, type: 'integer' | 'double' | 'date' | 'timestamp' | 'json'): string;
+  /** TRUE of a text that is a date or a time as strftime would write it, nothing around it. */
+  parses(text: string, format: string): string;
   matches(text: string, pattern: string): string;
   /** `%` and `_` stand for any characters and for one; nothing escapes them. */
   like(text: string, pattern: string): string;
@@ -60,6 +63,11 @@ export const DUCKDB: Dialect = {
   double: (expression) => `cast(${expression} as double)`,
   varchar: (expression) => `cast(${expression} as varchar)`,
   tryCast: (expression, type) => (type === 'json' ? `json_valid(${expression})` : `try_cast(${expression} as ${TYPES[type]}) is not null`),
+  parses: (text, format) => {
+    // DuckDB takes a text with spaces around it, and a year of two digits for one of four.
+    const parsed = `try_strptime(${text}, ${quoteText(format)})`;
+    return `(${parsed} is not null and ${text} = trim(${text})${hasFullYear(format) ? ` and year(${parsed}) >= 1000` : ''})`;
+  },
   matches: (text, pattern) => `regexp_matches(${text}, ${quoteText(pattern)})`,
   like: (text, pattern) => `${text} like ${quoteText(pattern)}`,
   skewness: duckdbSkewness,
@@ -101,6 +109,7 @@ export const SPARK: Dialect = {
   tryCast: (expression, type) =>
     // Lenient as Spark's reader of JSON is: what follows a whole value is not looked at.
     type === 'json' ? `get_json_object(${expression}, '$') is not null` : `try_cast(${expression} as ${TYPES[type]}) is not null`,
+  parses: (text, format) => `try_to_timestamp(${text}, ${sparkText(javaPattern(format))}) is not null`,
   matches: (text, pattern) => `${text} rlike ${sparkText(pattern)}`,
   // Spark takes a backslash for an escape, and refuses it before most characters.
   like: (text, pattern) => `${text} like ${sparkText(pattern.replaceAll('\\', '\\\\'))}`,

@@ -85,8 +85,7 @@ export function groupReading(
       const present = groups.top.filter(({ v }) => v !== ABSENT_GROUP);
       const modes = present.filter(({ n }) => n === present[0]?.n).map(({ v }) => v);
       const named = new Set(measure.values.map(String));
-      const right =
-        measure.ties === true ? modes.some((mode) => named.has(mode)) : modes.length > 0 && modes.every((mode) => named.has(mode));
+      const right = (measure.ties === true || modes.length === 1) && modes.some((mode) => named.has(mode));
       return { ...reading(right ? 1 : 0), detail: histogram(groups, TOLD_VALUES) };
     }
     case 'distribution-distance': {

@@ -77,8 +77,11 @@ export type RowMetric =
   | (OfColumn & {
       readonly metric: 'parseable';
       readonly as: 'integer' | 'double' | 'date' | 'timestamp' | 'json';
+      /** How a date or a time is written, in the words of strftime: `%d/%m/%Y`. Default: as ISO writes them. */
+      readonly format?: string;
       readonly nulls?: NullRows;
     })
+  /** Two NULLs are equal; a row that has nothing else does not count. */
   | (OfGroups & { readonly metric: 'distinct-within-row' });
 
 /** Metrics answered by aggregates over all rows, so that one scan serves any number of them. */
@@ -130,6 +133,7 @@ export type GroupMetric =
       readonly values: readonly Scalar[];
       readonly relation: 'contains' | 'within' | 'equals';
     })
+  /** 1 where the most common value is among these, else 0. `ties`: one of several that are as common will do; else there is one only. */
   | (OfColumn & { readonly metric: 'most-common'; readonly values: readonly Scalar[]; readonly ties?: boolean })
   | (OfColumn & {
       readonly metric: 'distribution-distance';
@@ -177,6 +181,8 @@ export type TableMetric<D extends string = string> =
       readonly columns: Readonly<Record<string, string | readonly string[]>>;
       /** `superset`: more columns are allowed; `ordered`: in this order too. Default `exact`. */
       readonly mode?: 'exact' | 'superset' | 'ordered';
+      /** Where some of them stand, counted from 0. */
+      readonly at?: Readonly<Record<string, number>>;
     }
   /** One SELECT that returns one number, over views named as the datasets. */
   | { readonly metric: 'custom-sql'; readonly sql: string; readonly datasets?: readonly D[] }

@@ -86,11 +86,12 @@ function unnarrowed(measure: RowMetric, dialect: Dialect, doubles: ReadonlySet<s
       };
     }
     case 'parseable':
-      return judged(parseCondition(quote(measure.column), measure.as, dialect), measure.nulls ?? DEFAULT_NULLS.parseable);
+      return judged(parseCondition(quote(measure.column), measure, dialect), measure.nulls ?? DEFAULT_NULLS.parseable);
     case 'distinct-within-row': {
       const columns = measure.columns.map(quote);
-      const equal = columns.flatMap((left, i) => columns.slice(i + 1).map((right) => `coalesce(${left} = ${right}, false)`));
-      return { fails: `(${equal.join(' or ')})`, counts: `(not (${columns.map((column) => `${column} is null`).join(' and ')}))` };
+      const equal = columns.flatMap((left, i) => columns.slice(i + 1).map((right) => `${left} is not distinct from ${right}`));
+      const counts = `(not (${columns.map((column) => `${column} is null`).join(' and ')}))`;
+      return { fails: `(${counts} and (${equal.join(' or ')}))`, counts };
     }
   }
 }
@@ -183,8 +184,8 @@ function tupleCondition(measure: Extract<RowMetric, { metric: 'contained-in-tupl
   return { fails: `(not ${absent} and not ${found})`, counts: nulls === 'pass' ? 'true' : `(not ${absent})` };
 }
 
-function parseCondition(value: string, as: Extract<RowMetric, { metric: 'parseable' }>['as'], dialect: Dialect): string {
-  return `(case when ${value} is not null then ${dialect.tryCast(value, as)} end)`;
+function parseCondition(value: string, { as, format }: Extract<RowMetric, { metric: 'parseable' }>, dialect: Dialect): string {
+  return `(case when ${value} is not null then ${format === undefined ? dialect.tryCast(value, as) : dialect.parses(value, format)} end)`;
 }
 
 export function literal(value: Scalar, dialect: Dialect): string {

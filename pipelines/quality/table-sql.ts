@@ -43,7 +43,7 @@ export function tableStatement(
     }
     case 'row-count-match':
       return plain(
-        `select a.n * 1e0 / nullif(b.n, 0) as v0, a.n as t_rows from (select count(*) as n from ${narrowedSource(view, measure.where, dialect)} as narrowed) as a cross join (select count(*) as n from ${dialect.quote(measure.dataset)}) as b`,
+        `select case when a.n = b.n then 1e0 else a.n * 1e0 / nullif(b.n, 0) end as v0, a.n as t_rows from (select count(*) as n from ${narrowedSource(view, measure.where, dialect)} as narrowed) as a cross join (select count(*) as n from ${dialect.quote(measure.dataset)}) as b`,
       );
     case 'data-set-match':
       return matchStatement(view, measure, columnsOf, dialect);
@@ -125,14 +125,15 @@ interface DescribedColumn {
 
 /** Columns that lack, are of another type, stand elsewhere, or are more than declared. */
 function schemaFaults(
-  { columns, mode = 'exact' }: Extract<TableMetric, { metric: 'schema-match' }>,
+  { columns, mode = 'exact', at: places = {} }: Extract<TableMetric, { metric: 'schema-match' }>,
   found: readonly DescribedColumn[],
 ): number {
   const declared = Object.entries(columns);
   const wrong = declared.filter(([name, type], position) => {
     const at = found.findIndex((column) => column.name === name);
     if (at < 0) return true;
-    return (mode === 'ordered' && at !== position) || !fits(type, found[at]?.type ?? '');
+    const place = mode === 'ordered' ? position : places[name];
+    return (place !== undefined && at !== place) || !fits(type, found[at]?.type ?? '');
   });
   const more = mode === 'superset' ? 0 : found.filter(({ name }) => !Object.hasOwn(columns, name)).length;
   return wrong.length + more;

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { isRowLevel, rowLevelSql } from '../../../../pipelines/define';
-import { isRowMetric } from '../../../../pipelines/quality/metrics';
+import { isRowMetric, type QualityMetric } from '../../../../pipelines/quality/metrics';
 import { SAMPLE_ROWS } from '../../../../pipelines/sample-sql';
 import type { CheckDeclaration } from '../../../../pipelines/types';
 import { jsonFiles, readJson, withCases } from '../../../support/quality/case-files';
@@ -22,10 +22,28 @@ interface Expectation {
 interface File {
   readonly expectation_type: string;
   readonly datasets: readonly {
-    readonly data: Readonly<Record<string, readonly Cell[]>>;
-    readonly schemas?: Readonly<Record<string, Kwargs>>;
+    /** Of several tables the first is judged. */
+    readonly data: Table['data'] | readonly Table[];
+    readonly schemas?: Table['schemas'];
     readonly tests: readonly Expectation[];
   }[];
+}
+
+interface Table {
+  readonly data: Readonly<Record<string, readonly Cell[]>>;
+  readonly schemas?: Readonly<Record<string, Kwargs>>;
+  readonly dataset_name?: string;
+}
+
+function isSeveral(data: Table['data'] | readonly Table[]): data is readonly Table[] {
+  return Array.isArray(data);
+}
+
+/** Both conditions, where the expectation leaves rows out by itself. */
+function narrowed(measure: QualityMetric, { where }: { readonly where?: string }): QualityMetric {
+  const own = 'where' in measure ? measure.where : undefined;
+  const both = [own, where].filter((one) => one !== undefined).map((one) => `(${one})`);
+  return both.length === 0 ? measure : ({ ...measure, where: both.join(' and ') } as QualityMetric);
 }
 
 const NOW = new Date('2026-11-20T00:00:00Z');
@@ -36,9 +54,12 @@ withCases("Great Expectations' published expectations", (folder) => {
   afterAll(() => bench.close());
 
   async function run(name: string, type: string, set: File['datasets'][number], of: Expectation): Promise<void> {
-    const fixture = fixtureOf(set.data, set.schemas);
     const keyed = !type.startsWith('expect_table') && !type.startsWith('expect_column_to_exist');
-    const view = await bench.load(name, fixture, keyed);
+    const tables: readonly Table[] = isSeveral(set.data) ? set.data : [{ data: set.data, ...(set.schemas && { schemas: set.schemas }) }];
+    const others: Record<string, string> = {};
+    for (const [i, { data, schemas, dataset_name: known }] of tables.entries())
+      others[known ?? `${type}_dataset_${i + 1}`] = await bench.load(i === 0 ? name : `${name} ${i}`, fixtureOf(data, schemas), keyed);
+    const view = keyed ? `${name} keyed` : name;
     const kwargs = evaluated(of.in, NOW);
     const wrong = of.error !== undefined || of.out['traceback_substring'] !== undefined;
     if (![undefined, 'pandas', 'great_expectations', 'spark'].includes(kwargs['condition_parser'] as string | undefined)) {
@@ -48,11 +69,11 @@ withCases("Great Expectations' published expectations", (folder) => {
     }
     const where = kwargs['row_condition'] === undefined ? {} : { where: conditionOf(String(kwargs['row_condition']), bench.types(view)) };
     if (type === 'expect_column_quantile_values_to_be_between') return expectQuantiles(view, kwargs, of, where, wrong);
-    const told = translate(type, kwargs, view, of.only_for);
+    const told = translate(type, kwargs, view, { only: of.only_for, others });
     const check: CheckDeclaration = {
       id: 'it',
       dataset: view,
-      measure: { ...told.measure, ...where },
+      measure: narrowed(told.measure, where),
       ...(told.fail === undefined ? {} : { fail: told.fail }),
       ...(told.mostly === undefined ? {} : { mostly: told.mostly }),
       ...(keyed ? { sample: [POSITION, ...(told.told ?? [])] } : {}),

@@ -37,6 +37,22 @@ test.each<[what: string, CheckDeclaration, problem: RegExp]>([
     check({ measure: { metric: 'histogram-binned', column: 'x' }, drift: { method: 'js' } }),
     /histogram-binned keeps none; take histogram, or histogram-binned with `edges`/,
   ],
+  [
+    'a format with a part that no engine knows alike',
+    check({ measure: { metric: 'parseable', column: 'x', as: 'date', format: '%G-%V' } }),
+    /the format has %G, which is none of %a, %A/,
+  ],
+  [
+    'a format that ends within a part',
+    check({ measure: { metric: 'parseable', column: 'x', as: 'date', format: '%Y %' } }),
+    /the format has %,/,
+  ],
+  ['a format of no part', check({ measure: { metric: 'parseable', column: 'x', as: 'date', format: '100%%' } }), /names no part of a date/],
+  [
+    'a format of numbers',
+    check({ measure: { metric: 'parseable', column: 'x', as: 'double', format: '%Y' } }),
+    /a format is of dates, and double is none/,
+  ],
   ['a value named twice', compared({ values: ['a', 'a'], weights: [0.5, 0.5] }), /names a value twice/],
 ])('%s is refused where it is declared, not where the plan is hashed', (_what, declared, problem) => {
   expect(declarationProblems(declared).join('\n')).toMatch(problem);

@@ -146,12 +146,21 @@ from (select `orders`.*,
   ((case when `note` is not null then get_json_object(`note`, '$') is not null end) is not null) as `counted 0`
 from `orders`)
 
+-- parseable(note, as: date, format: %d/%m/%Y o'clock %H%M)
+select count(*) as `rows`,
+  count(*) filter (where `counted 0`) as a0,
+  count(*) filter (where `failing 0`) as a1
+from (select `orders`.*,
+  (not coalesce((case when `note` is not null then try_to_timestamp(`note`, 'd\'/\'M\'/\'yyyy\' o\'\'clock \'HHmm') is not null end), true)) as `failing 0`,
+  ((case when `note` is not null then try_to_timestamp(`note`, 'd\'/\'M\'/\'yyyy\' o\'\'clock \'HHmm') is not null end) is not null) as `counted 0`
+from `orders`)
+
 -- distinct-within-row(price, paid)
 select count(*) as `rows`,
   count(*) filter (where `counted 0`) as a0,
   count(*) filter (where `failing 0`) as a1
 from (select `orders`.*,
-  (coalesce(`price` = `paid`, false)) as `failing 0`,
+  ((not (`price` is null and `paid` is null)) and (`price` is not distinct from `paid`)) as `failing 0`,
   (not (`price` is null and `paid` is null)) as `counted 0`
 from `orders`)
 
@@ -590,7 +599,7 @@ select count(*) as v0, (select count(*) from `orders`) as t_rows from (select * 
 select count(*) as t_rows, count(*) filter (where found) as t_holds from (select exists (select 1 from `before` as referenced where referenced.`id` = narrowed.`id`) as found from `orders` as narrowed) as looked
 
 -- row-count-match(dataset: before)
-select a.n * 1e0 / nullif(b.n, 0) as v0, a.n as t_rows from (select count(*) as n from `orders` as narrowed) as a cross join (select count(*) as n from `before`) as b
+select case when a.n = b.n then 1e0 else a.n * 1e0 / nullif(b.n, 0) end as v0, a.n as t_rows from (select count(*) as n from `orders` as narrowed) as a cross join (select count(*) as n from `before`) as b
 
 -- data-set-match(dataset: before, key: ["id"], compare: ["price"])
 select coalesce(greatest(sum(mine), sum(theirs)), 0) as t_rows, coalesce(sum(least(mine, theirs)), 0) as t_holds

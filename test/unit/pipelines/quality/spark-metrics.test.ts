@@ -49,6 +49,7 @@ const METRICS: { readonly [K in Kind]: readonly OfKind<QualityMetric, K>[] } = {
   'parseable': [
     { metric: 'parseable', column: 'note', as: 'date' },
     { metric: 'parseable', column: 'note', as: 'json' },
+    { metric: 'parseable', column: 'note', as: 'date', format: "%d/%m/%Y o'clock %H%M" },
   ],
   'distinct-within-row': [{ metric: 'distinct-within-row', columns: ['price', 'paid'] }],
   'size': [{ metric: 'size', where: 'price > 0' }],
