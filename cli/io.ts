@@ -1,4 +1,4 @@
-import type { OperatorSession } from '../operator/session';
+import type { OperatorSession, SessionOptions } from '../operator/session';
 
 /** What a command sees of the terminal and of the services. Commands never write to stdout or stderr themselves. */
 export interface CliIo {
@@ -12,7 +12,7 @@ export interface CliIo {
   /** The directory of `--project`, else where one stands. */
   projectDirectory(): string;
   /** Opens the services on first use; the frame closes them when the command ends. Throws `stack.down` among others. */
-  session(): Promise<OperatorSession>;
+  session(options?: SessionOptions): Promise<OperatorSession>;
   /** Closes the session early, for a command that stops the services itself. */
   close(): Promise<void>;
 }
@@ -26,7 +26,7 @@ export interface CliIoOptions {
   readonly streams: CliStreams;
   readonly json: () => boolean;
   readonly projectDirectory: () => string;
-  readonly openSession: (projectDirectory: string) => Promise<OperatorSession>;
+  readonly openSession: (projectDirectory: string, options?: SessionOptions) => Promise<OperatorSession>;
 }
 
 /** The frame's side of a CliIo: it also closes what the command opened. */
@@ -55,8 +55,8 @@ export function createIo(options: CliIoOptions): ClosableCliIo {
       return exitCode;
     },
     projectDirectory: () => options.projectDirectory(),
-    session() {
-      session ??= options.openSession(options.projectDirectory());
+    session(how) {
+      session ??= options.openSession(options.projectDirectory(), how);
       return session;
     },
     async close() {

@@ -106,7 +106,7 @@ export async function runCli(argv: readonly string[], terminal: CliStreams): Pro
     streams,
     json: () => json,
     projectDirectory,
-    openSession: async (directory) => (await import('../operator/session.js')).openSession(directory),
+    openSession: async (directory, how) => (await import('../operator/session.js')).openSession(directory, how),
   });
   const program = createProgram(io, streams, argv);
   const report = (problem: ErrorReport): void => {

@@ -1,10 +1,12 @@
 import { gunzipSync } from 'node:zlib';
 import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker';
 import { drivenBackfills } from '../activities/ledger/backfills';
-import { exportedHistories, openExecutions, windowsByPlan, type AcceptedUnder } from '../activities/ledger/deploys';
+import { exportedHistories, openExecutions, windowsByPlan, type AcceptedUnder, type OpenExecution } from '../activities/ledger/deploys';
 import { planReader } from '../activities/ledger/plans';
-import { listSchedules } from '../activities/ledger/schedules';
+import { listSchedules, type ScheduleRow } from '../activities/ledger/schedules';
 import { isForgotten } from '../lib/forgotten-execution';
+import { hasSchema, pendingMigrations, type PendingMigrations } from '../lib/migrate';
+import type { Migration } from '../lib/migrations';
 import { backfillWorkflowId, CLOCK_WORKFLOW_ID } from '../lib/queues';
 import { changedStages, type StageChange } from '../pipelines/deploy-changes';
 import { AlmanacError } from '../pipelines/failures';
@@ -21,8 +23,9 @@ const NAMED = 5;
 export interface DeployCheckOptions {
   /** So many of the newest exported histories. */
   readonly recent: number;
-  /** Default: that of this build. */
+  /** Default: those of this build. */
   readonly bundle?: { readonly code: string } | undefined;
+  readonly migrations?: readonly Migration[] | undefined;
 }
 
 /** What the deploy changes for one pipeline of the project. */
@@ -36,6 +39,16 @@ export interface DeployChange {
   readonly windows: readonly (Omit<AcceptedUnder, 'pipeline'> & { readonly stages: readonly StageChange[] })[];
 }
 
+/** A pipeline that the project has no longer, of which something is installed, open or accepted. */
+export interface GonePipeline {
+  readonly pipeline: string;
+  /** Its schedule, which goes on with what was applied last until it is pruned; null when none is installed. */
+  readonly schedule: 'firing' | 'paused' | null;
+  readonly openRuns: readonly string[];
+  /** Accepted windows, which stay. */
+  readonly windows: number;
+}
+
 export interface DeployCheck {
   /** Histories that replay under the new bundle. */
   readonly replayed: { readonly open: number; readonly recent: number };
@@ -43,6 +56,9 @@ export interface DeployCheck {
   readonly lost: readonly string[];
   /** Only pipelines for which something changes. */
   readonly changes: readonly DeployChange[];
+  readonly gone: readonly GonePipeline[];
+  /** What the next verb or worker of this build does to the control schema. */
+  readonly migrations: PendingMigrations;
 }
 
 /** What the SDK would say of histories that do not replay is in the refusal; once a process, before its first check. */
@@ -58,14 +74,17 @@ export function quietReplay(): void {
  * would change. Changes nothing. Throws `deploy.incompatible`, naming the runs whose history another build cannot go on with.
  */
 export async function deployCheck(session: OperatorSession, options: DeployCheckOptions): Promise<DeployCheck> {
+  const migrations = await pendingMigrations(session.database, options.migrations);
   const lost: string[] = [];
   const counted = { open: 0, recent: 0 };
+  // Nothing ever ran here.
+  if (!(await hasSchema(session.database))) return { replayed: counted, lost, changes: [], gone: [], migrations };
   const refused: { run: string; error: string }[] = [];
   const bundle = options.bundle ?? (await workflowBundle());
   const results = Worker.runReplayHistories({ workflowBundle: bundle }, histories(session, options.recent, lost, counted));
   for await (const { workflowId, error } of results) if (error !== undefined) refused.push({ run: workflowId, error: firstLine(error) });
   if (refused.length > 0) throw incompatible(refused);
-  return { replayed: counted, lost, changes: await changesOf(session) };
+  return { replayed: counted, lost, ...(await changesOf(session)), migrations };
 }
 
 /** Histories one after the other: they may be many, and each some megabytes. */
@@ -101,7 +120,7 @@ async function* histories(
   }
 }
 
-async function changesOf(session: OperatorSession): Promise<DeployChange[]> {
+async function changesOf(session: OperatorSession): Promise<Pick<DeployCheck, 'changes' | 'gone'>> {
   const { database } = session;
   const plan = planReader(database);
   const [project, schedules, open, accepted] = await Promise.all([
@@ -133,7 +152,28 @@ async function changesOf(session: OperatorSession): Promise<DeployChange[]> {
     };
     if ((change.schedule?.length ?? 0) + change.openRuns.length + change.windows.length > 0) changes.push(change);
   }
-  return changes;
+  const known = [
+    ...schedules.map(({ pipeline }) => pipeline),
+    ...open.map(({ run }) => run.pipeline),
+    ...accepted.map(({ pipeline }) => pipeline),
+  ];
+  const gone = [...new Set(known)].filter((id) => !project.pipelines.has(id)).sort();
+  return { changes, gone: gone.map((id) => goneOf(id, schedules, open, accepted)) };
+}
+
+function goneOf(
+  pipeline: string,
+  schedules: readonly ScheduleRow[],
+  open: readonly OpenExecution[],
+  accepted: readonly AcceptedUnder[],
+): GonePipeline {
+  const installed = schedules.find((schedule) => schedule.pipeline === pipeline);
+  return {
+    pipeline,
+    schedule: installed === undefined ? null : installed.paused ? 'paused' : 'firing',
+    openRuns: open.flatMap(({ run }) => (run.pipeline === pipeline ? [formatRun(run)] : [])),
+    windows: accepted.reduce((sum, row) => sum + (row.pipeline === pipeline ? row.windows : 0), 0),
+  };
 }
 
 function incompatible(refused: readonly { run: string; error: string }[]): AlmanacError {

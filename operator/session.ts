@@ -24,12 +24,25 @@ export interface OperatorSession {
   close(): Promise<void>;
 }
 
-/** Opens a session on the project's stack: the embedded one that runs, or the external services the environment names. */
-export async function openSession(projectDirectory: string): Promise<OperatorSession> {
+export interface SessionOptions {
+  /** Leaves the control schema as it is, for a look before a deploy. */
+  readonly unmigrated?: boolean;
+}
+
+/**
+ * Opens a session on the project's stack: the embedded one that runs, or the external services the environment names. Throws
+ * `deploy.migration` while workers of another build could not live with what this one makes of the control schema.
+ */
+export async function openSession(projectDirectory: string, { unmigrated = false }: SessionOptions = {}): Promise<OperatorSession> {
   const config = readConfig(process.env, projectDirectory);
   const addresses = stackEnvironment(config);
   const database = connect(addresses.databaseUrl);
-  await migrate(database);
+  try {
+    if (!unmigrated) await migrate(database);
+  } catch (error) {
+    await database.end();
+    throw error;
+  }
   const store = createLocalStore(config.data);
   let client: Promise<Client> | undefined;
   let project: Promise<Project> | undefined;

@@ -11,6 +11,7 @@ import { migrate } from '../lib/migrate';
 import { connect } from '../lib/postgres';
 import { dataConverter } from '../lib/payload-converter';
 import { connectWorker } from '../lib/temporal';
+import { AlmanacError } from '../pipelines/failures';
 import { reconcileBackfills } from './backfill-reconciler';
 import { workflowBundle } from './bundle';
 import { exportHistories } from './history-exporter';
@@ -22,10 +23,15 @@ import { StageMetrics } from './metrics';
 import { SdkMetrics, sdkTelemetry } from './metrics-sdk';
 import { serveMetrics, type MetricsServer } from './metrics-server';
 import { sendNotices, type ProjectHooks } from './notifier';
+import { periodically } from './periodic';
+import { Presence } from './presence';
 import { temporalLogger } from './temporal-logger';
 import { reconcileSlots } from './slot-reconciler';
 import { createComputeWorker, createControlWorker } from './worker';
 import { stageSlots } from './worker-options';
+
+/** How often a worker looks whether its session still says that it is at work. */
+const PRESENT_EVERY_MS = 1000;
 
 export type Role = 'control' | 'compute';
 
@@ -55,6 +61,8 @@ export async function runWorker(
   const database = connect(addresses.databaseUrl, { application_name: `almanac ${role}`, max: stageSlots(config) + 8 });
   const stopBackground = new AbortController();
   try {
+    await using presence = new Presence(addresses.databaseUrl, role);
+    await presence.assure();
     await migrate(database);
     const metrics = new StageMetrics();
     await using ledger = role === 'control' ? ledgerGauges(addresses.databaseUrl, log) : undefined;
@@ -83,12 +91,21 @@ export async function runWorker(
       for (const worker of running) if (worker.getState() === 'RUNNING') worker.shutdown();
     };
     signal.addEventListener('abort', stop);
+    const found: { outdated?: AlmanacError } = {};
+    background = Promise.all([
+      background,
+      staysPresent({ presence, database, log }, stopBackground.signal, (error) => {
+        found.outdated = error;
+        stop();
+      }),
+    ]);
     // One that fails takes the others with it: half a process would look alive.
     const done = Promise.allSettled(running.map((worker) => worker.run().finally(stop)));
     ready(server?.address);
     if (signal.aborted) stop();
     try {
       for (const end of await done) if (end.status === 'rejected') throw end.reason;
+      if (found.outdated !== undefined) throw found.outdated;
     } finally {
       stopBackground.abort();
       await background;
@@ -99,6 +116,25 @@ export async function runWorker(
     await database.end();
     await connection.close();
   }
+}
+
+/** A worker whose session was lost was not seen meanwhile: one that a newer build migrated for is `outdated`. */
+function staysPresent(
+  { presence, database, log }: { readonly presence: Presence; readonly database: pg.Pool; readonly log: Logger },
+  signal: AbortSignal,
+  outdated: (error: AlmanacError) => void,
+): Promise<void> {
+  return periodically(
+    PRESENT_EVERY_MS,
+    signal,
+    async () => {
+      if (await presence.assure()) await migrate(database);
+    },
+    (error) => {
+      log.warn({ error: String(error) }, 'the session that says this worker is at work was lost');
+      if (error instanceof AlmanacError && error.code === 'deploy.outdated') outdated(error);
+    },
+  );
 }
 
 /** What doubles the durable workflows of a stack, whatever became of them. */

@@ -126,12 +126,16 @@ function instant(text: string): Date {
   });
 }
 
-function renderChanges(changes: readonly ScheduleChange[], dryRun: boolean): string {
+export function renderChanges(changes: readonly ScheduleChange[], dryRun: boolean): string {
   if (changes.length === 0) return 'the project declares no schedule, and none is installed';
   const lines = changes.flatMap(({ pipeline, change, differences, paused }) => [
     `${pipeline}: ${change}${paused ? ', paused' : ''}`,
     ...differences.map((difference) => `  ${difference}`),
   ]);
+  if (changes.some(({ change }) => change === 'kept'))
+    lines.push(
+      `kept schedules go on with what was applied last: almanac schedule apply --prune takes them away${dryRun ? ' (first: --prune --dry-run)' : ''}`,
+    );
   if (dryRun) lines.push('nothing was changed');
   else if (changes.some(({ change }) => change === 'installed'))
     lines.push('next: almanac schedule preview PIPELINE, then almanac schedule unpause PIPELINE --reason …');

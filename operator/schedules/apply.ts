@@ -49,8 +49,10 @@ export async function applySchedules(session: OperatorSession, options: ApplyOpt
     return { pipeline: row.pipeline, change, differences, paused: before?.paused ?? row.paused };
   });
   const undeclared = [...installed.values()].filter(({ pipeline }) => !wanted.some(({ row }) => row.pipeline === pipeline));
-  for (const { pipeline, paused } of undeclared)
-    changes.push({ pipeline, change: options.prune ? 'removed' : 'kept', differences: ['the project does not declare it'], paused });
+  for (const { pipeline, paused } of undeclared) {
+    const why = project.pipelines.has(pipeline) ? 'the project declares no schedule for it' : 'the project has no such pipeline';
+    changes.push({ pipeline, change: options.prune ? 'removed' : 'kept', differences: [why], paused });
+  }
   if (options.dryRun) return changes;
   const record = async (client: Queryable, pipeline: string): Promise<void> => {
     const made = changes.find((one) => one.pipeline === pipeline);

@@ -1,4 +1,5 @@
 -- Branches: the ledger's copy of the heads in the store, one row a branch that was ever forked.
+-- safe for the build before: the states it knows stay; it drives no backfill on a branch.
 
 create table almanac.chain_branch (
   pipeline text not null,

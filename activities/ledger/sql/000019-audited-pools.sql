@@ -1,4 +1,5 @@
 -- What was done to something other than a run: to a pool.
+-- safe for the build before: it writes actions of runs only, which stay as they were.
 alter table almanac.action
   alter column pipeline drop not null,
   alter column window_key drop not null,

@@ -3,6 +3,9 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { claimRun, storePlan, storeTexts } from '../../../activities/ledger/runs';
+import { renderDeployCheck } from '../../../cli/commands/deploy-check';
+import { renderChanges } from '../../../cli/commands/schedule';
+import { migrations } from '../../../lib/migrations';
 import { packageRoot } from '../../../lib/package-root';
 import { queueNames } from '../../../lib/queues';
 import { makeBackfill } from '../../../operator/backfills/plan';
@@ -14,7 +17,9 @@ import { formatRun } from '../../../pipelines/run-id';
 import type { RunRef } from '../../../pipelines/types';
 import type { RunInput } from '../../../workflows/messages';
 import { bundleWorkflows } from '../../../workers/bundle';
+import { Presence } from '../../../workers/presence';
 import { ForeignProject, PLAYS } from '../../support/foreign-project';
+import { testDatabase } from '../../support/postgres';
 import { operatorSession, type TestSession } from '../../support/operator-session';
 
 jest.setTimeout(240_000);
@@ -90,7 +95,10 @@ test('histories that this build can go on with pass, open ones and those of the 
   };
   const client = await session.temporal();
   await client.workflow.start('runPipeline', { workflowId: formatRun(open), taskQueue: queueNames(session.config).control, args: [input] });
-  expect(await deployCheck(session, { recent: 50, bundle: ours })).toEqual({ replayed: { open: 1, recent: 2 }, lost: [], changes: [] });
+  expect(await deployCheck(session, { recent: 50, bundle: ours })).toEqual({
+    ...{ replayed: { open: 1, recent: 2 }, lost: [], changes: [], gone: [] },
+    migrations: { pending: [], otherWorkers: [] },
+  });
   expect((await deployCheck(session, { recent: 1, bundle: ours })).replayed).toEqual({ open: 1, recent: 1 });
 });
 
@@ -137,3 +145,61 @@ test('it says which stages compute otherwise: for slots, for open runs, for acce
     },
   ]);
 });
+
+test('pipelines that the project has no longer are named, with what goes on of them and how to end it', async () => {
+  const found = { ...session, project: () => loadProject(project.directory) };
+  await applySchedules(found, { dryRun: false, prune: false });
+  await closed('2026-01-01', RETRIED);
+  await claim('2026-01-03');
+  project.write({ 'pipelines/plays/pipeline.ts': PLAYS['pipelines/plays/pipeline.ts'].replace("id: 'plays'", "id: 'plays2'") });
+  project.write({ 'pipelines/plays2/sql/add.sql': PLAYS['pipelines/plays/sql/add.sql'], 'pipelines/plays2/sql/all.sql': 'select 1' });
+  const check = await deployCheck(found, { recent: 0, bundle: ours });
+  expect(check).toMatchObject({
+    changes: [],
+    gone: [{ pipeline: 'plays', schedule: 'paused', openRuns: ['plays/2026-01-03'], windows: 1 }],
+  });
+  expect(renderDeployCheck(check)).toContain(`plays is no longer in the project; its 1 accepted window and tables stay:
+  its schedule stays, paused, with the code applied last: almanac schedule apply --prune takes it away
+  plays/2026-01-03 goes on under its plan`);
+  const kept = await applySchedules(found, { dryRun: false, prune: false });
+  expect(renderChanges(kept, false)).toBe(`plays: kept, paused
+  the project has no such pipeline
+kept schedules go on with what was applied last: almanac schedule apply --prune takes them away`);
+  await applySchedules(found, { dryRun: false, prune: true });
+  expect((await deployCheck(found, { recent: 0, bundle: ours })).gone).toMatchObject([{ pipeline: 'plays', schedule: null }]);
+});
+
+test('migrations that are pending are told and not applied, with the workers that a breaking one waits for', async () => {
+  const pending = [
+    { name: '900001-expand.sql', sql: 'alter table almanac.run add column host text', breaking: undefined },
+    { name: '900002-tidy.sql', sql: 'alter table almanac.run drop column host', breaking: 'it reads run.host' },
+  ];
+  await using worker = new Presence(connectionOf(session), 'control');
+  await worker.assure();
+  const newer = { recent: 0, bundle: ours, migrations: [...migrations(), ...pending] };
+  const check = await deployCheck(session, newer);
+  expect(check.migrations.pending.map(({ name }) => name)).toEqual(['900001-expand.sql', '900002-tidy.sql']);
+  expect(await deployCheck(session, newer)).toMatchObject({ migrations: check.migrations });
+  expect(renderDeployCheck(check)).toMatch(
+    new RegExp(
+      [
+        'applies 2 migrations of the control schema:',
+        '  900001-expand\\.sql: the build before goes on beside it',
+        '  900002-tidy\\.sql: the build before cannot go on beside it: it reads run\\.host',
+        '  until these have stopped, every command and worker of this build is refused \\(deploy\\.migration\\): almanac control .*',
+      ].join('\n'),
+    ),
+  );
+});
+
+test('where nothing was ever migrated it says so and makes nothing', async () => {
+  await using empty = await testDatabase();
+  const check = await deployCheck({ ...session, database: empty.pool }, { recent: 50, bundle: ours });
+  expect(check).toMatchObject({ replayed: { open: 0, recent: 0 }, changes: [], gone: [] });
+  expect(check.migrations.pending).toHaveLength(migrations().length);
+  expect((await empty.pool.query("select from pg_namespace where nspname = 'almanac'")).rowCount).toBe(0);
+});
+
+function connectionOf({ database }: TestSession): string {
+  return database.options.connectionString ?? '';
+}
