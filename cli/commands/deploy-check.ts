@@ -13,9 +13,10 @@ export function registerDeployCheckCommand(program: Command, io: CliIo): void {
     .addHelpText('after', '\nExample:\n  almanac deploy-check --recent 200')
     .action(async (options: { recent: string }) => {
       const recent = wholeNumber('--recent', options.recent, { minimum: 0, maximum: 100_000 });
+      const session = await io.session({ unmigrated: true });
       const { deployCheck, quietReplay } = await import('../../operator/deploy-check.js');
       quietReplay();
-      const check = await deployCheck(await io.session({ unmigrated: true }), { recent });
+      const check = await deployCheck(session, { recent });
       io.print(check, () => renderDeployCheck(check));
     });
 }

@@ -94,3 +94,16 @@ test('an epoch that is no number is refused before any service is asked', async 
   expect(code).toBe(11);
   expect(err).toMatch(/^error run.usage: --expect "two" is not a whole number\nnext: /);
 });
+
+test('a look before a deploy leaves the control schema as it is; every other verb brings it up to its build', async () => {
+  const opened: (boolean | undefined)[] = [];
+  const openSession = (_directory: string, how?: { unmigrated?: boolean }): Promise<never> => {
+    opened.push(how?.unmigrated);
+    return Promise.reject(new Error('unused'));
+  };
+  for (const verb of ['deploy-check', 'runs']) {
+    const program = createProgram(createIo({ streams, json: () => false, projectDirectory: () => '.', openSession }), streams);
+    await expect(program.parseAsync([verb], { from: 'user' })).rejects.toThrow('unused');
+  }
+  expect(opened).toEqual([true, undefined]);
+});
