@@ -14,6 +14,7 @@ import type { RetryRequest } from '../../workflows/messages';
 import { requireReason } from '../reason';
 import { builtOn } from '../stale';
 import { installPoolsOf } from '../pools';
+import type { ProjectPipeline } from '../project';
 import type { OperatorSession } from '../session';
 import { previousReads, startOfChain } from './chain';
 import { latestCode, matrixOf, sameCode, type Matrix, type Params } from './code';
@@ -86,9 +87,9 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const inputs = verb.inputs ?? 'latest';
   const stages = verb.everything === true ? allStages(frozen, inputs) : named.length > 0 ? named : failedStages(row, attempts, state);
   const classOf = (stage: string): string | undefined => attempts.filter((attempt) => attempt.stage === stage).at(-1)?.failure?.class;
-  const code = verb.code ?? (stages.some((stage) => classOf(stage) === 'user') ? 'latest' : 'same');
-  // Asked for the run's own code, an operator must not depend on the state of the declarations.
-  const project = verb.code === 'same' ? undefined : (await session.project()).pipeline(row.run.pipeline);
+  const project = await declaredNow(session, row, verb);
+  // What left the project goes on by its frozen plan.
+  const code = verb.code ?? (project !== undefined && stages.some((stage) => classOf(stage) === 'user') ? 'latest' : 'same');
   const params = verb.params ?? {};
   const latestPlan = project === undefined ? frozen : latestCode(project, frozen, params);
   const plan = code === 'latest' ? latestPlan : await sameCode(database, frozen, params);
@@ -159,6 +160,20 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     under: row.matrix.over === undefined ? under : { ...under, over: Number(row.matrix.over) },
   });
   return answer(next);
+}
+
+/**
+ * The pipeline as the project declares it now; undefined when it has left. Asked for the run's own code, an operator must not depend on the
+ * state of the declarations. Throws `pipeline.unknown` for the latest code of one that left.
+ */
+async function declaredNow(
+  session: OperatorSession,
+  { run: { pipeline } }: RunRow,
+  { code }: RetryVerb,
+): Promise<ProjectPipeline | undefined> {
+  if (code === 'same') return undefined;
+  const project = await session.project();
+  return code === 'latest' ? project.pipeline(pipeline) : project.pipelines.get(pipeline);
 }
 
 function requireStages(plan: Plan, name: string, stages: readonly string[], expectedEpoch: number | undefined): void {
