@@ -2,8 +2,10 @@ import type { BackfillRow } from '../activities/ledger/backfills';
 import type { BackfillProof } from '../operator/backfills/step';
 import type { BranchDiff, BranchDifference } from '../operator/backfills/diff';
 import type { PlannedBackfill } from '../operator/backfills/plan';
-import type { BackfillListing, BackfillView } from '../operator/backfills/verbs';
+import type { BackfillListing, BackfillView, CancelledBackfill } from '../operator/backfills/verbs';
 import type { BackfillEstimate } from '../pipelines/backfill-estimate';
+import { REPROCESS } from '../pipelines/backfill-plan';
+import { formatRun } from '../pipelines/run-id';
 import { renderCount, renderTable } from './render';
 
 /** Windows a person is shown; `--json` has all. */
@@ -31,8 +33,14 @@ export function renderPlan({ hash, plan, concurrency, estimate }: PlannedBackfil
     );
   if (plan.left.length > 0) lines.push('', 'left alone:', ...leftAlone(plan.left));
   lines.push('', `takes ${renderEstimate(estimate)}${concurrency === 1 ? '' : `, ${concurrency} windows at a time`}`);
-  lines.push(`hash ${hash}`, `next: almanac backfill start ${hash} --reason …`);
+  lines.push(`hash ${hash}`, plan.windows.length === 0 ? startsNothing(plan) : `next: almanac backfill start ${hash} --reason …`);
   return lines.join('\n');
+}
+
+/** What would find something to do. */
+function startsNothing({ request: { reprocess } }: PlannedBackfill['plan']): string {
+  const wider = REPROCESS.slice(REPROCESS.indexOf(reprocess) + 1);
+  return `there is nothing to start; ${wider.length === 0 ? 'name other windows' : `--reprocess ${wider.join(' or ')} takes more of these windows, or name others`}`;
 }
 
 /** Stages under the reason they share. */
@@ -61,7 +69,8 @@ export function renderChange({ hash, state, concurrency, reason }: BackfillRow):
   return `backfill ${hash} is ${state}${reason === null ? '' : ` (${reason})`}, ${renderCount(concurrency, 'window')} at a time; almanac backfill show ${hash}`;
 }
 
-export function renderBranchDiff({ hash, pipeline, branch, from, windows, differences, behind }: BranchDiff): string {
+export function renderBranchDiff(diff: BranchDiff): string {
+  const { pipeline, branch, from, windows, differences, behind } = diff;
   const differing = differences.filter(({ state }) => state !== 'same');
   const lines = [
     `branch ${branch} of ${pipeline} from ${from} on, ${renderCount(windows, 'window')}: ${differing.length} of ${renderCount(differences.length, 'accepted version')} differ`,
@@ -85,12 +94,20 @@ export function renderBranchDiff({ hash, pipeline, branch, from, windows, differ
   }
   lines.push('');
   for (const { window, why } of behind.slice(0, SHOWN)) lines.push(`behind: ${window} is ${why}`);
-  lines.push(
-    behind.length > 0
-      ? `next: almanac backfill resume ${hash} --reason … builds what is behind`
-      : `next: almanac backfill promote ${hash} --reason …, or almanac backfill discard ${hash} --reason …`,
-  );
+  lines.push(`next: ${nextOfBranch(diff)}`);
   return lines.join('\n');
+}
+
+/** What the state of its backfill allows. */
+function nextOfBranch({ hash, state, behind, pipeline, from }: BranchDiff): string {
+  const discard = `almanac backfill discard ${hash} --reason …`;
+  if (state === 'quiesced')
+    return `${discard}: its backfill was cancelled and builds no more, so the branch cannot be promoted; then almanac backfill plan ${pipeline} --from ${from} --to … builds another`;
+  if (state === 'paused' || state === 'halted') return `almanac backfill resume ${hash} --reason … builds it on, or ${discard}`;
+  if (state !== 'built') return `almanac backfill show ${hash}: it is ${state}`;
+  return behind.length > 0
+    ? `almanac backfill resume ${hash} --reason … builds what is behind`
+    : `almanac backfill promote ${hash} --reason …, or ${discard}`;
 }
 
 function sampleLines({ dataset, window, samples }: BranchDifference): string[] {
@@ -103,7 +120,7 @@ function sampleLines({ dataset, window, samples }: BranchDifference): string[] {
   ];
 }
 
-export function renderProof(row: BackfillRow): string {
+export function renderProof(row: CancelledBackfill): string {
   const { runs, neverBegun } = (row.proof ?? { runs: [], neverBegun: [] }) as BackfillProof;
   const stopped = runs.filter(({ state }) => state !== 'succeeded');
   const lines = stopped.flatMap(({ run, state, attempts }) => [
@@ -113,7 +130,18 @@ export function renderProof(row: BackfillRow): string {
   return [
     `backfill ${row.hash} is ${row.state}: ${runs.length - stopped.length} of its runs were done, ${stopped.length} were stopped, ${renderCount(neverBegun.length, 'window')} never begun`,
     ...lines,
+    ...unpublishedLines(row),
   ].join('\n');
+}
+
+function unpublishedLines({ pipeline, branch, unpublished }: Pick<CancelledBackfill, 'pipeline' | 'branch' | 'unpublished'>): string[] {
+  if (unpublished.length === 0) return [];
+  return [
+    `branch ${branch} stays the head of ${pipeline}; of ${renderCount(unpublished.length, 'window')} the tables still show what was there before:`,
+    ...unpublished.map(
+      ({ run, state, next }) => `  ${formatRun(run)}#${run.generation} ${state === 'held' ? 'stays held' : `is ${state}`}: ${next}`,
+    ),
+  ];
 }
 
 export function renderBackfills(rows: readonly BackfillListing[]): string {
@@ -140,6 +168,7 @@ export function renderBackfill(view: BackfillView): string {
   if (view.branch !== 'main')
     lines.push(`on branch ${view.branch}${view.state === 'built' ? `: almanac backfill diff ${view.hash}, then promote or discard` : ''}`);
   if (view.failure !== null) lines.push(`${view.failure.code}: ${view.failure.message}`, `next: ${view.failure.next}`);
+  lines.push(...unpublishedLines(view));
   if (view.endedAt === null)
     lines.push(`left: ${renderEstimate(view.remaining)}${view.eta === null ? '' : `; done about ${view.eta.slice(0, 16)}Z`}`);
   const open = view.windows.filter(({ phase }) => phase !== 'pending' && phase !== 'done').slice(0, SHOWN);

@@ -1,5 +1,6 @@
 /** What gates measured and judged, as data. */
 import type { Queryable } from '../lib/postgres';
+import { nearest } from '../lib/nearest';
 import { AlmanacError } from '../pipelines/failures';
 import { formatRun } from '../pipelines/run-id';
 import type { SampleRow } from '../pipelines/suite-sql';
@@ -77,21 +78,38 @@ export async function metricHistory(database: Queryable, dataset: string, metric
     [dataset, metric],
   );
   if (rows.length > 0) return rows.map((row) => ({ ...row, measuredAt: row.measuredAt.toISOString() }));
-  const known = await database.query<{ label: string }>(
-    'select distinct label from almanac.check_metric where dataset = $1 order by label',
+  const known = await database.query<{ metric: string; label: string }>(
+    'select distinct metric, label from almanac.check_metric where dataset = $1 order by label',
     [dataset],
   );
-  const labels = known.rows.map(({ label }) => label);
-  if (labels.length > 0) {
-    throw new AlmanacError('check.unknown', `${dataset} has no metric ${metric}; measured were: ${labels.join(' | ')}`, {
-      next: `almanac check history ${dataset} '${labels[0] ?? ''}'`,
-      details: { dataset, metrics: labels },
-    });
-  }
-  const datasets = (await database.query<{ dataset: string }>('select distinct dataset from almanac.check_metric order by dataset')).rows;
-  const names = datasets.map((row) => row.dataset);
-  throw new AlmanacError('check.unknown', `no check has measured a dataset ${dataset}; measured were: ${names.join(', ') || 'none'}`, {
-    next: names[0] === undefined ? 'almanac run PIPELINE --window KEY measures its checks' : `almanac check history ${names[0]} rows`,
+  if (known.rows.length > 0) throw unknownMetric(dataset, metric, known.rows);
+  const all = await database.query<{ dataset: string; metric: string }>(
+    'select distinct dataset, metric from almanac.check_metric order by dataset, metric',
+  );
+  throw unknownDataset(dataset, all.rows);
+}
+
+/** A metric in words may hold quotes, which a shell takes: its kind is what can be typed. */
+function unknownMetric(
+  dataset: string,
+  metric: string,
+  measured: readonly { readonly metric: string; readonly label: string }[],
+): AlmanacError {
+  const labels = measured.map(({ label }) => label);
+  const kinds = [...new Set(measured.map((one) => one.metric))];
+  const meant = nearest(metric, kinds) ?? kinds.find((kind) => metric.startsWith(kind)) ?? kinds[0] ?? '';
+  return new AlmanacError('check.unknown', `${dataset} has no metric ${metric}; measured were: ${labels.join(' | ')}`, {
+    next: `almanac check history ${dataset} ${meant}`,
+    details: { dataset, metrics: labels },
+  });
+}
+
+function unknownDataset(dataset: string, measured: readonly { readonly dataset: string; readonly metric: string }[]): AlmanacError {
+  const names = [...new Set(measured.map((one) => one.dataset))];
+  const meant = nearest(dataset, names) ?? names[0];
+  const metric = measured.find((one) => one.dataset === meant)?.metric ?? '';
+  return new AlmanacError('check.unknown', `no check has measured a dataset ${dataset}; measured were: ${names.join(', ') || 'none'}`, {
+    next: meant === undefined ? 'almanac run PIPELINE --window KEY measures its checks' : `almanac check history ${meant} ${metric}`,
     details: { dataset, datasets: names },
   });
 }

@@ -1,8 +1,8 @@
 /** Names people pass to filters: an unknown one is an error, not an empty answer. */
 import { nearest } from '../lib/nearest';
 import { AlmanacError } from '../pipelines/failures';
-import type { PipelineSpec, WindowSpec } from '../pipelines/types';
-import { parseWindow } from '../pipelines/window';
+import type { PipelineSpec, Window, WindowSpec } from '../pipelines/types';
+import { parseWindow, requireForward } from '../pipelines/window';
 import type { OperatorSession } from './session';
 
 type NameServices = Pick<OperatorSession, 'database' | 'project'>;
@@ -31,23 +31,49 @@ export async function requirePipeline({ database, project }: NameServices, pipel
 }
 
 /**
- * Throws `window.invalid` for a bound that is no window of the pipeline: keys are compared as texts, so that a misspelt one would cover
- * others than were meant.
+ * Throws `window.invalid` for a bound that is no window of the pipeline, of any where none is named, and for a range that ends before it
+ * starts: keys are compared as texts, so that a misspelt one would cover others than were meant.
  */
-export async function requireRange(
-  { database, project }: NameServices,
-  pipeline: string,
-  bounds: readonly (string | undefined)[],
-): Promise<void> {
-  const given = bounds.filter((bound) => bound !== undefined);
-  if (given.length === 0) return;
+export async function requireRange(services: NameServices, pipeline: string | undefined, from?: string, to?: string): Promise<void> {
+  if (from === undefined && to === undefined) return;
+  const specs = await windowSpecs(services, pipeline);
+  const known = (bound: string | undefined): [WindowSpec, Window][] => (bound === undefined ? [] : meantBy(specs, bound));
+  const [first, last] = [known(from), known(to)];
+  // The two are of one pipeline: of those whose windows both are, one has to go forward.
+  const pairs = first.flatMap(([spec, start]) => last.flatMap(([other, end]) => (other === spec ? [[start, end] as const] : [])));
+  if (pairs.some(([start, end]) => start.start <= end.start)) return;
+  for (const [start, end] of pairs) requireForward(start, end);
+}
+
+/** The kinds of windows a pipeline has, or all do. */
+async function windowSpecs({ database, project }: NameServices, pipeline: string | undefined): Promise<WindowSpec[]> {
+  if (pipeline === undefined) {
+    const { rows } = await database.query<{ window: WindowSpec }>("select distinct body::jsonb -> 'window' as window from almanac.plan");
+    return [...rows.map(({ window }) => window), ...[...(await project()).pipelines.values()].map(({ spec }) => spec.window)];
+  }
   const { rows } = await database.query<{ window: WindowSpec }>(
     `select p.body -> 'window' as window from almanac.run r join almanac.plan p on p.hash = r.plan_hash
      where r.pipeline = $1 order by r.changed_at desc limit 1`,
     [pipeline],
   );
   const spec = rows[0]?.window ?? (await project()).pipelines.get(pipeline)?.spec.window;
-  if (spec !== undefined) for (const bound of given) parseWindow(spec, bound);
+  return spec === undefined ? [] : [spec];
+}
+
+/** Throws `window.invalid` for what is a window of none of these kinds. */
+function meantBy(specs: readonly WindowSpec[], key: string): [WindowSpec, Window][] {
+  const found: [WindowSpec, Window][] = [];
+  let first: AlmanacError | undefined;
+  for (const spec of specs) {
+    try {
+      found.push([spec, parseWindow(spec, key)]);
+    } catch (error) {
+      if (!(error instanceof AlmanacError)) throw error;
+      first ??= error;
+    }
+  }
+  if (found.length === 0 && first !== undefined) throw first;
+  return found;
 }
 
 /** Throws `window.invalid` for what is no window of the pipelines that declare the dataset, or of any. */
@@ -56,17 +82,10 @@ export async function requireWindow({ database, project }: NameServices, window:
   if (rows.length > 0) return;
   const specs = [...(await project()).pipelines.values()].map(({ spec }) => spec);
   const meant = specs.filter(({ datasets }) => dataset === undefined || Object.hasOwn(datasets, dataset));
-  let first: Error | undefined;
-  for (const { window: kind } of meant) {
-    try {
-      parseWindow(kind, window);
-      return;
-    } catch (error) {
-      if (!(error instanceof AlmanacError)) throw error;
-      first ??= error;
-    }
-  }
-  if (first !== undefined) throw first;
+  meantBy(
+    meant.map((spec) => spec.window),
+    window,
+  );
 }
 
 /** Throws `run.usage` for a source that nothing was read from and that no pipeline declares; given with its folder or without. */

@@ -14,6 +14,18 @@ export interface WhyRun {
   readonly claimedAt: string;
   readonly changedAt: string;
   readonly endedAt: string | null;
+  /** What of it is tried and fails, beside its stages. */
+  readonly failing?: FailingOrder | undefined;
+}
+
+/** An order of a run that is no stage's, tried again after it failed. */
+export interface FailingOrder {
+  readonly order: 'its acceptance' | 'its hold to be recorded' | 'its close';
+  /** That failed. */
+  readonly tries: number;
+  readonly code: string;
+  readonly message: string;
+  readonly next: string | null;
 }
 
 export interface WhyAttempt {
@@ -184,6 +196,15 @@ function whyRunning(run: WhyRun, stages: readonly StageOutline[], newest: Readon
       waitsFor: `the next try of stage ${retrying.stage} (${reason})`,
       since: retrying.endedAt ?? retrying.startedAt,
       next: 'almanac status',
+    };
+  }
+  if (run.failing !== undefined) {
+    const { order, tries, code, message, next } = run.failing;
+    const failed = tries === 1 ? 'tried once and failed' : `tried ${tries} times and failed`;
+    return {
+      waitsFor: `${order}, ${failed}, last with ${code}: ${unended(message)}`,
+      since: run.changedAt,
+      next: next ?? 'almanac status',
     };
   }
   const ready = stages.filter(({ id, needs }) => !newest.has(id) && needs.every((need) => newest.has(need))).map(({ id }) => id);

@@ -51,15 +51,22 @@ export function nextKey(spec: WindowSpec, key: string): string {
 export function enumerate(spec: WindowSpec, from: string, to: string): Window[] {
   const last = parseWindow(spec, to);
   let current = parseWindow(spec, from);
-  if (current.start > last.start) {
-    throw invalid(`The range from ${from} to ${to} is empty: it ends before it starts.`, from, gridOf(spec).example);
-  }
+  requireForward(current, last);
   const windows = [current];
   while (current.start < last.start) {
     current = windowOf(spec, new Date(Date.parse(current.end)));
     windows.push(current);
   }
   return windows;
+}
+
+/** Throws `window.invalid` for a range that ends before it starts. */
+export function requireForward(from: Window, to: Window): void {
+  if (from.start <= to.start) return;
+  throw new AlmanacError('window.invalid', `The range from ${from.key} to ${to.key} is empty: it ends before it starts.`, {
+    next: `name the earlier window first: --from ${to.key} --to ${from.key}`,
+    details: { window: from.key },
+  });
 }
 
 /** Whether a window's data can be complete: its end has come. */

@@ -108,22 +108,31 @@ export async function removeSchedule(database: Queryable, pipeline: string): Pro
   await database.query('delete from almanac.schedule where pipeline = $1', [pipeline]);
 }
 
-/** False when it was in that state already. */
+/** `reason`: a pause that lasts has another reason from now on; since when it is paused stays. `unchanged`: it fired already. */
+export type PauseChange = 'changed' | 'reason' | 'unchanged';
+
 export async function setPaused(
   database: Queryable,
   pipeline: string,
   paused: boolean,
   why: { readonly who: string; readonly reason: string; readonly now: Date },
-): Promise<boolean> {
-  const { rowCount } = await database.query(
-    `with changed as (
-       update almanac.schedule set paused = $2, reason = $3, who = $4, changed_at = $5 where pipeline = $1 and paused <> $2 returning pipeline
+): Promise<PauseChange> {
+  const { rows } = await database.query<{ was: boolean }>(
+    `with before as (
+       select pipeline, paused from almanac.schedule where pipeline = $1 for update
+     ), changed as (
+       update almanac.schedule s set paused = $2, reason = $3, who = $4, changed_at = case when before.paused = $2 then s.changed_at else $5 end
+       from before where s.pipeline = before.pipeline and ($2 or before.paused) returning before.paused as was
+     ), noted as (
+       insert into almanac.action (pipeline, at, who, verb, reason)
+       select $1, $5, $4, case when $2 then 'schedule pause' else 'schedule unpause' end, $3 from changed
      )
-     insert into almanac.action (pipeline, at, who, verb, reason)
-     select pipeline, $5, $4, case when $2 then 'schedule pause' else 'schedule unpause' end, $3 from changed`,
+     select was from changed`,
     [pipeline, paused, why.reason, why.who, why.now],
   );
-  return rowCount === 1;
+  const [changed] = rows;
+  if (changed === undefined) return 'unchanged';
+  return changed.was === paused ? 'reason' : 'changed';
 }
 
 /** Puts on record that somebody installed, changed or removed a schedule. */

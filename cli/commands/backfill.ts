@@ -129,9 +129,13 @@ function registerSteering(backfill: Command, io: CliIo): void {
       .addHelpText('after', `\nExample:\n  almanac backfill ${verb} 0123456789abcdef --reason "source is being mended"`)
       .action(async (hash: string, options: { reason: string }) => {
         const { cancelBackfill, pauseBackfill, resumeBackfill } = await import('../../operator/backfills/verbs.js');
-        const act = { pause: pauseBackfill, resume: resumeBackfill, cancel: cancelBackfill }[verb];
-        const row = await act(await io.session(), hash, options.reason);
-        io.print(row, () => (verb === 'cancel' ? renderProof(row) : renderChange(row)));
+        if (verb === 'cancel') {
+          const cancelled = await cancelBackfill(await io.session(), hash, options.reason);
+          io.print(cancelled, () => renderProof(cancelled));
+          return;
+        }
+        const row = await { pause: pauseBackfill, resume: resumeBackfill }[verb](await io.session(), hash, options.reason);
+        io.print(row, () => renderChange(row));
       });
   }
 }

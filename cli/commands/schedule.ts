@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { ScheduleRow, SlotRow } from '../../activities/ledger/schedules';
+import type { PauseChange, ScheduleRow, SlotRow } from '../../activities/ledger/schedules';
 import type { ScheduleChange } from '../../operator/schedules/apply';
 import type { Preview } from '../../operator/schedules/verbs';
 import { AlmanacError } from '../../pipelines/failures';
@@ -63,10 +63,9 @@ export function registerScheduleCommands(program: Command, io: CliIo): void {
       .addHelpText('after', `\nExample:\n  almanac schedule ${verb} audience-index --reason "source ${paused ? 'late' : 'is back'}"`)
       .action(async (pipeline: string, options: { reason: string }) => {
         const { pauseSchedule } = await import('../../operator/schedules/verbs.js');
-        const changed = await pauseSchedule(await io.session(), pipeline, paused, options.reason);
-        io.print(
-          { pipeline, paused, changed },
-          () => `the schedule of ${pipeline} is ${changed ? 'now' : 'already'} ${paused ? 'paused' : 'firing'}`,
+        const change = await pauseSchedule(await io.session(), pipeline, paused, options.reason);
+        io.print({ pipeline, paused, changed: change === 'changed', reasonChanged: change !== 'unchanged' }, () =>
+          renderPause(pipeline, paused, change),
         );
       });
   }
@@ -116,6 +115,13 @@ export function registerScheduleCommands(program: Command, io: CliIo): void {
       const report = await onTimeReport(await io.session(), pipeline, options.month);
       io.print(report, () => renderReport(report));
     });
+}
+
+function renderPause(pipeline: string, paused: boolean, change: PauseChange): string {
+  const state = paused ? 'paused' : 'firing';
+  if (change === 'reason') return `the schedule of ${pipeline} was ${state} already; the reason is now the one given`;
+  if (change === 'unchanged') return `the schedule of ${pipeline} is already ${state}; nothing was changed or recorded`;
+  return `the schedule of ${pipeline} is now ${state}`;
 }
 
 function instant(text: string): Date {

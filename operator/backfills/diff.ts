@@ -1,4 +1,5 @@
 import type { BackfillRow } from '../../activities/ledger/backfills';
+import type { BackfillState } from '../../pipelines/backfill-steps';
 import { MAIN_BRANCH } from '../../pipelines/run-id';
 import type { VersionRef } from '../../pipelines/types';
 import { AlmanacError } from '../../pipelines/failures';
@@ -27,6 +28,8 @@ export interface BranchDiff {
   readonly hash: string;
   readonly pipeline: string;
   readonly branch: string;
+  /** Of the backfill: what may be done with the branch. */
+  readonly state: BackfillState;
   readonly from: string;
   readonly windows: number;
   /** Oldest window first. */
@@ -49,7 +52,7 @@ export async function diffBackfill(session: OperatorSession & DiffServices, hash
   const differences: BranchDifference[] = [];
   for (const window of windows) differences.push(...(await diffWindow(session, row, window, samples)));
   const behind = await behindMain(session, row);
-  return { hash, pipeline: row.pipeline, branch: row.branch, from, windows: windows.length, differences, behind };
+  return { hash, pipeline: row.pipeline, branch: row.branch, state: row.state, from, windows: windows.length, differences, behind };
 }
 
 async function diffWindow(

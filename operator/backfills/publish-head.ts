@@ -7,14 +7,15 @@ import type { BackfillStep } from '../../activities/tasks';
 import { decidePublishing } from '../../pipelines/backfill-publishing';
 import type { FailureInfo } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH } from '../../pipelines/run-id';
-import type { Plan } from '../../pipelines/types';
+import { RUN_STATES, type RunState } from '../../pipelines/status';
+import type { Plan, RunRef } from '../../pipelines/types';
+import { headOf } from '../runs/head';
 import { retryRun } from '../runs/retry';
 import { startRun } from '../runs/start';
 import type { OperatorSession } from '../session';
 import { branchStart } from './branch';
+import { CONTROLLER, halt } from './halt';
 import { refusal } from './refusal';
-
-const CONTROLLER = 'controller';
 
 /**
  * Brings the live tables to a head that moved, one window at a time, oldest first: publishes again what shows other rows than
@@ -34,11 +35,11 @@ export async function publishStep(session: OperatorSession, row: BackfillRow): P
       const run = due.find((one) => one.run.window === decision.window);
       const refused = run === undefined ? undefined : await publishAgain(session, row, run);
       if (refused === undefined) return { idle: false, changed: run?.state !== 'claimed' };
-      return halt(session, row, `${decision.window} could not be published: ${refused.message}`, refused);
+      return haltPublishing(session, row, `${decision.window} could not be published: ${refused.message}`, refused);
     }
     case 'halt': {
       const failed = due.filter(({ run }) => decision.failed.includes(run.window));
-      return halt(session, row, `not published: ${failed.map(whyNot).join('; ')}`, failed.map(failureOf)[0]);
+      return haltPublishing(session, row, `not published: ${failed.map(whyNot).join('; ')}`, failed.map(failureOf)[0]);
     }
     case 'done':
       await changeBackfill(
@@ -60,6 +61,32 @@ export async function dueRuns(session: OperatorSession, row: BackfillRow): Promi
   return due;
 }
 
+/** A run whose window accepts other rows than the tables show, with what publishes it. */
+export interface Unpublished {
+  readonly run: RunRef;
+  readonly state: RunState;
+  readonly next: string;
+}
+
+/** Of a backfill whose branch is the head: what the tables do not show of it. */
+export async function unpublished(session: OperatorSession, row: BackfillRow): Promise<Unpublished[]> {
+  if (row.branch === MAIN_BRANCH || (await headOf(session, row.pipeline)).branches[row.branch]?.state !== 'promoted') return [];
+  const plan = planReader(session.database);
+  return Promise.all(
+    (await dueRuns(session, row)).map(async ({ run, state, planHash }) => {
+      const stage = publishStages(await plan(planHash))[0] ?? 'publish';
+      return { run, state, next: publishes(formatRun(run), state, stage) };
+    }),
+  );
+}
+
+function publishes(name: string, state: RunState, stage: string): string {
+  if (state === 'held')
+    return `almanac retry ${name} --reason … publishes it, almanac abandon ${name} --reason … leaves the table as it is`;
+  if (RUN_STATES[state].open) return `almanac why ${name}; it goes on by itself`;
+  return `almanac retry ${name} --stage ${stage} --inputs pinned --reason … publishes it`;
+}
+
 /** Sees to it that a run publishes the window: what refuses that for good, undefined once it is on its way. */
 async function publishAgain(
   session: OperatorSession,
@@ -73,7 +100,7 @@ async function publishAgain(
     await beginPublishing(database, row.hash, run);
     return retryRun(session, {
       address: run,
-      stages: plan.stages.filter(({ kind }) => kind === 'publish').map(({ id }) => id),
+      stages: publishStages(plan),
       inputs: 'pinned',
       code: 'same',
       reason: `backfill ${row.hash}: branch ${row.branch} was promoted`,
@@ -84,14 +111,13 @@ async function publishAgain(
   return refused?.code === 'run.stale' ? undefined : refused;
 }
 
-async function halt(session: OperatorSession, row: BackfillRow, reason: string, failure: FailureInfo | undefined): Promise<BackfillStep> {
-  const { database, clock } = session;
-  await changeBackfill(
-    database,
-    { hash: row.hash, from: ['publishing'], to: 'halted', who: CONTROLLER, verb: 'halted', reason, failure },
-    clock.now(),
-  );
-  return { idle: true, changed: true };
+function haltPublishing(
+  session: OperatorSession,
+  { hash }: BackfillRow,
+  reason: string,
+  failure: FailureInfo | undefined,
+): Promise<BackfillStep> {
+  return halt(session, { hash, from: ['publishing'], reason, failure });
 }
 
 function whyNot(row: RunRow): string {
@@ -119,6 +145,10 @@ async function dueWindows({ database, datasets }: OperatorSession, row: Backfill
     if (published === undefined || published.some(({ dataset, digest }) => differs(dataset, digest))) due.push(window);
   }
   return due;
+}
+
+function publishStages({ stages }: Plan): string[] {
+  return stages.filter(({ kind }) => kind === 'publish').map(({ id }) => id);
 }
 
 function publishMode({ stages }: Plan): string | undefined {

@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import {
   addWindows,
   backfillWindows,
@@ -22,6 +23,7 @@ import type { OperatorSession } from '../session';
 import { headOf } from '../runs/head';
 import { behindMain, forkBranch } from './branch';
 import { discardStep } from './discard';
+import { CONTROLLER, halt, orHalt } from './halt';
 import { publishStep } from './publish-head';
 import { refusal } from './refusal';
 import { startWindow } from './start-window';
@@ -40,11 +42,10 @@ export interface BackfillProof {
 
 /** Spells "back": one step of a backfill at a time, be there two workers that think it is theirs. */
 const STEP_LOCK = 0x6261636b;
-const CONTROLLER = 'controller';
 
 /** The activity of the controller's workflow. */
 export function createBackfills(session: OperatorSession): BackfillActivities {
-  return { stepBackfill: (hash) => stepBackfill(session, hash) };
+  return { stepBackfill: (hash) => orHalt(session, hash, Context.current().info.attempt, () => stepBackfill(session, hash)) };
 }
 
 /** One step: reads the ledger, decides, acts. May be cut off anywhere and run again; a second one beside it does nothing. */
@@ -65,7 +66,7 @@ async function step(session: OperatorSession, hash: string): Promise<BackfillSte
   if (row === undefined || !BACKFILL_STATES[row.state].driven) return { idle: true, changed: false };
   if (row.state === 'publishing') return publishStep(session, row);
   const refused = row.state === 'running' && row.branch !== MAIN_BRANCH ? await refusal(() => forkBranch(session, row)) : undefined;
-  if (refused !== undefined) return halt(session, hash, `its branch could not be forked: ${refused.message}`, refused);
+  if (refused !== undefined) return haltRunning(session, hash, `its branch could not be forked: ${refused.message}`, refused);
   const windows = await backfillWindows(database, hash);
   const progress = windows.map(({ window, begunAt, run }) => ({ window, begun: begunAt !== null, run: run?.state }));
   const ordered = row.plan.chain === 'ordered';
@@ -85,7 +86,7 @@ async function step(session: OperatorSession, hash: string): Promise<BackfillSte
   }
   for (const window of windows.filter((one) => decision.start.includes(one.window))) {
     const refused = await start(session, row, window);
-    if (refused !== undefined) return halt(session, hash, `${window.window} could not be started: ${refused.message}`, refused);
+    if (refused !== undefined) return haltRunning(session, hash, `${window.window} could not be started: ${refused.message}`, refused);
   }
   await Promise.all(decision.stop.map((window) => stop(session, row, window)));
   if (decision.state !== row.state) {
@@ -114,13 +115,8 @@ async function start(session: OperatorSession, row: BackfillRow, window: Backfil
   return refusal(() => startWindow(session, row, window));
 }
 
-async function halt(session: OperatorSession, hash: string, reason: string, failure: FailureInfo): Promise<BackfillStep> {
-  const halted = await changeBackfill(
-    session.database,
-    { hash, who: CONTROLLER, verb: 'halted', reason, failure, from: ['running'], to: 'halted' },
-    session.clock.now(),
-  );
-  return { idle: halted, changed: true };
+function haltRunning(session: OperatorSession, hash: string, reason: string, failure: FailureInfo): Promise<BackfillStep> {
+  return halt(session, { hash, from: ['running'], reason, failure });
 }
 
 async function stop(session: OperatorSession, { hash, pipeline, branch, reason }: BackfillRow, window: string): Promise<void> {

@@ -22,11 +22,13 @@ import { unavailable } from '../runs/execution';
 import { headOf } from '../runs/head';
 import type { OperatorSession } from '../session';
 import { estimate, findBackfill, planNow, requireOne } from './plan';
-import { dueRuns } from './publish-head';
+import { dueRuns, unpublished, type Unpublished } from './publish-head';
 
 /** A stop of many runs: each takes a minute at most, and they are stopped together. */
 const SETTLE_DEADLINE_MS = 150_000;
 const POLL_MS = 100;
+/** Nothing publishes any more, for now or for good. */
+const STOPPED: readonly BackfillState[] = ['halted', 'cancelling', 'quiesced'];
 
 export interface BackfillView extends Omit<BackfillRow, 'plan'> {
   readonly plan: BackfillRow['plan'];
@@ -37,6 +39,8 @@ export interface BackfillView extends Omit<BackfillRow, 'plan'> {
   /** When it will be done by the history of its stages; null unless it runs and there is one. */
   readonly eta: string | null;
   readonly events: readonly BackfillEvent[];
+  /** What the tables do not show of a promoted branch whose publishing halted or was cancelled. */
+  readonly unpublished: readonly Unpublished[];
 }
 
 /** Progress, ETA, windows and verbs. Throws `backfill.unknown`. */
@@ -46,15 +50,16 @@ export async function showBackfill(session: OperatorSession, hash: string): Prom
   const counts: Record<WindowPhase, number> = { pending: 0, starting: 0, claimed: 0, running: 0, held: 0, done: 0, ended: 0 };
   for (const { phase } of windows) counts[phase] += 1;
   const done = new Set(windows.filter(({ phase }) => phase === 'done').map(({ window }) => window));
-  const left = windows
+  const undone = windows
     .filter(({ window }) => !done.has(window))
     .map(({ window, after }) => row.plan.windows.find((one) => one.window === window) ?? { window, after, stages: [], carried: [] });
-  const remaining = await estimate(session, row.plan, left, row.concurrency);
+  const remaining = await estimate(session, row.plan, undone, row.concurrency);
   const eta =
     row.state === 'running' && remaining.minutes !== null
       ? new Date(session.clock.now().getTime() + remaining.minutes * 60_000).toISOString()
       : null;
-  return { ...row, windows, counts, remaining, eta, events: await backfillEvents(session.database, hash) };
+  const left = STOPPED.includes(row.state) ? await unpublished(session, row) : [];
+  return { ...row, windows, counts, remaining, eta, events: await backfillEvents(session.database, hash), unpublished: left };
 }
 
 export interface BackfillListing extends Omit<BackfillRow, 'plan' | 'proof'> {
@@ -135,11 +140,15 @@ function requireNoneHeld(hash: string, held: readonly RunAddress[]): void {
   });
 }
 
+/** Of a promoted branch, what stays as it is: the chain reads the branch, and these windows are not published. */
+export type CancelledBackfill = BackfillRow & { readonly unpublished: readonly Unpublished[] };
+
 /** Stops its open runs and answers with the proof that nothing of it goes on. Throws `backfill.state` once it is done. */
-export async function cancelBackfill(session: OperatorSession, hash: string, reason: string): Promise<BackfillRow> {
+export async function cancelBackfill(session: OperatorSession, hash: string, reason: string): Promise<CancelledBackfill> {
   const row = await findBackfill(session, hash);
   const said = requireReason(reason, 'backfill cancel');
-  if (row.state === 'quiesced') return row;
+  const quiesced = async (now: BackfillRow): Promise<CancelledBackfill> => ({ ...now, unpublished: await unpublished(session, now) });
+  if (row.state === 'quiesced') return quiesced(row);
   if (row.state !== 'cancelling') {
     await move(session, row, {
       from: ['planned', 'running', 'pausing', 'paused', 'halted', 'built'],
@@ -151,11 +160,11 @@ export async function cancelBackfill(session: OperatorSession, hash: string, rea
   const deadline = Date.now() + SETTLE_DEADLINE_MS;
   for (;;) {
     const now = await findBackfill(session, hash);
-    if (now.state === 'quiesced') return now;
+    if (now.state === 'quiesced') return quiesced(now);
     if (Date.now() > deadline) {
       throw new AlmanacError(
         'service.unavailable',
-        `backfill ${hash} was told to stop and has not proved it within ${SETTLE_DEADLINE_MS / 1000} s`,
+        `backfill ${hash} was told to stop and has not proved it within ${SETTLE_DEADLINE_MS / 1000} s${now.failure === null ? '' : `: ${now.failure.message}`}`,
         {
           next: `almanac status, then almanac backfill show ${hash}`,
         },

@@ -48,7 +48,7 @@ export async function bulk(session: OperatorSession, verb: BulkVerb): Promise<Bu
   const reason = requireReason(verb.reason, verb.verb);
   const { pipeline, state, from, to } = verb;
   await requirePipeline(session, pipeline);
-  await requireRange(session, pipeline, [from, to]);
+  await requireRange(session, pipeline, from, to);
   requireOpenTo(verb.verb, state);
   const listed = await listRuns(session.database, { pipeline, state, from, to, limit: MOST_RUNS });
   const rows = listed.sort((a, b) => (a.run.window < b.run.window ? -1 : 1));

@@ -1,4 +1,5 @@
 import {
+  isGrpcServiceError,
   ServiceError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
@@ -7,10 +8,11 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { RunRow } from '../../activities/ledger/runs';
-import { AlmanacError } from '../../pipelines/failures';
+import { AlmanacError, type FailureInfo } from '../../pipelines/failures';
 import { outline } from '../../pipelines/plan';
 import { formatRun } from '../../pipelines/run-id';
 import type { Plan } from '../../pipelines/types';
+import type { FailingOrder } from '../../pipelines/why';
 import type { Asked, RunInput, StateAnswer, VerbAnswer } from '../../workflows/messages';
 
 /** How long a closed generation may take to leave the server after the ledger closed it. */
@@ -125,6 +127,36 @@ export async function queryState(client: Client, row: RunRow): Promise<StateAnsw
   }
   if (state.claim === row.claim) return state;
   throw notBegun(row);
+}
+
+/** Orders of a run that are no stage's: nothing in the ledger tells of their tries. */
+const CONTROL_ORDERS: Readonly<Record<string, FailingOrder['order']>> = {
+  acceptWindow: 'its acceptance',
+  recordHold: 'its hold to be recorded',
+  closeRun: 'its close',
+};
+
+/** An order of the open execution, no stage's, that was tried and failed, and is tried again; undefined when there is none, or Temporal does not answer. */
+export async function failingOrder(temporal: () => Promise<Client>, workflowId: string): Promise<FailingOrder | undefined> {
+  try {
+    const client = await temporal();
+    const { raw } = await client.workflow.getHandle(workflowId).describe();
+    for (const { activityType, attempt, lastFailure } of raw.pendingActivities ?? []) {
+      const order = CONTROL_ORDERS[activityType?.name ?? ''];
+      if (order === undefined || lastFailure == null) continue;
+      const payload = lastFailure.applicationFailureInfo?.details?.payloads?.[0];
+      const info =
+        payload == null ? undefined : client.options.loadedDataConverter.payloadConverter.fromPayload<Partial<FailureInfo>>(payload);
+      const code = info?.code ?? 'internal';
+      return { order, tries: Math.max(1, (attempt ?? 1) - 1), code, message: lastFailure.message ?? '', next: info?.next ?? null };
+    }
+    return undefined;
+  } catch (error) {
+    // Whoever asks why a run does not go on is told what the ledger knows, also while Temporal is away.
+    const away = error instanceof AlmanacError && error.class === 'platform';
+    if (away || error instanceof WorkflowNotFoundError || error instanceof ServiceError || isGrpcServiceError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Temporal has no open execution of an open run: its claimer died before it started one, or it closed since the ledger was read. */

@@ -16,7 +16,7 @@ export interface RunGrid {
 /** Throws `pipeline.unknown`. */
 export async function runGrid(session: Pick<OperatorSession, 'database' | 'project'>, filter: GridFilter): Promise<RunGrid> {
   await requirePipeline(session, filter.pipeline);
-  await requireRange(session, filter.pipeline, [filter.from, filter.to]);
+  await requireRange(session, filter.pipeline, filter.from, filter.to);
   const windows = await readGrid(session.database, filter);
   const [newest] = windows;
   const planned = newest === undefined ? [] : (await planReader(session.database)(newest.planHash)).stages.map(({ id }) => id);

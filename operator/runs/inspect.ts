@@ -6,12 +6,13 @@ import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import type { Plan, RunRef } from '../../pipelines/types';
 import { rebuildCommand, staleText, type StaleWindow } from '../../pipelines/stale';
-import { why, type PermitWait, type Why } from '../../pipelines/why';
+import { why, type FailingOrder, type PermitWait, type Why } from '../../pipelines/why';
 import { findStale, staleOf } from '../stale';
 import { requirePipeline, requireRange } from '../names';
 import { permitWaits } from '../pools';
 import type { OperatorSession } from '../session';
 import type { ActionState } from './actions';
+import { failingOrder } from './execution';
 
 export interface RunView {
   readonly row: RunRow;
@@ -73,13 +74,16 @@ export async function showRun(session: OperatorSession, address: RunAddress & { 
   ]);
   const stale = newest?.run.generation === row.run.generation ? staleOf(allStale, row.run) : undefined;
   const permits = row.endedAt === null ? await permitWaits(session, row.run, plan) : [];
+  // Between stages nothing in the ledger says what a run is at.
+  const between = row.state === 'running' && !attempts.some(({ endedAt }) => endedAt === null);
+  const failing = between ? await failingOrder(() => session.temporal(), formatRun(row.run)) : undefined;
   return {
     row,
     tainted: isTainted(row, standingOutputs(attempts)),
     plan,
     attempts,
     actions,
-    why: whyStale(whyOf(row, plan, attempts, actions, permits), row, stale, allStale),
+    why: whyStale(whyOf(row, plan, attempts, actions, permits, failing), row, stale, allStale),
     permits,
     stale: stale ?? null,
   };
@@ -106,9 +110,10 @@ function whyOf(
   attempts: readonly AttemptRow[],
   actions: readonly ActionView[],
   permits: readonly PermitWait[],
+  failing: FailingOrder | undefined,
 ): Why {
   return why(
-    { ...row, name: formatRun(row.run), pipeline: row.run.pipeline, window: row.run.window },
+    { ...row, failing, name: formatRun(row.run), pipeline: row.run.pipeline, window: row.run.window },
     plan.stages,
     attempts.map((attempt) => ({
       ...attempt,
@@ -122,12 +127,10 @@ function whyOf(
 /** A run, and whether what its window accepts is stale. */
 export type RunListing = ListedRun & { readonly stale: boolean };
 
-/** Throws `pipeline.unknown`. */
+/** Throws `pipeline.unknown`, `window.invalid`. */
 export async function runs(session: OperatorSession, filter: RunFilter): Promise<RunListing[]> {
-  if (filter.pipeline !== undefined) {
-    await requirePipeline(session, filter.pipeline);
-    await requireRange(session, filter.pipeline, [filter.from, filter.to]);
-  }
+  if (filter.pipeline !== undefined) await requirePipeline(session, filter.pipeline);
+  await requireRange(session, filter.pipeline, filter.from, filter.to);
   const [rows, stale] = await Promise.all([listRuns(session.database, filter), findStale(session.database)]);
   return rows.map((row) => ({ ...row, stale: staleOf(stale, row.run) !== undefined }));
 }

@@ -6,6 +6,7 @@ import {
   openWindows,
   readSlot,
   setPaused,
+  type PauseChange,
   type ScheduleRow,
   type SlotFilter,
   type SlotRow,
@@ -55,8 +56,8 @@ export async function slotsOf(session: OperatorSession, filter: SlotFilter): Pro
   return listSlots(session.database, filter);
 }
 
-/** Stops or lets on the firing of a schedule. Open runs go on. False when it was so already. */
-export async function pauseSchedule(session: OperatorSession, pipeline: string, paused: boolean, reason: string): Promise<boolean> {
+/** Stops or lets on the firing of a schedule. Open runs go on. Pausing what is paused gives the pause another reason. */
+export async function pauseSchedule(session: OperatorSession, pipeline: string, paused: boolean, reason: string): Promise<PauseChange> {
   const { database, config, clock } = session;
   const said = requireReason(reason, paused ? 'schedule pause' : 'schedule unpause');
   await installedSchedule(session, pipeline);

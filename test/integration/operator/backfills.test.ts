@@ -1,10 +1,12 @@
 import { beginWindow } from '../../../activities/ledger/backfills';
 import { recordAccepted } from '../../../activities/storage/catalog';
+import { orHalt } from '../../../operator/backfills/halt';
 import { makeBackfill, type PlannedBackfill } from '../../../operator/backfills/plan';
 import { stepBackfill } from '../../../operator/backfills/step';
 import { backfills, pauseBackfill, resumeBackfill, showBackfill, startBackfill, widenBackfill } from '../../../operator/backfills/verbs';
 import { noticesOf } from '../../../operator/notices';
 import type { BackfillRequest } from '../../../pipelines/backfill-plan';
+import { AlmanacError } from '../../../pipelines/failures';
 import type { RunState } from '../../../pipelines/status';
 import { ForeignProject } from '../../support/foreign-project';
 import { operatorSession, type TestSession } from '../../support/operator-session';
@@ -208,5 +210,41 @@ describe('a step', () => {
     expect(await stepBackfill(session, hash)).toEqual({ idle: true, changed: true });
     expect(await showBackfill(session, hash)).toMatchObject({ state: 'done', counts: { done: 5 } });
     await expect(widenBackfill(session, hash, 2, undefined)).rejects.toMatchObject({ code: 'backfill.state' });
+  });
+});
+
+describe('a step that fails in a way nobody expected', () => {
+  const broken = (): Promise<never> => Promise.reject(new TypeError('x is not a function'));
+
+  it('is made again at first, then halts the backfill with what it failed with, which is told; resumed it goes on', async () => {
+    const hash = await started('wide', 2);
+    for (const tries of [1, 2, 3, 4, 5]) await expect(orHalt(session, hash, tries, broken)).rejects.toThrow(TypeError);
+    expect((await showBackfill(session, hash)).state).toBe('running');
+    expect(await orHalt(session, hash, 6, broken)).toEqual({ idle: true, changed: true });
+    expect(await showBackfill(session, hash)).toMatchObject({
+      ...{ state: 'halted', reason: 'its step failed 6 times: x is not a function' },
+      failure: { code: 'internal', next: expect.stringContaining(`almanac backfill resume ${hash}`) as string },
+    });
+    const { rows } = await session.database.query("select detail from almanac.notice where kind = 'backfill-done'");
+    expect(rows).toMatchObject([{ detail: { hash, state: 'halted', reason: 'its step failed 6 times: x is not a function' } }]);
+    expect(await resumeBackfill(session, hash, 'mended')).toMatchObject({ state: 'running', failure: null });
+    expect(await orHalt(session, hash, 1, () => stepBackfill(session, hash))).toEqual({ idle: false, changed: true });
+    expect(await claimed('wide')).toHaveLength(2);
+  });
+
+  it('is made again for as long as a service is away', async () => {
+    const hash = await started('wide');
+    const away = (): Promise<never> => Promise.reject(new AlmanacError('service.unavailable', 'away', { next: 'almanac status' }));
+    await expect(orHalt(session, hash, 60, away)).rejects.toMatchObject({ code: 'service.unavailable' });
+    expect((await showBackfill(session, hash)).state).toBe('running');
+  });
+
+  it('does not turn a cancel back: it tells why, once, and goes on trying', async () => {
+    const hash = await started('wide');
+    await session.database.query("update almanac.backfill set state = 'cancelling', reason = 'enough'");
+    for (const tries of [5, 6, 7]) await expect(orHalt(session, hash, tries, broken)).rejects.toThrow(TypeError);
+    const shown = await showBackfill(session, hash);
+    expect(shown).toMatchObject({ state: 'cancelling', reason: 'enough', failure: { code: 'internal', message: 'x is not a function' } });
+    expect(shown.events.filter(({ verb }) => verb === 'cancel fails')).toHaveLength(1);
   });
 });

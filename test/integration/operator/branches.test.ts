@@ -4,11 +4,12 @@ import { planReader } from '../../../activities/ledger/plans';
 import { putSchedule, setPaused } from '../../../activities/ledger/schedules';
 import { collectStore } from '../../../activities/storage/collection';
 import { reindex } from '../../../activities/storage/catalog';
+import { renderBackfill, renderProof } from '../../../cli/render-backfill';
 import { discardBackfill } from '../../../operator/backfills/discard';
 import { promoteBackfill } from '../../../operator/backfills/promote';
 import { makeBackfill } from '../../../operator/backfills/plan';
 import { stepBackfill } from '../../../operator/backfills/step';
-import { resumeBackfill, showBackfill } from '../../../operator/backfills/verbs';
+import { cancelBackfill, resumeBackfill, showBackfill } from '../../../operator/backfills/verbs';
 import { listVersions } from '../../../operator/datasets';
 import { retryRun } from '../../../operator/runs/retry';
 import { startRun } from '../../../operator/runs/start';
@@ -20,6 +21,7 @@ import type { RunState } from '../../../pipelines/status';
 import { BranchScenario, day } from '../../support/branch-scenario';
 import { ForeignProject, PLAYS } from '../../support/foreign-project';
 import { operatorSession, type TestSession } from '../../support/operator-session';
+import { until } from '../../support/until';
 
 let project: ForeignProject;
 let session: TestSession;
@@ -287,6 +289,41 @@ describe('publishing after a promotion', () => {
     await resumeBackfill(session, hash, 'mended');
     await stepBackfill(session, hash);
     expect((await showBackfill(session, hash)).state).toBe('done');
+  });
+
+  test('cancelled while it halts says which windows the tables do not show, what stays held, and what publishes it', async () => {
+    await stepBackfill(session, hash);
+    await becomes('held');
+    await stepBackfill(session, hash);
+    const { generation } = (await chain.row(day(6))).run;
+    const stays = {
+      unpublished: [
+        {
+          run: { window: day(6), generation },
+          state: 'held',
+          next: `almanac retry plays/${day(6)} --reason … publishes it, almanac abandon plays/${day(6)} --reason … leaves the table as it is`,
+        },
+      ],
+    };
+    expect(await showBackfill(session, hash)).toMatchObject(stays);
+    const cancelled = cancelBackfill(session, hash, 'enough');
+    await until(
+      'it is quiesced',
+      async () => (await stepBackfill(session, hash)).idle && (await showBackfill(session, hash)).state === 'quiesced',
+      60_000,
+    );
+    expect(await cancelled).toMatchObject({ state: 'quiesced', ...stays });
+    expect(renderProof(await cancelled))
+      .toContain(`branch b1 stays the head of plays; of 1 window the tables still show what was there before:
+  plays/${day(6)}#${generation} stays held: almanac retry plays/${day(6)} --reason …`);
+    expect(renderBackfill(await showBackfill(session, hash))).toContain(`plays/${day(6)}#${generation} stays held`);
+    // Given up, it is published by its stage.
+    await becomes('abandoned');
+    expect((await showBackfill(session, hash)).unpublished).toMatchObject([
+      { state: 'abandoned', next: `almanac retry plays/${day(6)} --stage publish --inputs pinned --reason … publishes it` },
+    ]);
+    await chain.published(6);
+    expect((await showBackfill(session, hash)).unpublished).toEqual([]);
   });
 
   test('halts at a window whose run was given up, and runs it once more when resumed', async () => {

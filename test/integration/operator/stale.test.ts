@@ -144,3 +144,15 @@ test('a pipeline or a stage nobody knows is an error, not an empty answer', asyn
     next: 'use one of: read, add, judge, publish',
   });
 });
+
+test('a list of all pipelines takes as a bound what is a window of one of them, and a range that goes forward', async () => {
+  expect(await runs(session, { from: windowOf(2), limit: 10 })).toHaveLength(2);
+  expect(await runs(session, { from: windowOf(2), to: windowOf(2), limit: 10 })).toHaveLength(1);
+  await expect(runs(session, { from: 'yesterday', limit: 10 })).rejects.toMatchObject({ code: 'window.invalid' });
+  await expect(runs(session, { to: '2026-1-2', limit: 10 })).rejects.toMatchObject({ code: 'window.invalid' });
+  for (const pipeline of [undefined, 'plays'])
+    await expect(runs(session, { pipeline, from: windowOf(3), to: windowOf(1), limit: 10 })).rejects.toMatchObject({
+      ...{ code: 'window.invalid', message: 'The range from 2026-01-03 to 2026-01-01 is empty: it ends before it starts.' },
+      next: 'name the earlier window first: --from 2026-01-01 --to 2026-01-03',
+    });
+});

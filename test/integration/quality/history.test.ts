@@ -4,6 +4,7 @@ import { markAccepted, paramsHash, readBaseline } from '../../../activities/qual
 import { metricHistory, showChecks } from '../../../operator/checks';
 import { firstHead, withBranch, withPromoted } from '../../../pipelines/chain-head';
 import type { CheckDeclaration, DatasetSpec, RunRef, VersionRef } from '../../../pipelines/types';
+import type { AlmanacError } from '../../../pipelines/failures';
 import { GateHarness } from '../../support/gate-harness';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 
@@ -173,11 +174,31 @@ describe('looking at it', () => {
     await expect(metricHistory(database.pool, 'udb', 'null-count')).rejects.toMatchObject({
       code: 'check.unknown',
       details: { metrics: ['rows'] },
+      next: 'almanac check history udb rows',
     });
     await expect(metricHistory(database.pool, 'udbb', 'rows')).rejects.toMatchObject({
       code: 'check.unknown',
       details: { datasets: ['udb'] },
+      next: 'almanac check history udb rows',
     });
+  });
+
+  test('of a metric whose words hold quotes proposes its kind, which a shell takes as it is', async () => {
+    await database.pool.query(
+      `insert into almanac.check_metric (pipeline, branch, window_key, dataset, metric, params_hash, version, label, params, value, row_count, generation, stage, measured_at)
+       select 'example', 'main', '2026-11-20', 'names', kind, kind, 'v', label, '{}', 1, 1, 1, 'judge', now()
+       from (values ('completeness', 'completeness(id)'), ('rows-where', 'rows-where(name = ''O''''Neil'')')) m (kind, label)`,
+    );
+    const unknown = (metric: string): Promise<unknown> =>
+      metricHistory(database.pool, 'names', metric).then(
+        () => 'found',
+        ({ next }: AlmanacError) => next,
+      );
+    expect(await unknown('rows-wher')).toBe('almanac check history names rows-where');
+    expect(await unknown("rows-where(name = 'O')")).toBe('almanac check history names rows-where');
+    expect(await unknown('x')).toBe('almanac check history names completeness');
+    expect(await metricHistory(database.pool, 'names', 'rows-where')).toHaveLength(1);
+    await expect(metricHistory(database.pool, 'name', 'rows')).rejects.toMatchObject({ next: 'almanac check history names completeness' });
   });
 });
 

@@ -2,6 +2,8 @@ import type { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { fenced, toApplicationFailure } from '../../../activities/failure';
 import type { StageTask } from '../../../activities/tasks';
+import { failingOrder } from '../../../operator/runs/execution';
+import { AlmanacError } from '../../../pipelines/failures';
 import type { StageOutline } from '../../../pipelines/types';
 import { abandonUpdate, cancelUpdate, retryUpdate, skipUpdate, stateQuery, type VerbAnswer } from '../../../workflows/messages';
 import { dataFailure, scriptedRun, untilCancelled, type ScriptedRun } from '../../support/scripted-run';
@@ -105,6 +107,28 @@ test('an acceptance that fails in the workflow task gets an activity with retrie
   expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
   expect(run.orders).toEqual(['load#1', 'count#1', 'judge#1', 'accept', 'accept', 'accept', 'publish#1']);
   expect((await scheduledActivities(run)).filter((name) => name === 'acceptWindow')).toHaveLength(1);
+});
+
+test('an acceptance that is tried again tells what its tries fail with', async () => {
+  let mended = false;
+  const failure = new AlmanacError('store.unwritable', 'no folder', { next: 'give it the folder' });
+  await using run = await scriptedRun(outline, {
+    accept: async () => {
+      if (!mended) throw toApplicationFailure(failure, { retry: true });
+    },
+  });
+  const failing = (): ReturnType<typeof failingOrder> => failingOrder(() => Promise.resolve(run.client), run.handle.workflowId);
+  await until('its tries failed twice', async () => ((await failing())?.tries ?? 0) >= 2, 60_000);
+  expect(await failing()).toMatchObject({
+    order: 'its acceptance',
+    code: 'store.unwritable',
+    message: 'no folder',
+    next: 'give it the folder',
+  });
+  mended = true;
+  expect(await run.handle.result()).toEqual({ outcome: 'succeeded' });
+  expect(await failing()).toBeUndefined();
+  expect(await failingOrder(() => Promise.reject(new AlmanacError('stack.unreachable', 'away', { next: 'x' })), 'x')).toBeUndefined();
 });
 
 test('an acceptance that was refused holds the run at once', async () => {

@@ -142,3 +142,27 @@ test('a stage that waits for permits says its position, who holds them and where
     next: 'almanac status',
   });
 });
+
+test('an acceptance that is tried and fails says with what, how often, and what mends it', () => {
+  const done = [running, { ...running, stage: 'names' }, { ...running, stage: 'count' }].map((one) => ({
+    ...one,
+    state: 'succeeded' as const,
+    endedAt: '2026-01-03T00:00:02.000Z',
+  }));
+  const failing = {
+    order: 'its acceptance',
+    tries: 7,
+    code: 'store.unwritable',
+    message: 'no folder.',
+    next: 'give it the folder',
+  } as const;
+  expect(why({ ...run, failing }, outline, done)).toEqual({
+    waitsFor: 'its acceptance, tried 7 times and failed, last with store.unwritable: no folder',
+    ...{ since: run.changedAt, next: 'give it the folder' },
+  });
+  expect(why({ ...run, failing: { ...failing, order: 'its close', tries: 1, next: null } }, outline, done)).toMatchObject({
+    waitsFor: 'its close, tried once and failed, last with store.unwritable: no folder',
+    next: 'almanac status',
+  });
+  expect(why(run, outline, done).waitsFor).toBe('its acceptance');
+});
