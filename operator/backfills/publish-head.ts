@@ -104,6 +104,7 @@ async function publishAgain(
       inputs: 'pinned',
       code: 'same',
       reason: `backfill ${row.hash}: branch ${row.branch} was promoted`,
+      who: `backfill ${row.hash}`,
       recordedAs: { verb: 'publish head', detail: {} },
     });
   });

@@ -41,7 +41,7 @@ export async function startWindow(
   if (latest !== undefined && RUN_STATES[latest.state].open) {
     // A run that somebody mended since goes on; the step looks at it again.
     if (latest.state !== 'held') return;
-    await stopRun(session, { address: latest.run, verb: 'cancel', reason: `backfill ${hash} runs it again` });
+    await stopRun(session, { address: latest.run, verb: 'cancel', reason: `backfill ${hash} runs it again`, who: common.who });
     latest = await latestRun(database, pipeline, window, branch);
   }
   const under = await claimUnder(session, { pipeline, window, branch });

@@ -122,7 +122,7 @@ function haltRunning(session: OperatorSession, hash: string, reason: string, fai
 async function stop(session: OperatorSession, { hash, pipeline, branch, reason }: BackfillRow, window: string): Promise<void> {
   try {
     const address = { pipeline, window, branch };
-    await stopRun(session, { address, verb: 'cancel', reason: `backfill ${hash} was cancelled: ${reason ?? ''}` });
+    await stopRun(session, { address, verb: 'cancel', reason: `backfill ${hash} was cancelled: ${reason ?? ''}`, who: `backfill ${hash}` });
   } catch (error) {
     // It ended by itself meanwhile, or is about to begin: the next step looks again.
     if (!(error instanceof AlmanacError) || error.code !== 'run.stale') throw error;

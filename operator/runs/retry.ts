@@ -49,6 +49,8 @@ export interface RetryVerb {
   readonly expectedGeneration?: number | undefined;
   /** The verb on record, with more to tell. Default `retry`. */
   readonly recordedAs?: { readonly verb: string; readonly detail: Readonly<Record<string, unknown>> } | undefined;
+  /** Default: the person at the terminal. */
+  readonly who?: string | undefined;
 }
 
 export interface RetryAnswer {
@@ -155,6 +157,7 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
     verb: verb.recordedAs?.verb ?? 'retry',
     stage: recorded(stages),
     reason,
+    who: verb.who,
     detail: { ...answer(next), ...verb.recordedAs?.detail },
     // What it keeps was made beside what `main` had then.
     under: row.matrix.over === undefined ? under : { ...under, over: Number(row.matrix.over) },
@@ -291,6 +294,7 @@ async function retryOpen(
     verb: verb.recordedAs?.verb ?? 'retry',
     stage: recorded(stages),
     reason: verb.reason,
+    who: verb.who,
     detail: { ...answer, ...verb.recordedAs?.detail, planHash: plan.hash },
   });
   const request: RetryRequest = {

@@ -204,7 +204,7 @@ async function retryHeld(session: OperatorSession, row: RunRow, stages: readonly
   const { pipeline, window, branch } = row.run;
   const reason = 'run again after a platform failure';
   try {
-    const { run } = await retryRun(session, { address: row.run, stages, reason, inputs: 'pinned', onlyHeld: true });
+    const { run } = await retryRun(session, { address: row.run, stages, reason, inputs: 'pinned', onlyHeld: true, who: request.who });
     return { run, did: 'retried', origin: row.origin };
   } catch (error) {
     if (!(error instanceof AlmanacError) || error.code !== 'run.stale') throw error;

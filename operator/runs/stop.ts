@@ -14,6 +14,8 @@ export interface StopVerb {
   readonly address: RunAddress;
   readonly verb: 'cancel' | 'abandon';
   readonly reason: string;
+  /** Default: the person at the terminal. */
+  readonly who?: string | undefined;
 }
 
 export interface StopAnswer {
@@ -28,9 +30,10 @@ const STOP_DEADLINE_MS = 60_000;
 
 /** Tells an open run to end and does not wait for that; one that has ended is left as it is. */
 export async function tellToStop(session: OperatorSession, verb: StopVerb): Promise<void> {
+  const reason = requireReason(verb.reason, verb.verb);
   const row = await newestRun(session, verb.address);
   if (!RUN_STATES[row.state].open) return;
-  const asked = await intendVerb(session, row, { verb: verb.verb, reason: requireReason(verb.reason, verb.verb), detail: {} });
+  const asked = await intendVerb(session, row, { verb: verb.verb, who: verb.who, reason, detail: {} });
   await sendIntended(session, row, verb.verb, asked);
 }
 
@@ -47,7 +50,7 @@ export async function stopRun(session: OperatorSession, verb: StopVerb): Promise
       next: `almanac show ${name}`,
     });
   }
-  const asked = await intendVerb(session, row, { verb: verb.verb, reason, detail: {} });
+  const asked = await intendVerb(session, row, { verb: verb.verb, who: verb.who, reason, detail: {} });
   try {
     await sendIntended(session, row, verb.verb, asked);
   } catch (error) {

@@ -12,6 +12,8 @@ export interface Intention {
   readonly stage?: string | undefined;
   readonly reason: string;
   readonly detail: Readonly<Record<string, unknown>>;
+  /** Default: the person at the terminal. */
+  readonly who?: string | undefined;
 }
 
 /**
@@ -20,10 +22,10 @@ export interface Intention {
  */
 export async function intendVerb(session: OperatorSession, row: RunRow, intention: Intention): Promise<Asked> {
   const { database, clock, config } = session;
-  const { verb, stage, reason, detail } = intention;
-  const action = await intendAction(database, { run: row.run, verb, who: config.actor, stage, reason, detail, now: clock.now() });
+  const { verb, stage, reason, detail, who = config.actor } = intention;
+  const action = await intendAction(database, { run: row.run, verb, who, stage, reason, detail, now: clock.now() });
   await faultPoints(process.env)(`${verb}:intended`);
-  return { claim: row.claim, who: config.actor, reason, action };
+  return { claim: row.claim, who, reason, action };
 }
 
 /** Sends an intended verb; what it led to is on record when this returns. Throws `run.stale`, or `run.running`, when the run refuses it. */

@@ -27,7 +27,7 @@ export function createClock(session: OperatorSession): ClockActivities {
         reason,
       }),
     async cancel(pipeline, window, reason) {
-      await tellToStop(session, { address: { pipeline, window, branch: MAIN_BRANCH }, verb: 'cancel', reason });
+      await tellToStop(session, { address: { pipeline, window, branch: MAIN_BRANCH }, verb: 'cancel', reason, who: CLOCK });
     },
   };
   return { lookAtSlots: () => lookAtSlots(session, runs) };
