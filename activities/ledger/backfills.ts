@@ -257,8 +257,24 @@ export async function beginWindow(database: Queryable, hash: string, window: str
   return rowCount === 1;
 }
 
-/** Lets windows whose newest run ended without being accepted run once more: they follow that run from now on. */
-export async function rewindWindows(database: Queryable, hash: string, windows: readonly BackfillWindowRow[]): Promise<void> {
+/**
+ * Moves a backfill, and lets windows whose newest run ended without being accepted run once more: they follow that run from now on. Both or
+ * neither, so that who was too late to move it takes no window back that runs again by now. False when it is in another state.
+ */
+export async function resumeWindows(
+  database: pg.Pool,
+  change: BackfillChange,
+  windows: readonly BackfillWindowRow[],
+  now: Date,
+): Promise<boolean> {
+  return transaction(database, async (client) => {
+    const moved = await changeBackfill(client, change, now);
+    if (moved) await rewindWindows(client, change.hash, windows);
+    return moved;
+  });
+}
+
+async function rewindWindows(database: Queryable, hash: string, windows: readonly BackfillWindowRow[]): Promise<void> {
   const ended = windows.flatMap(({ window, run }) =>
     run !== null && run.state !== 'succeeded' && !RUN_STATES[run.state].open ? [{ window, generation: run.generation }] : [],
   );

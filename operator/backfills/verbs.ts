@@ -3,8 +3,9 @@ import {
   backfillWindows,
   changeBackfill,
   listBackfills,
-  rewindWindows,
+  resumeWindows,
   setConcurrency,
+  type BackfillChange,
   type BackfillEvent,
   type BackfillRow,
   type BackfillWindowRow,
@@ -13,7 +14,7 @@ import { forgetPublishing } from '../../activities/ledger/backfill-publishing';
 import { backfillWorkflowId, queueNames } from '../../lib/queues';
 import { driftOf } from '../../pipelines/backfill-drift';
 import type { BackfillEstimate } from '../../pipelines/backfill-estimate';
-import { BACKFILL_STATES, phaseOf, type BackfillState, type WindowPhase } from '../../pipelines/backfill-steps';
+import { BACKFILL_STATES, phaseOf, type WindowPhase } from '../../pipelines/backfill-steps';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH, type RunAddress } from '../../pipelines/run-id';
 import { requirePipeline } from '../names';
@@ -116,8 +117,9 @@ export async function resumeBackfill(session: OperatorSession, hash: string, rea
     hash,
     held.map(({ window }) => ({ pipeline: row.pipeline, window, branch: row.branch })),
   );
-  await rewindWindows(session.database, hash, windows);
-  return move(session, row, { from: ['pausing', 'paused', 'halted', 'built'], to: 'running', verb: 'resume', reason: said });
+  const { database, clock } = session;
+  const change = { from: ['pausing', 'paused', 'halted', 'built'], to: 'running', verb: 'resume', reason: said } as const;
+  return move(session, row, change, (moved) => resumeWindows(database, moved, windows, clock.now()));
 }
 
 async function resumePublishing(session: OperatorSession, row: BackfillRow, reason: string): Promise<BackfillRow> {
@@ -194,10 +196,10 @@ export async function widenBackfill(
 async function move(
   session: OperatorSession,
   row: BackfillRow,
-  change: { readonly from: readonly BackfillState[]; readonly to: BackfillState; readonly verb: string; readonly reason: string | null },
+  change: Pick<BackfillChange, 'from' | 'to' | 'verb' | 'reason'>,
+  write = (moved: BackfillChange): Promise<boolean> => changeBackfill(session.database, moved, session.clock.now()),
 ): Promise<BackfillRow> {
-  const { database, config, clock } = session;
-  if (!(await changeBackfill(database, { ...change, hash: row.hash, who: config.actor }, clock.now())))
+  if (!(await write({ ...change, hash: row.hash, who: session.config.actor })))
     throw wrongState(await findBackfill(session, row.hash), change.verb);
   await wakeBackfill(session, row.hash);
   return findBackfill(session, row.hash);
