@@ -14,7 +14,7 @@ import { forgetPublishing } from '../../activities/ledger/backfill-publishing';
 import { backfillWorkflowId, queueNames } from '../../lib/queues';
 import { driftOf } from '../../pipelines/backfill-drift';
 import type { BackfillEstimate } from '../../pipelines/backfill-estimate';
-import { BACKFILL_STATES, phaseOf, type WindowPhase } from '../../pipelines/backfill-steps';
+import { BACKFILL_STATES, phaseOf, type BackfillState, type WindowPhase } from '../../pipelines/backfill-steps';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH, type RunAddress } from '../../pipelines/run-id';
 import { requirePipeline } from '../names';
