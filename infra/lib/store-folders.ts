@@ -1,0 +1,10 @@
+/** Top-level folders of the object store (activities/storage/store-paths.ts): a policy names each, so that a new one is a decision. */
+
+/** What others write and Almanac only reads. */
+export const SOURCE_FOLDERS = ['landing', 'reference'] as const;
+
+/** What Almanac writes; a test holds it to the paths that the code spells. */
+export const STORE_FOLDERS = ['accepted', 'datasets', 'heads', 'histories', 'quarantine', 'replays'] as const;
+
+/** Where the store begins in its bucket: `ALMANAC_DATA=s3://BUCKET/PREFIX`. */
+export const STORE_PREFIX = 'almanac';
