@@ -1,9 +1,7 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import type { Engine } from './compute/engine';
 import { HEARTBEAT_MS } from './heartbeat';
-
-/** Why a stage has to stop. `lost`: the worker shuts down, or the order is somebody else's by now. */
-export type StopReason = 'cancelled' | 'timeout' | 'lost';
+import { Stopped, type StopReason } from './stopped';
 
 export interface StopSignal {
   readonly signal: AbortSignal;
@@ -22,7 +20,7 @@ export function stopSignal(timeoutSeconds: number): StopSignal {
   let reason: StopReason | undefined;
   const stop = (why: StopReason): void => {
     reason ??= why;
-    controller.abort();
+    controller.abort(new Stopped(why));
   };
   const cancelled = (): void => {
     const cause: unknown = activity.cancellationSignal.reason;
