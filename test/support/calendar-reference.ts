@@ -84,6 +84,28 @@ function firstShown(shown: ReadonlyMap<string, readonly number[]>, times: readon
   return Math.min(...(shown.get(later) ?? []));
 }
 
+/** The clock of a zone in a text: its first offset, and each change by its minute, with what it is from then on. Zones of one text show one time. */
+export function clockOf(timezone: string, fromYear: number, toYear: number): string {
+  const wall = wallClock(timezone);
+  const offset = (at: number): number => Date.parse(`${wall(at)}Z`) - at;
+  const [begin, end] = [Date.UTC(fromYear, 0, 1), Date.UTC(toYear, 0, 1)];
+  const parts = [String(offset(begin))];
+  for (let week = begin; week < end; week += WEEK) {
+    if (offset(week) === offset(week + WEEK)) continue;
+    for (let day = week; day < week + WEEK; day += DAY) {
+      if (offset(day) === offset(day + DAY)) continue;
+      let [before, after] = [day, day + DAY];
+      while (after - before > MINUTE) {
+        const middle = before + Math.floor((after - before) / 2 / MINUTE) * MINUTE;
+        if (offset(middle) === offset(day)) before = middle;
+        else after = middle;
+      }
+      parts.push(`${new Date(after).toISOString()} ${offset(after)}`);
+    }
+  }
+  return parts.join();
+}
+
 /** The first instant of [fromYear, toYear) at which two zones show different times: every day is compared, and every minute where clocks change. */
 export function firstDifference(one: string, other: string, fromYear: number, toYear: number): string | undefined {
   const [here, there] = [wallClock(one), wallClock(other)];
