@@ -4,6 +4,7 @@ import { loadClientConfigProfile, type ClientConfigProfile } from '@temporalio/e
 import { z } from 'zod';
 import { AlmanacError } from '../pipelines/failures';
 import { nearest } from './nearest';
+import { isS3, parseS3, s3Config, type GivenS3, type S3Config } from './s3-config';
 
 /** Where a service listens; `port` 0 lets the kernel choose. */
 export interface ListenAddress {
@@ -31,8 +32,10 @@ export interface WorkerConfig {
 export interface Config {
   /** Absolute directory of all embedded state. */
   readonly home: string;
-  /** Absolute root of the object store. */
+  /** Root of the object store: an absolute folder, or `s3://BUCKET/PREFIX`. */
   readonly data: string;
+  /** Set when the objects lie in S3. */
+  readonly s3?: S3Config;
   /** Set when an external Postgres is used. Holds secrets: print it through `maskUrl`. */
   readonly databaseUrl?: string;
   readonly temporal: TemporalConfig;
@@ -69,6 +72,13 @@ const listenAddress = z.string().transform((text, context): ListenAddress => {
   return z.NEVER;
 });
 
+const flag = z.enum(['1', 'true', '0', 'false'], 'expected one of 1, true, 0, false').transform((text) => text === '1' || text === 'true');
+
+/** Without a user: credentials come by the SDK's chain, and this is printed. */
+const endpointUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text) && !/[@?#]/.test(text), {
+  error: 'expected http(s)://HOST:PORT, without a user, a query or a fragment',
+});
+
 const wholeNumber = (maximum: number) =>
   z
     .string()
@@ -80,6 +90,12 @@ const wholeNumber = (maximum: number) =>
 const VARIABLES = {
   ALMANAC_HOME: z.string(),
   ALMANAC_DATA: z.string(),
+  ALMANAC_S3_ENDPOINT: endpointUrl,
+  ALMANAC_S3_REGION: z.string().regex(/^[a-z0-9-]{1,40}$/, 'expected the name of a region, like eu-central-1'),
+  ALMANAC_S3_PATH_STYLE: flag,
+  ALMANAC_S3_KMS_KEY: z.string().max(2048, 'expected the id, the alias or the ARN of a KMS key'),
+  ALMANAC_S3_REQUESTER_PAYS: flag,
+  ALMANAC_S3_CACHE: bytes,
   ALMANAC_QUEUE: z.string().regex(/^[0-9A-Za-z-]{1,100}$/, 'expected letters, digits and dashes'),
   ALMANAC_BUILD: z.string().regex(/^[0-9A-Za-z._-]{1,100}$/, 'expected letters, digits, dots, dashes and underscores'),
   ALMANAC_PLACES: wholeNumber(256),
@@ -112,7 +128,9 @@ export function readConfig(environment: Environment, base: string): Config {
   const parsed = z.object(VARIABLES).partial().safeParse(env);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw invalid(String(issue?.path[0]), issue?.message ?? 'not usable', env[String(issue?.path[0])]);
+    const name = String(issue?.path[0]);
+    // An address may have been given with a password.
+    throw invalid(name, issue?.message ?? 'not usable', name === 'ALMANAC_S3_ENDPOINT' ? undefined : env[name]);
   }
   const given = parsed.data;
   const home = path.resolve(base, given.ALMANAC_HOME ?? '.almanac');
@@ -120,7 +138,7 @@ export function readConfig(environment: Environment, base: string): Config {
   const backfillPlaces = given.ALMANAC_BACKFILL_PLACES ?? 1;
   return {
     home,
-    data: given.ALMANAC_DATA ? path.resolve(base, given.ALMANAC_DATA) : path.join(home, 'data'),
+    ...readData(given, base, home),
     ...optional('databaseUrl', readDatabaseUrl(env)),
     temporal: readTemporal(env),
     queue: given.ALMANAC_QUEUE ?? 'almanac',
@@ -136,6 +154,18 @@ export function readConfig(environment: Environment, base: string): Config {
     logLevel: given.ALMANAC_LOG_LEVEL ?? 'info',
     actor: given.ALMANAC_ACTOR ?? userName(),
   };
+}
+
+function readData(
+  given: GivenS3 & { readonly ALMANAC_DATA?: string | undefined },
+  base: string,
+  home: string,
+): Pick<Config, 'data' | 's3'> {
+  const { ALMANAC_DATA: data } = given;
+  if (!isS3(data)) return { data: data === undefined ? path.join(home, 'data') : path.resolve(base, data) };
+  const place = parseS3(data);
+  if (place === undefined) throw invalid('ALMANAC_DATA', 'expected a folder, or s3://BUCKET/PREFIX with a plain prefix', data);
+  return { data: `s3://${place.bucket}/${place.prefix}`.replace(/\/$/, ''), s3: s3Config(place, given) };
 }
 
 /** A connection string fit for a screen: the password, and parameters that may hold one, replaced. */

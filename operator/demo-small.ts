@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { AlmanacError } from '../pipelines/failures';
 import { generateAcquisitions, generateTracks, LISTENER_WINDOWS, ORGANIC_WINDOWS, type GeneratedFiles } from './demo-generated';
+import { landDemo } from './demo-land';
 import { isOurs, placeReference, placeSource, type DemoMark } from './demo-places';
 import { runDemoWindow, type DemoWindow } from './demo-window';
 import type { OperatorSession } from './session';
@@ -74,7 +75,7 @@ export async function runSmallDemo(
   window: (window: SmallDemoWindow) => void,
 ): Promise<SmallDemoAnswer> {
   const demo = requireDemo(pipeline);
-  const written = await writeGenerated(session.config.data, demo, pipeline);
+  const written = await landDemo(session, (root) => writeGenerated(root, demo, pipeline));
   tell(written ? `wrote generated landing data of ${demo.source}` : 'the landing data are there already');
   const windows: SmallDemoWindow[] = [];
   for (const key of demo.windows) {

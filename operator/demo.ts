@@ -1,4 +1,5 @@
 import { createScratchEngine } from './scratch-engine';
+import { landDemo } from './demo-land';
 import { DEMO_LAST_DAY, daysBetween, writeDemoLanding } from './demo-landing';
 import { DEMO_REPORT_SQL, type DemoReportRow } from './demo-report';
 import { runDemoWindow, type DemoWindow } from './demo-window';
@@ -31,7 +32,7 @@ export async function runDemo(
   day: (day: DemoDay) => void,
 ): Promise<DemoAnswer> {
   await using scratch = createScratchEngine();
-  const landing = await writeDemoLanding({ root: session.config.data, engine: scratch.engine, signal });
+  const landing = await landDemo(session, (root) => writeDemoLanding({ root, engine: scratch.engine, signal }));
   tell(landing.written ? `wrote ${landing.days} days of purchases as landing data` : 'the landing data are there already');
   const days: DemoDay[] = [];
   for (const window of [ORIGIN, ...daysBetween(FIRST_DAY, DEMO_LAST_DAY)]) {

@@ -2,8 +2,8 @@ import type { Client } from '@temporalio/client';
 import type pg from 'pg';
 import { createDatasetStore } from '../activities/storage/datasets';
 import type { DatasetStore } from '../activities/storage/dataset-store';
-import { createLocalStore } from '../activities/storage/local-store';
 import type { ObjectStore } from '../activities/storage/object-store';
+import { openStore } from '../activities/storage/open-store';
 import { systemClock, type Clock } from '../lib/clock';
 import { readConfig, type Config } from '../lib/config';
 import { migrate } from '../lib/migrate';
@@ -36,6 +36,7 @@ export interface SessionOptions {
 export async function openSession(projectDirectory: string, { unmigrated = false }: SessionOptions = {}): Promise<OperatorSession> {
   const config = readConfig(process.env, projectDirectory);
   const addresses = stackEnvironment(config);
+  const store = await openStore(config);
   const database = connect(addresses.databaseUrl);
   try {
     if (!unmigrated) await migrate(database);
@@ -43,7 +44,6 @@ export async function openSession(projectDirectory: string, { unmigrated = false
     await database.end();
     throw error;
   }
-  const store = createLocalStore(config.data);
   let client: Promise<Client> | undefined;
   let project: Promise<Project> | undefined;
   return {

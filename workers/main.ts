@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { Client } from '@temporalio/client';
 import type pg from 'pg';
 import { Runtime, type NativeConnection, type Worker } from '@temporalio/worker';
-import { createLocalStore } from '../activities/storage/local-store';
+import { openStore } from '../activities/storage/open-store';
 import type { OperatorActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
@@ -56,7 +56,7 @@ export async function runWorker(
     shutdownSignals: [],
     ...(config.sdkMetrics === undefined ? {} : sdkTelemetry(config.sdkMetrics)),
   });
-  await mkdir(config.data, { recursive: true });
+  if (config.s3 === undefined) await mkdir(config.data, { recursive: true });
   const connection: NativeConnection = await connectWorker(config, addresses.temporalAddress);
   const database = connect(addresses.databaseUrl, { application_name: `almanac ${role}`, max: stageSlots(config) + 8 });
   const stopBackground = new AbortController();
@@ -75,7 +75,7 @@ export async function runWorker(
       workers = [await createControlWorker(resources, await workflowBundle(), operator)];
       const client = new Client({ connection, namespace: config.temporal.namespace, dataConverter });
       background = Promise.all([
-        exportHistories(client, database, createLocalStore(config.data), log, stopBackground.signal),
+        exportHistories(client, database, await openStore(config), log, stopBackground.signal),
         reconcileLeases({ database, client, clock: systemClock, log }, stopBackground.signal),
         ...(operator === undefined ? [] : reconcilers({ operator, client, database, config, log }, stopBackground.signal)),
         ...(project === undefined
@@ -84,7 +84,7 @@ export async function runWorker(
       ]);
     } else {
       ({ workers, close } = await createComputeWorker(resources, metrics));
-      background = sweepStore({ store: createLocalStore(config.data), database, clock: systemClock }, log, stopBackground.signal);
+      background = sweepStore({ store: await openStore(config), database, clock: systemClock }, log, stopBackground.signal);
     }
     const running = workers;
     const stop = (): void => {

@@ -11,7 +11,7 @@ import { checkStage } from '../activities/quality/check-stage';
 import { runStage, type StageShell } from '../activities/run-stage';
 import { senseStage } from '../activities/sense-stage';
 import { createDatasetStore } from '../activities/storage/datasets';
-import { createLocalStore } from '../activities/storage/local-store';
+import { openStore } from '../activities/storage/open-store';
 import { heartbeating } from '../activities/heartbeat';
 import type { OperatorActivities, StageActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
@@ -34,7 +34,7 @@ export async function createControlWorker(
   operator?: OperatorActivities,
 ): Promise<Worker> {
   const { config, connection, database } = resources;
-  const store = createLocalStore(config.data);
+  const store = await openStore(config);
   const datasets = createDatasetStore(store, systemClock);
   return Worker.create({
     ...controlOptions(config, connection),
@@ -62,7 +62,7 @@ export interface ComputeWorker {
 /** Stages: ingest, sense, compute, check, publish. Live ones and those of backfills have queues and places of their own; idle places of backfills are lent to live ones. */
 export async function createComputeWorker(resources: WorkerResources, metrics: StageMetrics): Promise<ComputeWorker> {
   const { config, connection, database } = resources;
-  const store = createLocalStore(config.data);
+  const store = await openStore(config);
   const services = {
     store,
     datasets: createDatasetStore(store, systemClock),

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { maskUrl, readConfig, type Config, type Environment } from '../../lib/config';
 import { packageRoot } from '../../lib/package-root';
+import type { S3Config } from '../../lib/s3-config';
 import { connect } from '../../lib/postgres';
 import { AlmanacError } from '../../pipelines/failures';
 import { postgresHome } from './postgres-server';
@@ -37,7 +38,12 @@ export async function doctor(env: Environment, projectDirectory: string): Promis
   } catch (error) {
     return [...findings, failed('configuration', error, 'correct the environment')];
   }
-  findings.push(checkHome(config.home), checkData(config.data), checkDisk(config.home), checkMemory(config));
+  findings.push(
+    checkHome(config.home),
+    config.s3 === undefined ? checkData(config.data) : await checkBucket(config.s3),
+    checkDisk(config.home),
+    checkMemory(config),
+  );
   if (config.temporal.external) findings.push(await checkExternalTemporal(config, config.temporal.external.address));
   else findings.push(checkTemporalBinary(env));
   if (config.databaseUrl === undefined) findings.push(checkPostgres(config));
@@ -98,6 +104,17 @@ function checkData(data: string): Finding {
     }
   }
   return ok('data', data);
+}
+
+/** Asks for one name: the bucket is there, in the region that is asked, and lets us in. */
+async function checkBucket(s3: S3Config): Promise<Finding> {
+  try {
+    const [{ s3Client }, { probeBucket }] = await Promise.all([import('../../lib/aws.js'), import('../../activities/storage/s3-store.js')]);
+    await probeBucket(s3Client(s3), s3);
+    return ok('data', `s3://${s3.bucket}/${s3.prefix}${s3.endpoint === undefined ? '' : ` at ${s3.endpoint}`}`);
+  } catch (error) {
+    return failed('data', error, 'correct ALMANAC_DATA, or unset it');
+  }
 }
 
 function checkDisk(home: string): Finding {

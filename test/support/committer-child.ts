@@ -1,12 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createDatasetStore } from '../../activities/storage/datasets';
-import { createLocalStore } from '../../activities/storage/local-store';
+import { openStore } from '../../activities/storage/open-store';
 import { systemClock } from '../../lib/clock';
+
+/** What says which store it is. */
+export type StorePlace = Parameters<typeof openStore>[0];
 
 /** What the process is to do: commit and accept generation after generation, and die by SIGKILL at its n-th step. */
 export interface CommitterOrder {
-  readonly root: string;
+  readonly place: StorePlace;
   readonly firstGeneration: number;
   readonly lastGeneration: number;
   readonly dieAtStep: number;
@@ -14,14 +17,14 @@ export interface CommitterOrder {
 
 const COMMITTED_WINDOW = '2026-03-10';
 
-async function commitGenerations({ root, firstGeneration, lastGeneration, dieAtStep }: CommitterOrder): Promise<void> {
+async function commitGenerations({ place, firstGeneration, lastGeneration, dieAtStep }: CommitterOrder): Promise<void> {
   let steps = 0;
   const point = (): Promise<void> => {
     steps += 1;
     if (steps === dieAtStep) process.kill(process.pid, 'SIGKILL');
     return Promise.resolve();
   };
-  const store = createLocalStore(root);
+  const store = await openStore(place);
   const datasets = createDatasetStore(store, systemClock, point);
   for (let generation = firstGeneration; generation <= lastGeneration; generation++) {
     const run = { pipeline: 'p', window: COMMITTED_WINDOW, branch: 'main', generation };

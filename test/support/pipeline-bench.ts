@@ -40,29 +40,38 @@ export function textOf(spec: Pick<PipelineSpec, 'id'>, file: string): string {
 /** A pipeline's stages run one after the other with the real bodies, engine, store and control schema; what passed is accepted, not published. */
 export class PipelineBench implements AsyncDisposable {
   readonly root = mkdtempSync(path.join(tmpdir(), 'almanac-pipeline-'));
-  readonly store: ObjectStore = createLocalStore(path.join(this.root, 'data'));
-  readonly datasets: DatasetStore = createDatasetStore(this.store, systemClock);
+  readonly store: ObjectStore;
+  readonly datasets: DatasetStore;
   readonly #engine: Engine = createDuckDbEngine({ scratch: path.join(this.root, 'engine'), maxChildren: 1 });
   readonly #texts = new Map<string, string>();
   readonly plan: Plan;
   #generation = 0;
+  /** What the windows of an ordered chain carry on. */
+  #pins: Readonly<Record<string, VersionRef>> = {};
 
   private constructor(
     spec: PipelineSpec,
     readonly database: TestDatabase,
     changes: Readonly<Record<string, string>>,
+    open: (folder: string) => ObjectStore,
   ) {
+    this.store = open(path.join(this.root, 'data'));
+    this.datasets = createDatasetStore(this.store, systemClock);
     const folder = path.join(packageRoot(), 'pipelines', spec.id, 'sql');
     const files = new Map(readdirSync(folder).map((name) => [name, changes[name] ?? textOf(spec, name)]));
     for (const text of files.values()) this.#texts.set(sha256(text), text);
     this.plan = buildPlan(spec, files, {}, sha256);
   }
 
-  /** `changes` are texts in place of files of `pipelines/ID/sql`. */
-  static async open(spec: PipelineSpec, changes: Readonly<Record<string, string>> = {}): Promise<PipelineBench> {
+  /** `changes` are texts in place of files of `pipelines/ID/sql`; `open` answers with a store, by default one of files. */
+  static async open(
+    spec: PipelineSpec,
+    changes: Readonly<Record<string, string>> = {},
+    open: (folder: string) => ObjectStore = createLocalStore,
+  ): Promise<PipelineBench> {
     const database = await testDatabase();
     await migrate(database.pool);
-    return new PipelineBench(spec, database, changes);
+    return new PipelineBench(spec, database, changes, open);
   }
 
   /** Absolute path of a file under the data root; its folder is made. */
@@ -74,6 +83,18 @@ export class PipelineBench implements AsyncDisposable {
 
   put(objectPath: string, body: string | Buffer): void {
     writeFileSync(this.file(objectPath), body);
+  }
+
+  /** Moves what {@link put} left below `landing` and `reference` into the store, where that is none of files. */
+  async land(): Promise<void> {
+    for (const source of ['landing', 'reference']) {
+      const folder = path.join(this.root, 'data', source);
+      for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+        if (!entry.isFile()) continue;
+        const file = path.join(entry.parentPath, entry.name);
+        await this.store.adoptFile(file, path.relative(path.join(this.root, 'data'), file));
+      }
+    }
   }
 
   remove(objectPath: string): void {
@@ -104,7 +125,7 @@ export class PipelineBench implements AsyncDisposable {
         stage,
         window,
         attempt: 1,
-        inputs: { ...versions },
+        inputs: { ...this.#pins, ...versions },
         outputs: { ...outputs },
         bootstrap: false,
         limits: { memoryBytes: 1e9, threads: 2 },
@@ -124,6 +145,8 @@ export class PipelineBench implements AsyncDisposable {
       versions: Object.values(versions),
       gates: {},
     });
+    if (plan.chain === 'ordered')
+      this.#pins = Object.fromEntries(Object.values(versions).map((version) => [`previous:${version.dataset}`, version]));
     return { outputs, versions, log };
   }
 

@@ -39,13 +39,21 @@ export interface HarnessContext extends StageContext {
 /** A real engine and store in a temporary directory, and contexts of one compute stage over them. */
 export class StageHarness implements AsyncDisposable {
   readonly directory = mkdtempSync(path.join(tmpdir(), 'almanac-stage-'));
-  readonly store: ObjectStore = createLocalStore(path.join(this.directory, 'data'));
-  readonly datasets: DatasetStore = createDatasetStore(this.store, systemClock);
+  readonly datasets: DatasetStore;
   readonly engine: Engine = createDuckDbEngine({ scratch: path.join(this.directory, 'spill'), maxChildren: 1 });
   /** Never connected: compute stages do not speak to Postgres. */
   readonly database = new pg.Pool();
 
-  constructor(readonly specs: Readonly<Record<string, DatasetSpec>>) {}
+  readonly store: ObjectStore;
+
+  /** `open` answers with a store that keeps what it needs of this machine below a folder; by default one of files. */
+  constructor(
+    readonly specs: Readonly<Record<string, DatasetSpec>>,
+    open: (folder: string) => ObjectStore = createLocalStore,
+  ) {
+    this.store = open(path.join(this.directory, 'data'));
+    this.datasets = createDatasetStore(this.store, systemClock);
+  }
 
   /** Writes a version as an ingest would: `rows` is a select of the dataset's columns. */
   async version(dataset: string, rows: string, window = DAY.key): Promise<VersionRef> {

@@ -23,6 +23,8 @@ export interface TestBucket extends AsyncDisposable {
   readonly bucket: string;
   /** What the AWS SDK, the CLI and Spark need to speak to it. */
   readonly environment: Readonly<Record<'AWS_ACCESS_KEY_ID' | 'AWS_SECRET_ACCESS_KEY' | 'AWS_REGION', string>>;
+  /** What Almanac needs to keep its objects there. */
+  readonly settings: Readonly<Record<'ALMANAC_DATA' | 'ALMANAC_S3_ENDPOINT' | 'ALMANAC_S3_REGION' | 'ALMANAC_S3_PATH_STYLE', string>>;
   /** Where the gateway keeps the objects of the bucket. */
   readonly folder: string;
 }
@@ -50,11 +52,18 @@ export async function testBucket(): Promise<TestBucket> {
     },
     READY_DEADLINE_MS,
   );
+  const endpoint = `http://127.0.0.1:${port}`;
   return {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint,
     region,
     bucket: 'almanac',
     environment: { AWS_ACCESS_KEY_ID: ACCESS, AWS_SECRET_ACCESS_KEY: SECRET, AWS_REGION: region },
+    settings: {
+      ALMANAC_DATA: 's3://almanac/lake',
+      ALMANAC_S3_ENDPOINT: endpoint,
+      ALMANAC_S3_REGION: region,
+      ALMANAC_S3_PATH_STYLE: '1',
+    },
     folder,
     async [Symbol.asyncDispose]() {
       await stop(child, ended);

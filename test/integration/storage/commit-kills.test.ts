@@ -1,75 +1,12 @@
-import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createDatasetStore } from '../../../activities/storage/datasets';
-import { createLocalStore } from '../../../activities/storage/local-store';
-import { systemClock } from '../../../lib/clock';
-import type { CommitterOrder } from '../../support/committer-child';
-import { Random } from '../../support/random';
+import { commitKills } from '../../support/commit-kills';
 
-const WINDOW = '2026-03-10';
-const KILLS = Number(process.env.ALMANAC_TEST_KILLS ?? '3');
-/** Steps of one generation: three files and a manifest of two datasets, and the put of the set. */
-const STEPS = 9;
-
-let root: string;
+let home: string;
 beforeEach(() => {
-  root = mkdtempSync(path.join(tmpdir(), 'almanac-kills-'));
+  home = mkdtempSync(path.join(tmpdir(), 'almanac-kills-'));
 });
-afterEach(() => rmSync(root, { recursive: true }));
+afterEach(() => rmSync(home, { recursive: true }));
 
-/** Runs a committer in a process of its own until it is done or dead. */
-function committer(order: CommitterOrder): Promise<{ killed: boolean }> {
-  const source = path.join(__dirname, '..', '..', 'support', 'committer-child.ts');
-  const script = `require(${JSON.stringify(require.resolve('jiti'))}).createJiti(${JSON.stringify(source)}).import(${JSON.stringify(source)})`;
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-    let stderr = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.once('error', reject);
-    child.once('close', (code, signal) => {
-      if (signal === 'SIGKILL' || code === 0) resolve({ killed: signal === 'SIGKILL' });
-      else reject(new Error(`the committer ended with ${signal ?? code}: ${stderr}`));
-    });
-    child.send(order);
-  });
-}
-
-test(
-  'a committer killed at any step leaves the old set whole or the new set whole',
-  async () => {
-    const random = new Random(20261121);
-    const store = createLocalStore(root);
-    const datasets = createDatasetStore(store, systemClock);
-    let before = 0;
-    for (let kill = 0; kill < KILLS; kill++) {
-      // Versions an earlier victim finished are adopted, so three generations have a step to die at.
-      const dieAtStep = 1 + random.below(2 * STEPS);
-      const { killed } = await committer({ root, firstGeneration: before + 1, lastGeneration: before + 3, dieAtStep });
-      expect(killed).toBe(true);
-      const current = await datasets.accepted('p', 'main', WINDOW);
-      const generation = current?.run.generation ?? 0;
-      expect([before, before + 1, before + 2]).toContain(generation);
-      for (const version of current?.versions ?? []) {
-        expect(version.version).toBe(`g${generation}`);
-        const manifest = await datasets.manifest(version);
-        expect(manifest.files).toHaveLength(3);
-        for (const file of manifest.files) {
-          const body = await store.get(file.path);
-          expect(
-            createHash('sha256')
-              .update(body ?? '')
-              .digest('hex'),
-          ).toBe(file.sha256);
-        }
-      }
-      before = generation;
-    }
-    await committer({ root, firstGeneration: before + 1, lastGeneration: before + 1, dieAtStep: -1 });
-    expect(await datasets.accepted('p', 'main', WINDOW)).toMatchObject({ run: { generation: before + 1 }, sequence: before + 1 });
-    expect(await store.list('accepted')).toHaveLength(before + 1);
-  },
-  60_000 + KILLS * 10_000,
-);
+commitKills(() => ({ home, data: path.join(home, 'data') }));

@@ -117,3 +117,45 @@ test.each([
 ])('%s is compared by what follows the prefix', (name, next) => {
   expect(() => readConfig({ [name]: '1' }, '/')).toThrow(expect.objectContaining({ code: 'config.unknown', next }));
 });
+
+test('objects lie in a bucket when the data root is one', () => {
+  const config = readConfig({ ALMANAC_DATA: 's3://lake/team/almanac/' }, '/project');
+  expect(config.data).toBe('s3://lake/team/almanac');
+  expect(config.s3).toEqual({ bucket: 'lake', prefix: 'team/almanac/', pathStyle: false, requesterPays: false, cacheBytes: 20e9 });
+  const whole = readConfig(
+    {
+      ALMANAC_DATA: 's3://lake',
+      ALMANAC_S3_ENDPOINT: 'http://127.0.0.1:7070',
+      ALMANAC_S3_REGION: 'eu-central-1',
+      ALMANAC_S3_PATH_STYLE: 'true',
+      ALMANAC_S3_KMS_KEY: 'alias/lake',
+      ALMANAC_S3_REQUESTER_PAYS: '1',
+      ALMANAC_S3_CACHE: '2GB',
+    },
+    '/project',
+  );
+  expect(whole.s3).toEqual({
+    ...{ bucket: 'lake', prefix: '', endpoint: 'http://127.0.0.1:7070', region: 'eu-central-1' },
+    ...{ pathStyle: true, kmsKey: 'alias/lake', requesterPays: true, cacheBytes: 2e9 },
+  });
+  expect(readConfig({ ALMANAC_DATA: 'lake' }, '/project').s3).toBeUndefined();
+});
+
+test.each([
+  ['ALMANAC_DATA', 's3://'],
+  ['ALMANAC_DATA', 's3://Lake'],
+  ['ALMANAC_DATA', 's3a://lake'],
+  ['ALMANAC_DATA', 's3://lake/a/../b'],
+  ['ALMANAC_DATA', 's3://lake//a'],
+  ['ALMANAC_S3_ENDPOINT', '127.0.0.1:7070'],
+  ['ALMANAC_S3_PATH_STYLE', 'yes'],
+  ['ALMANAC_S3_CACHE', '1MB'],
+])('%s=%s is refused', (variable, value) => {
+  expect(refusal({ [variable]: value })).toMatchObject({ code: 'config.invalid', message: expect.stringContaining(variable) });
+});
+
+test('an endpoint with a user is refused', () => {
+  const error = refusal({ ALMANAC_S3_ENDPOINT: 'http://me:word@127.0.0.1:7070' });
+  expect(error.code).toBe('config.invalid');
+  expect(error.message).not.toContain('word');
+});

@@ -1,0 +1,14 @@
+import path from 'node:path';
+import type { Config } from '../../lib/config';
+import { createLocalStore } from './local-store';
+import type { ObjectStore } from './object-store';
+
+type StoreConfig = Pick<Config, 'home' | 'data' | 's3'>;
+
+/** The object store that the configuration names: a folder, or a bucket with its copies below the home. */
+export async function openStore({ home, data, s3 }: StoreConfig): Promise<ObjectStore> {
+  if (s3 === undefined) return createLocalStore(data);
+  // The SDK takes a while to load, and most commands need none of it.
+  const [{ s3Client }, { createS3Store }] = await Promise.all([import('../../lib/aws.js'), import('./s3-store.js')]);
+  return createS3Store(s3Client(s3), s3, path.join(home, 's3'));
+}

@@ -1,0 +1,90 @@
+/** Objects of S3 as files of this machine: from the cache, else downloaded and held to what is on record. */
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { AlmanacError } from '../../pipelines/failures';
+import { eachOf } from './each-of';
+import type { LocalFiles, WantedFile } from './object-store';
+import type { ReadCache } from './read-cache';
+import { download } from './s3-get';
+import type { S3Place } from './s3-place';
+import { sealFile } from './sealed-file';
+
+const FILES_AT_ONCE = 4;
+/** Times an object is asked for whose bytes are not those on record: a connection may spoil them. */
+const DOWNLOADS = 3;
+/** Of an object's name what fits into a file's; its ending tells DuckDB how to read it. */
+const NAME_CHARACTERS = 60;
+
+export interface Copies {
+  /** Copies into a folder that is removed with them. */
+  bring(files: readonly WantedFile[], folder: string, signal?: AbortSignal): Promise<LocalFiles>;
+}
+
+export function createCopies(place: S3Place, cache: ReadCache): Copies {
+  /** What is on its way already, by hash: stages beside each other read the same versions. */
+  const coming = new Map<string, Promise<unknown>>();
+
+  async function bringOne({ path: objectPath, sha256 }: WantedFile, file: string, signal: AbortSignal | undefined): Promise<void> {
+    if (sha256 === undefined) return fetch(objectPath, undefined, file, signal);
+    if (await cache.take(sha256, file)) return;
+    const before = coming.get(sha256);
+    if (before !== undefined) {
+      // Whether it failed is for whoever asked for it; here it is tried again.
+      await before.catch(() => undefined);
+      signal?.throwIfAborted();
+      if (await cache.take(sha256, file)) return;
+    }
+    const fetching = fetch(objectPath, sha256, file, signal);
+    coming.set(sha256, fetching);
+    try {
+      await fetching;
+    } finally {
+      if (coming.get(sha256) === fetching) coming.delete(sha256);
+    }
+  }
+
+  async function fetch(objectPath: string, sha256: string | undefined, file: string, signal: AbortSignal | undefined): Promise<void> {
+    const key = `${place.prefix}${objectPath}`;
+    for (let tries = 1; ; tries++) {
+      await download(place, key, file, signal);
+      const seal = await sealFile(file);
+      if (sha256 === undefined || seal.sha256 === sha256) return cache.keep(seal.sha256, file);
+      await rm(file);
+      if (tries === DOWNLOADS) throw damaged(place, key, sha256, seal.sha256);
+    }
+  }
+
+  return {
+    async bring(files, folder, signal) {
+      const paths = new Map<string, string>();
+      const wanted = [...new Map(files.map((file) => [file.path, file])).values()];
+      const dispose = (): Promise<void> => rm(folder, { recursive: true, force: true });
+      try {
+        await eachOf(wanted.entries(), FILES_AT_ONCE, async ([index, file]) => {
+          const name = `${index}-${path.posix.basename(file.path).slice(-NAME_CHARACTERS)}`;
+          const target = path.join(folder, name);
+          await bringOne(file, target, signal);
+          paths.set(file.path, target);
+        });
+      } catch (error) {
+        await dispose();
+        throw error;
+      }
+      return {
+        path(objectPath) {
+          const file = paths.get(objectPath);
+          if (file === undefined) throw new TypeError(`${objectPath} was not asked for`);
+          return file;
+        },
+        [Symbol.asyncDispose]: dispose,
+      };
+    },
+  };
+}
+
+function damaged({ bucket }: S3Place, key: string, wanted: string, found: string): AlmanacError {
+  return new AlmanacError('store.damaged', `The bytes of s3://${bucket}/${key} are not those on record: SHA-256 ${found}, not ${wanted}.`, {
+    next: 'A landing file that changed is read anew by a retry; else restore the object from the versions of the bucket, or run its window again.',
+    details: { bucket, key, wanted, found },
+  });
+}

@@ -1,0 +1,29 @@
+import { S3Client } from '@aws-sdk/client-s3';
+import type { S3Config } from './s3-config';
+
+/** With the SDK's waits between them, tries of one request last about half a minute; the stage is tried again after that. */
+const TRIES = 6;
+const CONNECT_MS = 5_000;
+/** Nothing came for so long: the connection is given up. */
+const SILENT_MS = 60_000;
+/** Above what one stage transfers at once, so that stages beside each other do not wait for sockets. */
+const SOCKETS = 128;
+
+/** A client of the bucket's service. Credentials come by the SDK's own chain and are seen by nobody here. */
+export function s3Client({ endpoint, region, pathStyle }: Pick<S3Config, 'endpoint' | 'region' | 'pathStyle'>): S3Client {
+  const agent = { keepAlive: true, maxSockets: SOCKETS };
+  return new S3Client({
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+    forcePathStyle: pathStyle,
+    maxAttempts: TRIES,
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      requestTimeout: SILENT_MS,
+      throwOnRequestTimeout: true,
+      socketTimeout: SILENT_MS,
+      httpAgent: agent,
+      httpsAgent: agent,
+    },
+  });
+}

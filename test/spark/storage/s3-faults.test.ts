@@ -1,0 +1,158 @@
+import '../../support/one-realm';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createDatasetStore } from '../../../activities/storage/datasets';
+import type { ObjectStore } from '../../../activities/storage/object-store';
+import { createS3Store } from '../../../activities/storage/s3-store';
+import { s3Client } from '../../../lib/aws';
+import { systemClock } from '../../../lib/clock';
+import type { S3Config } from '../../../lib/s3-config';
+import { FaultProxy, type Fault } from '../../support/fault-proxy';
+import { testBucket, type TestBucket } from '../../support/versitygw';
+
+const FOREVER = 1000;
+
+let bucket: TestBucket;
+let proxy: FaultProxy;
+let root: string;
+let store: ObjectStore;
+let tests = 0;
+
+beforeAll(async () => {
+  bucket = await testBucket();
+  Object.assign(process.env, bucket.environment);
+});
+afterAll(() => bucket[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  proxy = await FaultProxy.before(bucket.endpoint);
+  root = mkdtempSync(path.join(tmpdir(), 'almanac-s3-faults-'));
+  tests += 1;
+  store = open(proxy.endpoint);
+});
+afterEach(async () => {
+  await proxy[Symbol.asyncDispose]();
+  rmSync(root, { recursive: true });
+});
+
+function open(endpoint: string): ObjectStore {
+  const { region, bucket: name } = bucket;
+  const config: S3Config = {
+    ...{ bucket: name, prefix: `test-${tests}/`, endpoint, region },
+    ...{ pathStyle: true, requesterPays: false, cacheBytes: 1e9 },
+  };
+  return createS3Store(s3Client(config), config, path.join(root, 'here'));
+}
+
+async function adopt(objectPath: string, body: Buffer): Promise<{ path: string; sha256: string }> {
+  const file = path.join(await store.scratch(), 'file');
+  writeFileSync(file, body);
+  expect(await store.adoptFile(file, objectPath)).toBe(true);
+  expect(existsSync(file)).toBe(false);
+  return { path: objectPath, sha256: createHash('sha256').update(body).digest('hex') };
+}
+
+const SLOW_DOWN: Fault = { kind: 'answer', status: 503, code: 'SlowDown' };
+
+describe('a transfer is right all the same', () => {
+  const body = randomBytes(20e6);
+
+  test.each<[string, Fault]>([
+    ['answers come late', { kind: 'latency', ms: 300 }],
+    ['S3 asks to slow down', SLOW_DOWN],
+    ['the connection breaks within a body', { kind: 'reset-body' }],
+    ['a body ends early', { kind: 'truncated-body' }],
+    ['a byte of a body is another', { kind: 'spoiled-body' }],
+    ['the server fails', { kind: 'answer', status: 500, code: 'InternalError' }],
+  ])('when %s, down', async (_what, fault) => {
+    const [large, small] = [await adopt('data/large', body), await adopt('data/small', body.subarray(0, 5000))];
+    for (const name of ['large', 'small']) proxy.inject({ method: 'GET', path: `data/${name}` }, fault);
+    await using local = await store.localFiles([large, small]);
+    expect(readFileSync(local.path('data/large')).equals(body)).toBe(true);
+    expect(readFileSync(local.path('data/small')).equals(body.subarray(0, 5000))).toBe(true);
+    expect(proxy.struck).toBe(2);
+  });
+
+  test.each<[string, Fault]>([
+    ['answers come late', { kind: 'latency', ms: 300 }],
+    ['S3 asks to slow down', SLOW_DOWN],
+    ['the answer is lost', { kind: 'lost-answer' }],
+    ['the server fails', { kind: 'answer', status: 500, code: 'InternalError' }],
+  ])('when %s, up', async (_what, fault) => {
+    for (const part of ['data/large?partNumber=1', 'data/large?partNumber=2', 'data/small'])
+      proxy.inject({ method: 'PUT', path: part }, fault);
+    for (const part of ['data/large?uploads', 'data/large?uploadId']) proxy.inject({ method: 'POST', path: part }, fault);
+    const [large, small] = [await adopt('data/large', body), await adopt('data/small', body.subarray(0, 5000))];
+    expect(proxy.struck).toBeGreaterThanOrEqual(3);
+    await using local = await open(bucket.endpoint).localFiles([large, small]);
+    expect(readFileSync(local.path('data/large')).equals(body)).toBe(true);
+    expect(readFileSync(local.path('data/small')).equals(body.subarray(0, 5000))).toBe(true);
+  });
+});
+
+describe('a writer whose answer was lost', () => {
+  test('knows its own object again', async () => {
+    proxy.inject({ method: 'PUT', path: 'accepted/a' }, { kind: 'lost-answer' });
+    expect(await store.putIfAbsent('accepted/a', 'mine')).toBe(true);
+    expect(await store.putIfAbsent('accepted/a', 'mine')).toBe(false);
+    expect(proxy.struck).toBe(1);
+  });
+
+  test('keeps the files of the version that it committed', async () => {
+    proxy.inject({ method: 'PUT', path: '.json' }, { kind: 'lost-answer' });
+    const datasets = createDatasetStore(store, systemClock);
+    const file = path.join(await store.scratch(), 'part');
+    writeFileSync(file, 'rows');
+    const run = { pipeline: 'p', window: '2026-03-10', branch: 'main', generation: 1 };
+    const manifest = await datasets.commit({
+      ...{ dataset: 'd', window: run.window, key: 'k', digest: 'x', columns: [], rowsIn: 1, files: [{ file, rows: 1 }] },
+      provenance: { run, stage: 's', attempt: 1, stageHash: 'h', inputs: [] },
+    });
+    expect(proxy.struck).toBe(1);
+    await using local = await store.localFiles(manifest.files);
+    expect(readFileSync(local.path(manifest.files[0]?.path ?? ''), 'utf8')).toBe('rows');
+  });
+});
+
+test('of two committers of one version one is refused, and both go on with the same', async () => {
+  const run = { pipeline: 'p', window: '2026-03-10', branch: 'main', generation: 1 };
+  const commits = ['first', 'second'].map(async (rows) => {
+    const own = open(proxy.endpoint);
+    const file = path.join(await own.scratch(), 'part');
+    writeFileSync(file, rows);
+    return createDatasetStore(own, systemClock).commit({
+      ...{ dataset: 'd', window: run.window, key: 'k', digest: rows, columns: [], rowsIn: 1, files: [{ file, rows: 1 }] },
+      provenance: { run, stage: 's', attempt: 1, stageHash: 'h', inputs: [] },
+    });
+  });
+  const [first, second] = await Promise.all(commits);
+  expect(first).toEqual(second);
+  expect((await store.list('datasets')).map(({ path: name }) => name)).toHaveLength(2);
+  expect((await store.get(first?.files[0]?.path ?? ''))?.toString()).toBe(first?.digest);
+});
+
+describe('what does not pass has a code', () => {
+  test.each<[string, Fault, string]>([
+    ['throttled for good', SLOW_DOWN, 'store.throttled'],
+    ['a server that fails for good', { kind: 'answer', status: 500, code: 'InternalError' }, 'store.unreachable'],
+    ['clocks apart', { kind: 'answer', status: 403, code: 'RequestTimeTooSkewed' }, 'store.clock'],
+    ['expired credentials', { kind: 'answer', status: 400, code: 'ExpiredToken' }, 'store.credentials'],
+    ['denied', { kind: 'answer', status: 403, code: 'AccessDenied' }, 'store.denied'],
+    ['connections that break for good', { kind: 'lost-answer' }, 'store.unreachable'],
+  ])('%s', async (_what, fault, code) => {
+    for (const method of ['GET', 'PUT']) proxy.inject({ method, path: '' }, fault, FOREVER);
+    await expect(store.get('a')).rejects.toMatchObject({ code });
+    await expect(store.putIfAbsent('b', 'x')).rejects.toMatchObject({ code });
+  });
+
+  test.each<[string, Fault, string]>([
+    ['bytes that are spoiled every time', { kind: 'spoiled-body' }, 'store.damaged'],
+    ['bodies that end early every time', { kind: 'truncated-body' }, 'store.damaged'],
+  ])('%s', async (_what, fault, code) => {
+    const file = await adopt('data/a', randomBytes(20e6));
+    proxy.inject({ method: 'GET', path: 'data/a' }, fault, FOREVER);
+    await expect(store.localFiles([file])).rejects.toMatchObject({ code });
+  });
+});
