@@ -1,9 +1,12 @@
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { migrate, pendingMigrations } from '../../lib/migrate';
+import { migrations } from '../../lib/migrations';
 import type { ReconcileAnswer } from '../../operator/reconcile';
 import type { RunView } from '../../operator/runs/inspect';
 import { EmbeddedStack } from '../support/embedded-stack';
 import { ForeignProject, PLAYS } from '../support/foreign-project';
+import { until } from '../support/until';
 
 jest.setTimeout(240_000);
 
@@ -34,6 +37,20 @@ function land(): void {
 }
 
 const reconcile = (...args: string[]): Promise<ReconcileAnswer> => stack.json('reconcile', '--reason', 'after a loss', ...args);
+
+test('the workers of a stack are at work for whoever would migrate the schema under them, as long as they live', async () => {
+  const known = [...migrations(), { name: '900001-tidy.sql', sql: 'drop table almanac.run', breaking: 'it reads almanac.run' }];
+  const atWork = async (): Promise<readonly string[]> => (await pendingMigrations(await stack.database(), known)).otherWorkers;
+  const [compute, control] = [await stack.pid('worker-compute'), await stack.pid('worker-control')];
+  expect(await atWork()).toEqual([
+    expect.stringMatching(new RegExp(`^almanac compute \\S+:${compute}\\b`)),
+    expect.stringMatching(new RegExp(`^almanac control \\S+:${control}\\b`)),
+  ]);
+  await expect(migrate(await stack.database(), known)).rejects.toMatchObject({ code: 'deploy.migration' });
+  process.kill(compute, 'SIGKILL');
+  await until('the killed one is not at work', async () => !(await atWork()).some((name) => name.includes(`:${compute}`)), 60_000);
+  await until('the next one is', async () => (await atWork()).length === 2, 60_000);
+});
 
 test('where ledger and Temporal agree nothing is done', async () => {
   await hold();
