@@ -13,7 +13,7 @@ const TRIES = 6;
 /** A service that is away comes back, and is told of by itself. */
 const OUTAGES = ['service.unavailable', 'stack.unreachable', 'stack.down'];
 
-export interface Halt {
+interface Halt {
   readonly hash: string;
   readonly from: readonly BackfillState[];
   readonly reason: string;
