@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { SettledAttempt, StageObserver } from '../activities/run-stage';
+import type { CheckStatus } from '../pipelines/types';
 
 /** Stage durations reach from milliseconds (adopted) to hours (backfills). */
 const DURATION_BUCKETS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600];
@@ -56,6 +57,11 @@ export class StageMetrics implements StageObserver {
     'stage',
     'status',
   ]);
+  private readonly results = this.counter(
+    'almanac_check_results_total',
+    'Results of checks, by status, also of gates that failed; a gate that is judged again counts again.',
+    ['pipeline', 'stage', 'status'],
+  );
   private readonly flip = new Histogram({
     name: 'almanac_flip_seconds',
     help: 'Time of the transaction that moves the pointer of a publication.',
@@ -85,6 +91,11 @@ export class StageMetrics implements StageObserver {
     if (output.peakMemoryBytes !== undefined) this.memory.set({ pipeline, stage }, output.peakMemoryBytes);
     for (const [reason, count] of Object.entries(output.quarantined ?? {})) this.quarantined.inc({ pipeline, stage, reason }, count);
     if (output.gate !== undefined) this.verdicts.inc({ pipeline, stage, status: output.gate.status });
+  }
+
+  /** One gate judged: a result for each of its checks. */
+  judged(pipeline: string, stage: string, statuses: readonly CheckStatus[]): void {
+    for (const status of statuses) this.results.inc({ pipeline, stage, status });
   }
 
   flipped(pipeline: string, seconds: number): void {

@@ -7,7 +7,7 @@ import { ingestStage } from '../activities/compute/ingest-stage';
 import { createControlActivities } from '../activities/control';
 import { planReader, textReader } from '../activities/ledger/plans';
 import { createPublishStage } from '../activities/publish/publish-stage';
-import { checkStage } from '../activities/quality/check-stage';
+import { createCheckStage } from '../activities/quality/check-stage';
 import { runStage, type StageShell } from '../activities/run-stage';
 import { senseStage } from '../activities/sense-stage';
 import { createDatasetStore } from '../activities/storage/datasets';
@@ -75,7 +75,7 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
       ingest: ingestStage,
       sense: senseStage,
       compute: computeStage,
-      check: checkStage,
+      check: createCheckStage({ judged: (pipeline, stage, statuses) => metrics.judged(pipeline, stage, statuses) }),
       publish: createPublishStage({
         flipped: (pipeline, seconds) => metrics.flipped(pipeline, seconds),
         waitedForLock: (pipeline, seconds) => metrics.waitedForLock(pipeline, seconds),

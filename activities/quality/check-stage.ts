@@ -14,7 +14,7 @@ import {
   type SuiteScope,
 } from '../../pipelines/suite-sql';
 import { windowValues } from '../../pipelines/sql-text';
-import type { CheckDeclaration, Metric, PutAsideCheck, StageOutput, SuiteSpec } from '../../pipelines/types';
+import type { CheckDeclaration, CheckStatus, Metric, PutAsideCheck, StageOutput, SuiteSpec } from '../../pipelines/types';
 import { blocks, holds, judge, overrule, summarize, type Baseline, type Unmeasured } from '../../pipelines/verdict';
 import type { SessionUsage } from '../compute/engine';
 import type { StageBody, StageContext } from '../stage';
@@ -33,12 +33,23 @@ import { mergeSpan, spanOf, type Span } from './spans';
 type Versions = ReadonlyMap<string, Manifest>;
 type Measured = Measurement | Unmeasured;
 
+export interface CheckStageOptions {
+  /** Told the status of each check once the results are on record, also of a gate that fails. */
+  readonly judged?: (pipeline: string, stage: string, statuses: readonly CheckStatus[]) => void;
+}
+
 /**
  * Measures a suite over what the run wrote, judges it, and stores numbers and verdicts whatever they are. Throws
  * `gate.failed` when a check fails or cannot be measured: the run holds before anything is accepted. Checks that put rows aside are judged
  * of what the run wrote, and all others of what goes on without those rows, which later stages read.
  */
-export const checkStage: StageBody = async (context) => {
+export function createCheckStage(options: CheckStageOptions = {}): StageBody {
+  return (context) => judgeSuite(context, options);
+}
+
+export const checkStage: StageBody = createCheckStage();
+
+async function judgeSuite(context: StageContext, { judged: observe }: CheckStageOptions): Promise<StageOutput> {
   const suite = suiteOf(context);
   const incoming = await resolveVersions(context, suite);
   const now = context.clock.now();
@@ -75,6 +86,11 @@ export const checkStage: StageBody = async (context) => {
     await storeResults(client, context.run, context.stage.id, context.attempt, results, now);
   });
   await context.point('check:stored');
+  observe?.(
+    context.run.pipeline,
+    context.stage.id,
+    results.map(({ verdict }) => verdict.status),
+  );
   const gate = summarize(results.map(({ check, verdict }) => ({ ...verdict, check: check.id })));
   for (const { verdict } of results) {
     const { status, message, overridden } = verdict;
@@ -97,8 +113,8 @@ export const checkStage: StageBody = async (context) => {
     gate,
     ...(written.length === 0 ? {} : { quarantined: { check: sum(written.map(({ quarantine }) => quarantine?.rows['check'] ?? 0)) } }),
     ...(usage === undefined ? {} : { cpuSeconds: usage.cpuSeconds, peakMemoryBytes: usage.peakMemoryBytes }),
-  } satisfies StageOutput;
-};
+  };
+}
 
 interface Judged {
   readonly results: readonly CheckResult[];

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ingestStage } from '../../../activities/compute/ingest-stage';
-import { checkStage } from '../../../activities/quality/check-stage';
+import { checkStage, createCheckStage } from '../../../activities/quality/check-stage';
 import { migrate } from '../../../lib/migrate';
 import { showChecks } from '../../../operator/checks';
 import type { CheckDeclaration, DatasetSpec, Metric, RunRef, VersionRef } from '../../../pipelines/types';
@@ -65,6 +65,16 @@ describe('a gate', () => {
     });
     expect(output).toMatchObject({ versions: [], rowsIn: 2, rowsOut: 0, gate: { status: 'PASS', checks: 2, warned: [], failed: [] } });
     expect(output.peakMemoryBytes).toBeGreaterThan(0);
+  });
+
+  test('tells the status of each check, also where it fails, once they are on record', async () => {
+    const told: unknown[] = [];
+    const stage = createCheckStage({ judged: (...results) => told.push(results) });
+    const suite = { checks: [shares, check('size', { metric: 'rows' }, { fail: { min: 1 } })] };
+    const context = harness.stageContext('judge', { kind: 'check', suite }, { inputs: { report: await report([1, 7]) } });
+    await expect(stage(context)).rejects.toMatchObject({ code: 'gate.failed' });
+    expect(told).toEqual([['example', 'judge', ['FAIL', 'PASS']]]);
+    expect((await showChecks(database.pool, RUN)).map(({ status }) => status).sort()).toEqual(['FAIL', 'PASS']);
   });
 
   test('warns without failing, and names what warned', async () => {

@@ -78,6 +78,17 @@ test('quarantined rows count by reason, verdicts by their worst status', async (
   expect(sampleOf(families, 'almanac_gate_verdicts_total').labels).toEqual({ pipeline: 'plays', stage: 'judge', status: 'WARN' });
 });
 
+test('results of checks count by status, not by check', async () => {
+  metrics.judged('plays', 'judge', ['PASS', 'FAIL', 'PASS']);
+  metrics.judged('plays', 'judge', ['PASS']);
+  const families = await scraped();
+  const results = samplesOf(families, 'almanac_check_results_total');
+  expect(results.map(({ labels, value }) => [labels, value])).toEqual([
+    [{ pipeline: 'plays', stage: 'judge', status: 'PASS' }, 3],
+    [{ pipeline: 'plays', stage: 'judge', status: 'FAIL' }, 1],
+  ]);
+});
+
 test('a publication tells its flip and its waits for locks', async () => {
   metrics.flipped('plays', 0.004);
   metrics.waitedForLock('plays', 0);
