@@ -14,7 +14,10 @@ describe('deequ OnlineNormal', () => {
     const series = [100, 101, 102, 100, 101, 102, 100, 101, 1e9];
     expect(onlineNormal(series, { ...THREE, ignoreStartPercentage: 0 })).not.toContain(8);
     const fridays = series.slice(0, 4).map((value, i) => ({ window: dailyKey(4 + 7 * i), value }));
-    expect(drift(dailyKey(32), 1e9, fridays, 'count').level).toBe('fail');
+    const alone = drift(dailyKey(32), 1e9, fridays, 'count');
+    expect(alone).toMatchObject({ level: 'fail', n: 4 });
+    // Also where the history has it: an attempt before this one was accepted.
+    expect(drift(dailyKey(32), 1e9, [...fridays, { window: dailyKey(32), value: 1e9 }], 'count')).toEqual(alone);
   });
 
   test('takes a past outlier into its deviation, which hides the next: here 1e5 fails after 1e6', () => {
@@ -73,6 +76,8 @@ describe('deequ’s anomaly checks', () => {
     const inside = { window: dailyKey(40), accepted: past.map((day, i) => (i > 40 ? { ...day, value: 9000 } : day)) };
     expect(judge(SIZE, 101, 101, inside).status).toBe('PASS');
     expect(judge(SIZE, 9000, 9000, inside).status).toBe('WARN');
+    const { warn: _, ...plain } = SIZE;
+    for (const method of ['rate', 'level'] as const) expect(judge({ ...plain, drift: { method } }, 101, 101, inside).status).toBe('PASS');
   });
 
   test('keep their bounds to themselves: here each verdict has them, with the score and the windows it rests on', () => {
