@@ -21,7 +21,7 @@ export interface Settings {
   /** GiB that Postgres begins with; it grows to ten times that by itself. */
   readonly databaseStorage: number;
   readonly controlWorkers: number;
-  /** Compute workers for live stages: at least one, and as many more under load as this says. */
+  /** Compute workers for live stages: one, and more under load up to so many. */
   readonly liveWorkers: number;
   /** Compute workers most of whose places are for backfills, on spot capacity. */
   readonly backfillWorkers: number;
@@ -67,8 +67,8 @@ export function readSettings(read: ContextReader): Settings {
     alarmEmail: email === undefined ? undefined : text('alarmEmail', /^[^\s@]+@[^\s@]+$/, 'a mail address'),
     databaseInstance: text('databaseInstance', /^[a-z0-9]+\.[a-z0-9]+$/, 'a class and size like m7g.large', 'm7g.large'),
     databaseStorage: count('databaseStorage', 20, 6000, 100),
-    controlWorkers: count('controlWorkers', 1, 10, 2),
-    liveWorkers: count('liveWorkers', 1, 100, 4),
+    controlWorkers: count('controlWorkers', 0, 10, 2),
+    liveWorkers: count('liveWorkers', 0, 100, 4),
     backfillWorkers: count('backfillWorkers', 0, 100, 0),
     natGateways: count('natGateways', 1, 2, 1),
   };

@@ -55,7 +55,7 @@ export class WorkerService extends Construct {
       );
       arguePatterns(this.task.role, [written], 'Streams of one log group.');
     }
-    if (props.upTo !== undefined && props.upTo > props.count) {
+    if (props.upTo !== undefined && props.count > 0 && props.upTo > props.count) {
       this.service.autoScaleTaskCount({ minCapacity: props.count, maxCapacity: props.upTo }).scaleOnCpuUtilization('Busy', {
         targetUtilizationPercent: 60,
         scaleOutCooldown: Duration.minutes(2),

@@ -84,7 +84,11 @@ export class WorkersStack extends Stack {
       return made;
     };
     this.control = service('control', undefined, { ...CONTROL, count: settings.controlWorkers, commands: this.commands });
-    this.live = service('live', { live: 2, backfill: 1 }, { ...COMPUTE, count: 1, upTo: settings.liveWorkers });
+    this.live = service(
+      'live',
+      { live: 2, backfill: 1 },
+      { ...COMPUTE, count: Math.min(1, settings.liveWorkers), upTo: settings.liveWorkers },
+    );
     this.backfill = service('backfill', { live: 1, backfill: 2 }, { ...COMPUTE, count: settings.backfillWorkers, spot: true });
     this.setup = new WorkerTask(this, 'setup', {
       name: `${settings.name}-setup`,

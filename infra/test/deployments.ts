@@ -15,7 +15,7 @@ export const DEPLOYMENTS = {
   transient: { emr: 'transient', backfillWorkers: '3', databaseStorage: '200', databaseInstance: 'r7g.xlarge' },
   existing: { emr: 'existing', backfillWorkers: '1', alarmEmail: 'owner@example.com', natGateways: '2' },
   certificate: { temporalAuthentication: 'certificate' },
-  open: { temporalAuthentication: 'none' },
+  open: { temporalAuthentication: 'none', controlWorkers: '0', liveWorkers: '0' },
 } as const satisfies Readonly<Record<string, Given>>;
 
 export type Deployment = keyof typeof DEPLOYMENTS;

@@ -15,7 +15,7 @@ test('what has no sensible default must be given', () => {
 test.each([
   ['temporalAddress', 'cloud.example', 'HOST:PORT'],
   ['emr', 'sometimes', 'none, transient, existing'],
-  ['liveWorkers', '0', 'from 1 to 100'],
+  ['liveWorkers', '101', 'from 0 to 100'],
   ['natGateways', 'two', 'from 1 to 2'],
   ['name', 'Almanac', 'lower-case'],
   ['alarmEmail', 'me', 'mail address'],

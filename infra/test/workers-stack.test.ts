@@ -73,6 +73,13 @@ test('two builds never run side by side, a broken one is taken back, and live wo
   cloud.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 1, MaxCapacity: 4 });
 });
 
+test('the first deployment starts no worker, so that nothing waits for secrets that are still empty', () => {
+  const first = template('open', 'workers');
+  first.resourceCountIs('AWS::ECS::Service', 3);
+  first.allResourcesProperties('AWS::ECS::Service', { DesiredCount: 0 });
+  first.resourceCountIs('AWS::ApplicationAutoScaling::ScalableTarget', 0);
+});
+
 test('a worker that hangs is told by its metrics', () => {
   for (const role of ROLES) expect(container(cloud, `almanac-${role}`).HealthCheck?.Command.join(' ')).toContain('127.0.0.1:9464/metrics');
 });
