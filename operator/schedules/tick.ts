@@ -9,7 +9,7 @@ import {
   type SlotChange,
 } from '../../activities/ledger/schedules';
 import type { Look } from '../../activities/tasks';
-import { whileAlone } from '../../lib/postgres';
+import { whileAlone, type Queryable } from '../../lib/postgres';
 import { slotsBetween, windowOfSlot } from '../../pipelines/calendar';
 import { deadlineOf } from '../../pipelines/deadline';
 import { AlmanacError } from '../../pipelines/failures';
@@ -19,8 +19,8 @@ import type { OperatorSession } from '../session';
 import type { RunAnswer } from '../runs/start';
 import { lookAtDeadlines } from './deadlines';
 
-/** Slots of one schedule that one look writes down at most; after a long outage the next looks write the rest. */
-const SLOTS_A_LOOK = 2000;
+/** Slots of one schedule that one statement writes down at most. */
+const SLOTS_AT_ONCE = 2000;
 /** Runs started at a time. */
 const STARTS_AT_ONCE = 16;
 /** Spells "slot": one looks at a time, be it the clock or the reconciler. */
@@ -45,9 +45,7 @@ export async function lookAtSlots(session: Pick<OperatorSession, 'database' | 'c
   const { database, clock } = session;
   const looked = await whileAlone(database, LOOK_LOCK, 'slots', async () => {
     const now = clock.now();
-    const schedules = await listSchedules(database);
-    const due = schedules.map((schedule) => dueSlots(schedule, now));
-    if (due.some(({ slots }) => slots.length > 0)) await insertDueSlots(database, due, now);
+    const schedules = await seeDueSlots(database, now);
     const waiting = await settleOpenSlots(session, schedules, runs);
     await lookAtDeadlines(session);
     return { now, schedules, waiting };
@@ -56,12 +54,22 @@ export async function lookAtSlots(session: Pick<OperatorSession, 'database' | 'c
   return { nextInMs: nextDue(looked.schedules, looked.now, clock.now()), waiting: looked.waiting };
 }
 
+/** Writes down all slots that came due, however many: which of them is the latest is known only then. Answers the schedules. */
+async function seeDueSlots(database: Queryable, now: Date): Promise<ScheduleRow[]> {
+  for (;;) {
+    const schedules = await listSchedules(database);
+    const due = schedules.map((schedule) => dueSlots(schedule, now));
+    if (due.some(({ slots }) => slots.length > 0)) await insertDueSlots(database, due, now);
+    if (due.every(({ slots }) => slots.length < SLOTS_AT_ONCE)) return schedules;
+  }
+}
+
 function dueSlots(schedule: ScheduleRow, now: Date): DueSlots {
   const from = new Date(schedule.seenUntil);
   const until = new Date(now.getTime() + 1);
   const next = upcoming.next(schedule.spec, new Date(from.getTime() - 1));
-  const slots = next === undefined || Date.parse(next.at) > now.getTime() ? [] : slotsBetween(schedule.spec, from, until, SLOTS_A_LOOK);
-  const last = slots.length < SLOTS_A_LOOK ? undefined : slots.at(-1);
+  const slots = next === undefined || Date.parse(next.at) > now.getTime() ? [] : slotsBetween(schedule.spec, from, until, SLOTS_AT_ONCE);
+  const last = slots.length < SLOTS_AT_ONCE ? undefined : slots.at(-1);
   return {
     pipeline: schedule.pipeline,
     // A slot at the very instant of the last one may have been cut off: it is found again from that instant on.

@@ -20,10 +20,10 @@ beforeEach(async () => {
 });
 afterEach(() => database[Symbol.asyncDispose]());
 
-async function install(pipeline: string, spec: Partial<ScheduleSpec> = {}): Promise<void> {
+async function install(pipeline: string, spec: Partial<ScheduleSpec> = {}, seenUntil = '2026-01-10T12:00:30Z'): Promise<void> {
   await putSchedule(database.pool, {
     ...{ pipeline, spec: { ...MINUTELY, ...spec }, window: { every: 'minutes', minutes: 1 }, deadline: undefined, planHash: 'h' },
-    ...{ paused: false, reason: 'x', who: 'x', changedAt: '2026-01-01T00:00:00Z', seenUntil: '2026-01-10T12:00:30Z' },
+    ...{ paused: false, reason: 'x', who: 'x', changedAt: '2026-01-01T00:00:00Z', seenUntil },
   });
 }
 
@@ -91,4 +91,16 @@ test('a slot that cancels what runs tells it so once and waits without keeping o
   await database.pool.query("update almanac.run set state = 'cancelled', ended_at = $1 where pipeline = 'first'", [AT]);
   expect(await lookAtSlots(session, runs)).toMatchObject({ waiting: 0 });
   expect(await slotOf('first')).toMatchObject({ outcome: 'ran', generation: 1 });
+});
+
+test('after an outage of any length catch-up latest runs the latest slot and no other', async () => {
+  await install('plays', { cron: '1-59/2 * * * *', catchUp: 'latest' }, '2026-01-06T12:00:30Z');
+  expect(await lookAtSlots(session, scripted())).toMatchObject({ waiting: 0 });
+  const { rows } = await database.pool.query(
+    'select outcome, count(*) as slots, max(nominal) as last from almanac.slot group by 1 order by 1',
+  );
+  expect(rows).toEqual([
+    { outcome: 'ran', slots: 1, last: '2026-01-10T12:01' },
+    { outcome: 'superseded', slots: 2880, last: '2026-01-10T11:59' },
+  ]);
 });
