@@ -5,6 +5,6 @@ module.exports = {
   ...base,
   roots: ['<rootDir>/test/spark'],
   testPathIgnorePatterns: ['/node_modules/'],
-  // Spark takes seconds to begin, and the machine may be shared.
-  testTimeout: 300_000,
+  // Spark takes seconds to begin, and minutes where others use the machine too.
+  testTimeout: 900_000,
 };

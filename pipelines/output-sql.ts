@@ -3,7 +3,7 @@ import { quoteName, quoteText } from './quote-sql';
 import type { ColumnType } from './types';
 
 /** DuckDB types that become a column's type without losing anything but width, which DuckDB checks row by row. */
-const ACCEPTED: Record<ColumnType, RegExp> = {
+const ACCEPTED: Readonly<Record<ColumnType, RegExp>> = {
   text: /^(VARCHAR|ENUM\b.*)$/,
   bigint: /^U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/,
   integer: /^U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/,
@@ -37,12 +37,16 @@ export function selectText(text: string, columns: readonly Column[], before = ''
   return { sql: `${before}select ${casts.join(', ')} from (\n${bare(text)}\n) as result`, linesBefore: 1 };
 }
 
-/** The first way in which a text's columns are not the declared ones, as a sentence about `textName`; undefined when they are. */
+/**
+ * The first way in which a text's columns are not the declared ones, as a sentence about `textName`; undefined when they are. `accepted`: the
+ * types of the engine that become a column's type.
+ */
 export function schemaFault(
   textName: string,
   dataset: string,
   declared: readonly Column[],
   returned: readonly DescribedColumn[],
+  accepted = ACCEPTED,
 ): string | undefined {
   const names = returned.map((column) => column.column_name);
   const repeated = names.find((name, index) => names.indexOf(name) !== index);
@@ -55,7 +59,7 @@ export function schemaFault(
   if (moved >= 0)
     return `${textName} returns "${names[moved]}" as column ${moved + 1}, where ${dataset} declares "${declared[moved]?.name}".`;
   const types = new Map(returned.map((column) => [column.column_name, column.column_type]));
-  const wrong = declared.find(({ name, type }) => types.get(name) !== UNTYPED && !ACCEPTED[type].test(types.get(name) ?? ''));
+  const wrong = declared.find(({ name, type }) => types.get(name) !== UNTYPED && !accepted[type].test(types.get(name) ?? ''));
   return wrong && `${textName} returns "${wrong.name}" as ${types.get(wrong.name)}, which is no ${wrong.type}, as ${dataset} declares it.`;
 }
 
@@ -65,6 +69,6 @@ export function copyToParquet(select: string, file: string): string {
 }
 
 /** Authors end a text with a semicolon or not. */
-function bare(text: string): string {
+export function bare(text: string): string {
   return text.replace(/[;\s]+$/, '');
 }

@@ -12,3 +12,11 @@ export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
   'spark.sql.adaptive.enabled': 'true',
   'spark.sql.adaptive.skewJoin.enabled': 'true',
 };
+
+/** What our jobs add: no text opens a file by its name; nothing is deleted in bulk and no folder is marked, which every S3 understands. */
+export const SPARK_JOB_SETTINGS: Readonly<Record<string, string>> = {
+  ...SPARK_SETTINGS,
+  'spark.sql.runSQLOnFiles': 'false',
+  'spark.hadoop.fs.s3a.multiobjectdelete.enable': 'false',
+  'spark.hadoop.fs.s3a.directory.marker.retention': 'keep',
+};

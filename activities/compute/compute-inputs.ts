@@ -21,7 +21,7 @@ export interface Input {
 }
 
 /** Versions of the same columns and buckets. */
-type Layout = Pick<Manifest, 'columns' | 'buckets' | 'files'>;
+export type Layout = Pick<Manifest, 'columns' | 'buckets' | 'files'>;
 
 /** Rows of one pass of the text: how many there are to read, and the view of each alias over them. */
 export interface PassViews {
@@ -132,7 +132,7 @@ function inputSelect(
 }
 
 /** Versions that lie alike are read as one: a view of a thousand parts would be slow to plan. */
-function layoutsOf(manifests: readonly Manifest[]): Layout[] {
+export function layoutsOf(manifests: readonly Manifest[]): Layout[] {
   const layouts = new Map<string, Layout>();
   for (const { columns, buckets, files } of manifests) {
     const name = canonicalJson([columns.map((column) => [column.name, column.type]), buckets ?? null]);

@@ -3,51 +3,33 @@ import { bucketExpression } from '../../pipelines/bucket-sql';
 import { columnsOf } from '../../pipelines/duckdb-sql';
 import { AlmanacError } from '../../pipelines/failures';
 import { describeText, schemaFault, selectText, type DescribedColumn } from '../../pipelines/output-sql';
-import { renderSql, windowValues } from '../../pipelines/sql-text';
-import type { ComputeSpec, DatasetSpec, StageOutput, VersionRef } from '../../pipelines/types';
 import type { StageBody, StageContext } from '../stage';
-import { candidateKey } from '../storage/candidate-key';
-import type { DataFile, Manifest } from '../storage/manifest';
 import type { LocalFiles } from '../storage/object-store';
-import { bucketsOfPasses, passViews, resolveInputs, type Buckets, type Input } from './compute-inputs';
+import { bucketsOfPasses, passViews, type Buckets } from './compute-inputs';
+import {
+  commitVersion,
+  computationOf,
+  earlierVersion,
+  filesOf,
+  NOTHING,
+  rowsIn,
+  stageOutput,
+  timed,
+  type Computation,
+} from './computation';
 import type { EngineSession, StatementLabel } from './engine';
-import { exportVersion } from './export-version';
-import { VersionWriter, type WrittenVersion } from './version-writer';
+import { VersionWriter } from './version-writer';
+import type { WrittenVersion } from './written-version';
 
 const STAGED = 'almanac.staged';
 
-/** Everything of a computation that does not depend on the session. */
-interface Computation {
-  readonly spec: ComputeSpec;
-  readonly dataset: string;
-  readonly output: DatasetSpec;
-  readonly inputs: readonly Input[];
-  /** Rendered text and the file it came from. */
-  readonly text: string;
-  readonly textName: string;
-}
-
 /** Runs one SQL text over pinned versions and commits its rows as one version; `engine: 'none'` is a join point that does nothing. */
 export const computeStage: StageBody = async (context) => {
-  const spec = computeSpec(context);
-  if (spec.engine === 'none' || spec.writes === undefined) return { versions: [], rowsIn: 0, rowsOut: 0, bytesIn: 0, bytesOut: 0 };
-  const usesBootstrap = context.bootstrap && context.stage.bootstrapHash !== undefined;
-  const inputs = await resolveInputs(context, spec, usesBootstrap);
-  const refs = inputs.flatMap((input) => input.refs);
-  const key = candidateKey({
-    run: context.run,
-    stage: context.stage.id,
-    stageHash: context.stage.hash,
-    inputs: refs,
-    bootstrap: context.bootstrap,
-  });
-  const earlier = await context.datasets.find(spec.writes, context.window.key, key);
-  if (earlier) {
-    context.log(`an earlier attempt finished ${earlier.dataset} version ${earlier.version}: ${earlier.rows} rows adopted`);
-    await exportVersion(context, earlier);
-    return { ...stageOutput(inputs, earlier), adopted: true };
-  }
-  const computation = await prepare(context, spec, spec.writes, inputs, usesBootstrap);
+  const computation = await computationOf(context);
+  if (computation === undefined) return NOTHING;
+  const { inputs } = computation;
+  const earlier = await earlierVersion(context, computation);
+  if (earlier) return { ...stageOutput(inputs, earlier), adopted: true };
   await using local = await context.store.localFiles(filesOf(inputs), context.signal);
   const scratch = await context.store.scratch();
   try {
@@ -56,55 +38,12 @@ export const computeStage: StageBody = async (context) => {
       return { written: await compute(context, computation, session, local, scratch), usage: await session.usage() };
     });
     await context.point('computed');
-    const manifest = await timed(context, `committed ${spec.writes}`, () =>
-      context.datasets.commit({
-        ...written,
-        dataset: computation.dataset,
-        window: context.window.key,
-        key,
-        rowsIn: rowsIn(inputs),
-        provenance: {
-          run: context.run,
-          stage: context.stage.id,
-          attempt: context.attempt,
-          stageHash: context.stage.hash,
-          inputs: refs,
-          ...(context.bootstrap && { bootstrap: true as const }),
-        },
-      }),
-    );
-    await context.point('committed');
-    await exportVersion(context, manifest);
+    const manifest = await commitVersion(context, computation, written);
     return { ...stageOutput(inputs, manifest), cpuSeconds: usage.cpuSeconds, peakMemoryBytes: usage.peakMemoryBytes };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
 };
-
-function computeSpec({ stage }: StageContext): ComputeSpec {
-  if (stage.spec.kind !== 'compute') throw new TypeError(`${stage.id} is a ${stage.spec.kind} stage, not compute`);
-  return stage.spec;
-}
-
-async function prepare(
-  context: StageContext,
-  spec: ComputeSpec,
-  dataset: string,
-  inputs: readonly Input[],
-  usesBootstrap: boolean,
-): Promise<Computation> {
-  const { plan, stage, window } = context;
-  const output = plan.datasets[dataset];
-  const hash = usesBootstrap ? stage.bootstrapHash : stage.sqlHash;
-  if (output === undefined || hash === undefined) {
-    throw new AlmanacError('internal', `The plan of stage ${stage.id} lacks ${output ? 'its SQL text' : `the dataset ${dataset}`}.`, {
-      next: '`almanac validate`, then start the run anew with `--again`.',
-    });
-  }
-  const textName = `pipelines/${plan.pipeline}/sql/${(usesBootstrap ? spec.bootstrap : spec.sql) ?? hash}`;
-  const text = renderSql(await context.text(hash), { ...windowValues(window), ...plan.params }, textName);
-  return { spec, dataset, output, inputs, text, textName };
-}
 
 /** Computes and writes all passes into `scratch`. */
 async function compute(
@@ -185,30 +124,4 @@ function misplaced({ textName, output, dataset }: Computation, rows: number): Al
       details: { dataset, text: textName, rows },
     },
   );
-}
-
-function stageOutput(inputs: readonly Input[], manifest: Manifest): StageOutput {
-  const { dataset, window, version, digest } = manifest;
-  const ref: VersionRef = { dataset, window, version, digest };
-  const bytesIn = read(inputs, 'bytes');
-  return { versions: [ref], rowsIn: rowsIn(inputs), rowsOut: manifest.rows, bytesIn, bytesOut: manifest.bytes };
-}
-
-function filesOf(inputs: readonly Input[]): DataFile[] {
-  return inputs.flatMap(({ manifests }) => manifests.flatMap(({ files }) => files));
-}
-
-function rowsIn(inputs: readonly Input[]): number {
-  return read(inputs, 'rows');
-}
-
-function read(inputs: readonly Input[], what: 'rows' | 'bytes'): number {
-  return inputs.flatMap(({ manifests }) => manifests).reduce((sum, manifest) => sum + manifest[what], 0);
-}
-
-async function timed<T>(context: StageContext, what: string, work: () => Promise<T>): Promise<T> {
-  const started = performance.now();
-  const result = await work();
-  context.log(`${what}: ${((performance.now() - started) / 1000).toFixed(3)} s`);
-  return result;
 }

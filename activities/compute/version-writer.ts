@@ -1,22 +1,18 @@
 import path from 'node:path';
 import { bucketExpression } from '../../pipelines/bucket-sql';
-import { combineDigests } from '../../pipelines/digest-sql';
 import { columnsOf, type Column } from '../../pipelines/duckdb-sql';
 import { copyToParquet } from '../../pipelines/output-sql';
 import { duplicateKeysSql, keyHash, profileSql, readProfile, totalProfileSql, type Profile } from '../../pipelines/profile-sql';
 import { quoteText } from '../../pipelines/quote-sql';
 import type { DatasetSpec } from '../../pipelines/types';
-import type { CandidateInput, ScratchFile } from '../storage/dataset-store';
+import type { ScratchFile } from '../storage/dataset-store';
 import { sealFile, type Seal } from '../storage/sealed-file';
 import type { EngineSession, StatementLabel } from './engine';
+import { writtenVersion, type WrittenVersion } from './written-version';
 
 const PARTS = 'almanac.parts';
 /** Buckets with more rows are checked for misplaced ones by a sample of about this many: the check costs an md5 a row. */
 const PLACEMENT_SAMPLE = 10_000;
-
-/** What the writer knows of a version once all its files are written; the rest of a candidate is the stage's. */
-export type WrittenVersion = Pick<CandidateInput, 'digest' | 'columns' | 'files'> &
-  Partial<Pick<CandidateInput, 'buckets' | 'minKey' | 'maxKey' | 'profile' | 'pii'>>;
 
 /** Writes one version's files into a scratch directory and measures each from the file as written. */
 export class VersionWriter {
@@ -65,29 +61,8 @@ export class VersionWriter {
       const written = rows.get(part) ?? 0;
       if (written > 0) files.push({ ...file, rows: written, seal });
     }
-    const key = dataset.key;
-    return {
-      measured,
-      digest: combineDigests(columns, [measured.digest]),
-      columns,
-      files,
-      ...(dataset.buckets && { buckets: dataset.buckets }),
-      ...(dataset.pii && { pii: dataset.pii }),
-      ...(key &&
-        measured.rows > 0 && {
-          minKey: key.map((name) => measured.columns[name]?.min),
-          maxKey: key.map((name) => measured.columns[name]?.max),
-        }),
-      profile: {
-        columns: Object.fromEntries(
-          Object.entries(measured.columns).map(([name, { nulls, min, max }]) => [
-            name,
-            dataset.pii?.includes(name) ? { nulls } : { nulls, min, max },
-          ]),
-        ),
-        ...(key && { duplicateKeys: await this.#duplicateKeys(key, measured, files) }),
-      },
-    };
+    const duplicateKeys = dataset.key && (await this.#duplicateKeys(dataset.key, measured, files));
+    return { measured, ...writtenVersion(dataset, measured, files, duplicateKeys) };
   }
 
   /** Keys unique in every file are unique in all of them when a key's rows cannot lie in two. */

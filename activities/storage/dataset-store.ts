@@ -1,6 +1,6 @@
 import type { ColumnType, RunRef, VersionRef } from '../../pipelines/types';
 import type { ChainHeads } from './chain-heads';
-import type { AcceptedSet, Manifest, Provenance, Quarantine, VersionProfile } from './manifest';
+import type { AcceptedSet, DataFile, Manifest, Provenance, Quarantine, VersionProfile } from './manifest';
 import type { Seal } from './sealed-file';
 
 /** Files of a candidate, still in a scratch directory. */
@@ -20,7 +20,8 @@ export interface CandidateInput {
   readonly digest: string;
   readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];
   readonly buckets?: { readonly by: string; readonly count: number };
-  readonly files: readonly ScratchFile[];
+  /** Those of a {@link DataFile} are in the store already, written there by whoever computed. */
+  readonly files: readonly (ScratchFile | DataFile)[];
   readonly quarantine?: Quarantine<ScratchFile>;
   readonly pii?: readonly string[];
   readonly rowsIn: number;

@@ -4,7 +4,7 @@ import { AlmanacError } from '../../pipelines/failures';
 import type { RunRef, VersionRef } from '../../pipelines/types';
 import { createAcceptedSets } from './accepted-sets';
 import { createChainHeads } from './chain-heads';
-import type { CandidateInput, DatasetStore, ScratchFile } from './dataset-store';
+import type { CandidateInput, DatasetStore } from './dataset-store';
 import type { DataFile, Manifest } from './manifest';
 import type { ObjectStore } from './object-store';
 import { sealFile } from './sealed-file';
@@ -38,9 +38,14 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
     );
   }
 
-  async function moveIn(files: readonly ScratchFile[], pathOf: (index: number) => string): Promise<DataFile[]> {
+  async function moveIn(files: CandidateInput['files'], pathOf: (index: number) => string): Promise<DataFile[]> {
     const moved: DataFile[] = [];
-    for (const [index, { file, rows, bucket, seal }] of files.entries()) {
+    for (const [index, given] of files.entries()) {
+      if (!('file' in given)) {
+        moved.push(given);
+        continue;
+      }
+      const { file, rows, bucket, seal } = given;
       const path = pathOf(index);
       const { sha256, bytes } = seal ?? (await sealFile(file));
       await point(`commit.file-${index}`);
@@ -50,8 +55,9 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
     return moved;
   }
 
-  async function deleteAll(files: readonly DataFile[]): Promise<void> {
-    for (const file of files) await store.delete(file.path);
+  /** Not what was in the store before: another attempt may have committed it. */
+  async function deleteMoved(moved: readonly DataFile[], given: CandidateInput['files']): Promise<void> {
+    for (const file of moved) if (!given.some((one) => one === file)) await store.delete(file.path);
   }
 
   async function commit(candidate: CandidateInput): Promise<Manifest> {
@@ -85,13 +91,13 @@ export function createDatasetStore(store: ObjectStore, clock: Clock, point: Stor
     try {
       await sets.requireNotRevoked(candidate.provenance.run);
     } catch (error) {
-      await deleteAll([...files, ...quarantined]);
+      await deleteMoved([...files, ...quarantined], candidate.files);
       throw error;
     }
     if (await store.putIfAbsent(manifestPath(written), `${JSON.stringify(written, undefined, 2)}\n`)) return written;
     const winner = await manifest(written);
     await point('commit.lost');
-    await deleteAll([...files, ...quarantined]);
+    await deleteMoved([...files, ...quarantined], candidate.files);
     return winner;
   }
 

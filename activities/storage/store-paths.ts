@@ -33,7 +33,17 @@ export function manifestPath(ref: Pick<VersionRef, 'dataset' | 'window' | 'versi
 }
 
 export function dataPath(dataset: string, window: string, name: string): string {
-  return `${DATASETS}${segment(dataset)}/${segment(window)}/data/${segment(name)}.parquet`;
+  return `${dataFolder(dataset, window)}${segment(name)}.parquet`;
+}
+
+/** What a job that runs elsewhere is told, claims and leaves; swept with the data files that no version names. */
+export function jobPath(dataset: string, window: string, key: string, round: number, name: 'order' | 'token' | 'result'): string {
+  return `${DATASETS}${segment(dataset)}/${segment(window)}/jobs/${segment(`${key}-${round}`)}/${name}.json`;
+}
+
+/** Where the data files of a window lie. */
+export function dataFolder(dataset: string, window: string): string {
+  return `${DATASETS}${segment(dataset)}/${segment(window)}/data/`;
 }
 
 /** A version as a file of its own name, written from its data. */

@@ -19,6 +19,9 @@ export interface SparkRuntime {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+/** For a JVM that lives seconds on a machine that others use too. */
+export const SHORT_LIVED_JVM = '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC';
+
 let runtime: SparkRuntime | undefined;
 
 /** Makes Spark ready, which takes minutes once per user, and says where it is. */
