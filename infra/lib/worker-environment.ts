@@ -29,6 +29,8 @@ export function workerEnvironment({ settings, dataBucket, region, places }: Work
     AWS_REGION: region,
     TEMPORAL_ADDRESS: settings.temporalAddress,
     TEMPORAL_NAMESPACE: settings.temporalNamespace,
+    // Of the disk of its task (workers-stack.ts): the rest is for what DuckDB spills.
+    ALMANAC_S3_CACHE: places === undefined ? '5GB' : '60GB',
     ...(places === undefined ? {} : { ALMANAC_PLACES: String(places.live), ALMANAC_BACKFILL_PLACES: String(places.backfill) }),
   };
 }

@@ -102,10 +102,8 @@ describe.each(['controlWorkerRole', 'liveWorkerRole', 'backfillWorkerRole'])('%s
       'elasticmapreduce:AddTags',
       'elasticmapreduce:CancelSteps',
       'elasticmapreduce:DescribeCluster',
-      'elasticmapreduce:DescribeStep',
       'elasticmapreduce:ListClusters',
       'elasticmapreduce:ListSteps',
-      'elasticmapreduce:ModifyCluster',
       'elasticmapreduce:RunJobFlow',
       'elasticmapreduce:TerminateJobFlows',
     ]);

@@ -36,6 +36,7 @@ test.each(ROLES)('the %s workers start with variables that the configuration of 
     home: '/var/lib/almanac',
     databaseUrl: 'postgres://almanac:x@host:5433/almanac',
     queue: 'almanac',
+    s3: { bucket: 'a-bucket', prefix: 'almanac/', cacheBytes: role === 'control' ? 5e9 : 60e9 },
     metrics: { host: '0.0.0.0', port: 9464 },
     temporal: { namespace: 'default', external: { address: 'temporal.example:7233', apiKey: 'from-a-secret' } },
   });
