@@ -22,7 +22,7 @@ export interface TestBucket extends AsyncDisposable {
   readonly region: string;
   readonly bucket: string;
   /** What the AWS SDK, the CLI and Spark need to speak to it. */
-  readonly environment: Readonly<Record<'AWS_ACCESS_KEY_ID' | 'AWS_SECRET_ACCESS_KEY' | 'AWS_REGION', string>>;
+  readonly environment: Readonly<Record<'AWS_ACCESS_KEY_ID' | 'AWS_SECRET_ACCESS_KEY' | 'AWS_REGION' | 'AWS_DEFAULT_REGION', string>>;
   /** What Almanac needs to keep its objects there. */
   readonly settings: Readonly<Record<'ALMANAC_DATA' | 'ALMANAC_S3_ENDPOINT' | 'ALMANAC_S3_REGION' | 'ALMANAC_S3_PATH_STYLE', string>>;
   /** Where the gateway keeps the objects of the bucket. */
@@ -57,7 +57,7 @@ export async function testBucket(): Promise<TestBucket> {
     endpoint,
     region,
     bucket: 'almanac',
-    environment: { AWS_ACCESS_KEY_ID: ACCESS, AWS_SECRET_ACCESS_KEY: SECRET, AWS_REGION: region },
+    environment: { AWS_ACCESS_KEY_ID: ACCESS, AWS_SECRET_ACCESS_KEY: SECRET, AWS_REGION: region, AWS_DEFAULT_REGION: region },
     settings: {
       ALMANAC_DATA: 's3://almanac/lake',
       ALMANAC_S3_ENDPOINT: endpoint,
