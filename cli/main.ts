@@ -10,6 +10,7 @@ import { registerDeployCommands } from './commands/deploy';
 import { registerDeployCheckCommand } from './commands/deploy-check';
 import { registerDoctorCommands } from './commands/doctor';
 import { registerDownCommands } from './commands/down';
+import { registerEmrLocalCommand } from './commands/emr-local';
 import { registerInspectCommands } from './commands/inspect';
 import { registerNoticeCommands } from './commands/notices';
 import { registerPoolCommands } from './commands/pool';
@@ -57,6 +58,7 @@ const COMMANDS: readonly ((program: Command, io: CliIo) => void)[] = [
   registerWorkerCommand,
   registerDeployCheckCommand,
   registerDeployCommands,
+  registerEmrLocalCommand,
 ];
 
 /** Handles of a service may outlive its session by a moment; a command must not. */
