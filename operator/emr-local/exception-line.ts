@@ -4,6 +4,6 @@ const LINE_LIMIT = 1024;
 export function exceptionLine(stderr: string): string | undefined {
   const lines = stderr.split('\n').map((line) => line.trimEnd());
   const found =
-    lines.findLast((line) => /^Exception in thread /.test(line)) ?? lines.findLast((line) => /^[\w.]*(Error|Exception)\b/.test(line));
+    lines.findLast((line) => /^Exception in thread /.test(line)) ?? lines.findLast((line) => /^[\w.]*(Error|Exception): /.test(line));
   return found?.slice(0, LINE_LIMIT);
 }

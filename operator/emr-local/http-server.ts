@@ -102,7 +102,8 @@ function has(met: readonly Fault[], kind: Fault['fault']): boolean {
 
 async function pause(met: readonly Fault[], kind: Fault['fault']): Promise<void> {
   const milliseconds = met.find(({ fault }) => fault === kind)?.milliseconds;
-  if (milliseconds !== undefined) await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  // Nothing that waits here keeps a server that is closed.
+  if (milliseconds !== undefined) await new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer> {
