@@ -137,6 +137,7 @@ it.each([
   ['', undefined],
   ['WARN x\nException in thread "main" a.B: c\n\tat d\nINFO bye\n', 'Exception in thread "main" a.B: c'],
   ['Traceback (most recent call last):\n  File "x"\nValueError: no\n', 'ValueError: no'],
+  ['Traceback (most recent call last):\n  File "x"\nValueError: no\nWARN y\njava.io.IOException: at the end\n', 'ValueError: no'],
   ['pyspark.errors.AnalysisException: gone\n', 'pyspark.errors.AnalysisException: gone'],
 ])('of the stderr %j the failure is %j', (stderr, line) => {
   expect(exceptionLine(stderr)).toBe(line);
