@@ -4,7 +4,8 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createGzip } from 'node:zlib';
-import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { s3Client } from '../../lib/aws';
 
 /** What EMR keeps of a step: what ran and how it ended, and what it wrote. */
 export const LOG_NAMES = ['controller', 'stdout', 'stderr'] as const;
@@ -46,7 +47,7 @@ export class LogKeeper {
       await rename(`${place}.new`, place);
       return;
     }
-    this.#client ??= s3Client(this.#environment);
+    this.#client ??= logClient(this.#environment);
     const { size } = await stat(file);
     const Key = decodeURIComponent(target.pathname.slice(1));
     await this.#client.send(
@@ -61,7 +62,8 @@ export class LogKeeper {
   }
 }
 
-/** Credentials, region and endpoint by the SDK's own chain; a store that is not AWS's is asked by path. */
-function s3Client(environment: NodeJS.ProcessEnv): S3Client {
-  return new S3Client({ forcePathStyle: Boolean(environment.AWS_ENDPOINT_URL_S3 ?? environment.AWS_ENDPOINT_URL) });
+/** A store that is not AWS's is asked by path. */
+function logClient(environment: NodeJS.ProcessEnv): S3Client {
+  const endpoint = environment.AWS_ENDPOINT_URL_S3 ?? environment.AWS_ENDPOINT_URL;
+  return s3Client(endpoint === undefined ? { pathStyle: false } : { endpoint, pathStyle: true });
 }
