@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Clock } from '../../lib/clock';
 import { FENCE, FINAL_STATES, nextForEffect, type EffectEnd, type TokenHolder } from '../../pipelines/effect';
 import { stageCost } from '../../pipelines/emr-cost';
+import { logTail } from '../../pipelines/log-tail';
 import { endCluster } from '../ledger/clusters';
 import type { EffectChange, EffectRow } from '../ledger/effects';
 import type { ObjectStore } from '../storage/object-store';
@@ -143,11 +144,16 @@ async function endOf(
     state: end.state,
     step: end.step,
     endedAt: services.clock.now(),
-    reason: failed && end.why === 'cluster' ? look?.cluster.reason : step?.reason,
+    reason: withoutSecrets(failed && end.why === 'cluster' ? look?.cluster.reason : step?.reason),
     logTail: await tail,
     seconds,
     cost: stageCost(services.pricePerHour, seconds),
   };
+}
+
+/** EMR quotes the log of a step in the reason of its failure. */
+function withoutSecrets(reason: string | undefined): string | undefined {
+  return reason === undefined ? undefined : logTail(reason);
 }
 
 function secondsOf(step: EmrStep | undefined): number | undefined {

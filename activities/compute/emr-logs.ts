@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import type { Clock } from '../../lib/clock';
+import { logTail } from '../../pipelines/log-tail';
+import { pause } from './pause';
+
+/** Reads what EMR puts below the log URI of a cluster; undefined while it is not there. */
+export type LogReader = (uri: string) => Promise<Buffer | undefined>;
+
+/** Of `s3://` and `file://` URIs. */
+export function createLogReader(s3: S3Client): LogReader {
+  return async (uri) => {
+    try {
+      if (uri.startsWith('file://')) return await readFile(fileURLToPath(uri));
+      const { host, pathname } = new URL(uri);
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: host, Key: decodeURIComponent(pathname.slice(1)) }));
+      return Body === undefined ? undefined : Buffer.from(await Body.transformToByteArray());
+    } catch (error) {
+      const name = error instanceof Error ? error.name : '';
+      if (name === 'NoSuchKey' || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  };
+}
+
+export interface LogWait {
+  readonly clock: Clock;
+  readonly waitMs: number;
+  readonly everyMs: number;
+}
+
+/**
+ * The end of the log of a failed step, which EMR puts there some time after: of what it told on stderr, else on stdout. A log that does not come or
+ * cannot be read is said so in its place: the failure of the step is told all the same.
+ */
+export async function failedLog(
+  read: LogReader,
+  logs: string | undefined,
+  cluster: string,
+  step: string,
+  { clock, waitMs, everyMs }: LogWait,
+  signal: AbortSignal,
+): Promise<string> {
+  if (logs === undefined || logs === '') return 'its cluster keeps no logs';
+  const folder = `${logs.replace(/^s3[an]:/, 's3:').replace(/\/*$/, '')}/${cluster}/steps/${step}/`;
+  const until = clock.now().getTime() + waitMs;
+  try {
+    for (;;) {
+      for (const name of ['stderr.gz', 'stdout.gz']) {
+        const body = await read(folder + name);
+        const tail = body === undefined ? '' : logTail(gunzipSync(body).toString('utf8'));
+        if (tail !== '') return tail;
+      }
+      if (clock.now().getTime() >= until) return `its log did not come to ${folder} in ${Math.round(waitMs / 1000)} s`;
+      await pause(everyMs, signal);
+    }
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return `its log in ${folder} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}

@@ -1,0 +1,117 @@
+import { ledgerPrefix } from '../../pipelines/effect';
+import type { RunRef } from '../../pipelines/types';
+import { endCluster, wantedClusters } from '../ledger/clusters';
+import { changeUnwanted, ledgerId, listEffects, listUnwanted, openEffectNames, type EffectRow } from '../ledger/effects';
+import { isLive } from '../../pipelines/effect';
+import { finishRound, isOpen, type RoundServices } from './emr-rounds';
+
+/** How one round of a run that was stopped is known to do no more harm. */
+export interface EffectProof {
+  readonly stage: string;
+  readonly round: number;
+  readonly cluster: string | null;
+  readonly step: string | null;
+  /** `over`: EMR says so, or it was never submitted. `fenced`: not seen to end, but nothing of it is committed any more. */
+  readonly ended: 'over' | 'fenced';
+  /** As the ledger has it, of one that is over. */
+  readonly state: EffectRow['state'];
+}
+
+export interface Swept {
+  readonly rounds: number;
+  readonly steps: readonly string[];
+  readonly clusters: readonly string[];
+}
+
+const ROUNDS_A_LOOK = 50;
+/** A round that does not end within this goes on to be ended in the next look. */
+const ROUND_MS = 120_000;
+/** A cluster or step so young may not be on record yet. */
+const YOUNG_MS = 600_000;
+
+/** Ends the open rounds of a run that is over, and tells how each is known to be. Takes up to `withinMs`. */
+export async function endRounds(services: RoundServices, run: RunRef, withinMs: number): Promise<EffectProof[]> {
+  const signal = AbortSignal.timeout(withinMs);
+  const rows = await listEffects(services.database, run);
+  return Promise.all(
+    rows.map(async (row): Promise<EffectProof> => {
+      const { stage, round } = row;
+      try {
+        const ended = isOpen(row) ? await endUnwanted(services, row, signal) : row;
+        return { stage, round, cluster: ended.cluster, step: ended.step, ended: 'over', state: ended.state };
+      } catch (error) {
+        // The sweeper goes on with it. Its run is over: what it may still put is taken up by nobody.
+        if (!signal.aborted && !isAnswerMissing(error)) throw error;
+        return { stage, round, cluster: row.cluster, step: row.step, ended: 'fenced', state: row.state };
+      }
+    }),
+  );
+}
+
+function isAnswerMissing(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'EmrFault' || error.name === 'AlmanacError');
+}
+
+async function endUnwanted(services: RoundServices, row: EffectRow, signal: AbortSignal): Promise<EffectRow> {
+  const { database, clock } = services;
+  const nothing = (): void => undefined;
+  const write = (change: Parameters<typeof changeUnwanted>[2]): Promise<EffectRow | undefined> =>
+    changeUnwanted(database, row, change, clock.now());
+  return (await finishRound(services, { row, write, log: nothing, point: () => Promise.resolve() }, signal)).row;
+}
+
+export interface SweepOptions {
+  /** A cluster that stays, and may be shared with others. */
+  readonly cluster: string | undefined;
+  readonly failed: (error: unknown) => void;
+}
+
+/**
+ * Ends what nobody wants any more: rounds whose run is over or whose stage has another output, steps of ours that are no open round, and
+ * clusters that runs made which are over. Only what bears the name of this ledger is touched.
+ */
+export async function sweepEmr(services: RoundServices, options: SweepOptions, signal: AbortSignal): Promise<Swept> {
+  const { database, client, clock } = services;
+  let rounds = 0;
+  for (const row of await listUnwanted(database, ROUNDS_A_LOOK)) {
+    try {
+      await endUnwanted(services, row, AbortSignal.any([signal, AbortSignal.timeout(ROUND_MS)]));
+      rounds += 1;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      options.failed(error);
+    }
+  }
+  const prefix = ledgerPrefix(await ledgerId(database));
+  const young = new Date(clock.now().getTime() - YOUNG_MS);
+  const steps = options.cluster === undefined ? [] : await sweepSteps(services, options.cluster, prefix);
+  const clusters: string[] = [];
+  const listed = (await client.listClusters(undefined, true)).filter(
+    ({ name, state }) => name.startsWith(prefix) && state !== 'TERMINATING',
+  );
+  // Read after the list: what was made meanwhile is not in that, and what is in it is on record.
+  const wanted = await wantedClusters(database);
+  for (const { id, name, createdAt } of listed) {
+    const owner = wanted.get(name);
+    if (owner === id || (owner === null && (createdAt === undefined || createdAt > young))) continue;
+    await client.terminate(id);
+    await endCluster(database, id, 'nobody needs it any more', clock.now());
+    clusters.push(id);
+  }
+  return { rounds, steps, clusters };
+}
+
+/** Steps of a cluster that stays: a late submission of a round that is over is a duplicate and ends by itself, this ends it sooner. */
+async function sweepSteps({ database, client, clock }: RoundServices, cluster: string, prefix: string): Promise<string[]> {
+  const since = new Date(clock.now().getTime() - 7 * 86_400_000);
+  const live = (await client.listSteps(cluster, since)).filter(
+    (step) => step.name.startsWith(prefix) && isLive(step) && step.state !== 'cancelling',
+  );
+  const open = await openEffectNames(
+    database,
+    live.map(({ name }) => name),
+  );
+  const orphans = live.filter(({ name }) => !open.has(name)).map(({ id }) => id);
+  if (orphans.length > 0) await client.cancelSteps(cluster, orphans);
+  return orphans;
+}
