@@ -1,6 +1,6 @@
 /**
  * What the S3 store transfers: one large file in and out of a gateway on this machine, beside `aws s3 cp` of the same file in the same
- * run. The arms alternate. Out, ours also hashes the file, holds it to its record, and waits until the disk has it.
+ * run. The arms alternate. Out, ours also hashes the file and holds it to its record.
  */
 import { spawnSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';

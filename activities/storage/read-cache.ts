@@ -1,3 +1,4 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { link, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { codeOf } from './error-code';
@@ -68,6 +69,14 @@ export function createReadCache(folder: string, limit: number): ReadCache {
       await evicting;
     },
   };
+}
+
+/** Nobody waits until the disk has what is kept: what was kept before the machine last started may be torn, and goes. */
+export function folderOfThisBoot(folder: string): string {
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  mkdirSync(path.join(folder, boot), { recursive: true });
+  for (const name of readdirSync(folder)) if (name !== boot) rmSync(path.join(folder, name), { recursive: true, force: true });
+  return path.join(folder, boot);
 }
 
 interface Entry {

@@ -7,7 +7,7 @@ import type { LocalFiles, WantedFile } from './object-store';
 import type { ReadCache } from './read-cache';
 import { download } from './s3-get';
 import type { S3Place } from './s3-place';
-import { sealFile } from './sealed-file';
+import { hashFile } from './sealed-file';
 
 const FILES_AT_ONCE = 4;
 /** Times an object is asked for whose bytes are not those on record: a connection may spoil them. */
@@ -47,7 +47,7 @@ export function createCopies(place: S3Place, cache: ReadCache): Copies {
     const key = `${place.prefix}${objectPath}`;
     for (let tries = 1; ; tries++) {
       await download(place, key, file, signal);
-      const seal = await sealFile(file);
+      const seal = await hashFile(file);
       if (sha256 === undefined || seal.sha256 === sha256) return cache.keep(seal.sha256, file);
       await rm(file);
       if (tries === DOWNLOADS) throw damaged(place, key, sha256, seal.sha256);

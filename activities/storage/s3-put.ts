@@ -19,7 +19,7 @@ const PUT = 'almanac-put';
 
 const MIB = 2 ** 20;
 /** Larger files go in parts of at least this size, so many at once: what a transfer holds in memory. */
-const PART_BYTES = 16 * MIB;
+const PART_BYTES = 8 * MIB;
 const PARTS_AT_ONCE = 4;
 const MOST_PARTS = 10_000;
 

@@ -6,7 +6,7 @@ import type { S3Config } from '../../lib/s3-config';
 import { createLocalStore } from './local-store';
 import { pathFault, requirePath } from './object-path';
 import type { LocalFiles, ObjectInfo, ObjectStore, WantedFile } from './object-store';
-import { createReadCache } from './read-cache';
+import { createReadCache, folderOfThisBoot } from './read-cache';
 import { createCopies } from './s3-copies';
 import { getObject } from './s3-get';
 import { addressed, asked, s3Place } from './s3-place';
@@ -25,7 +25,7 @@ const ARCHIVED: readonly (StorageClass | undefined)[] = ['GLACIER', 'DEEP_ARCHIV
 export function createS3Store(client: S3Client, config: S3Config, folder: string): ObjectStore {
   const place = s3Place(client, config);
   const here = createLocalStore(folder);
-  const copies = createCopies(place, createReadCache(path.join(folder, 'cache'), config.cacheBytes));
+  const copies = createCopies(place, createReadCache(folderOfThisBoot(path.join(folder, 'cache')), config.cacheBytes));
 
   const keyOf = (objectPath: string): string => `${place.prefix}${requirePath(objectPath)}`;
 

@@ -52,7 +52,7 @@ async function adopt(objectPath: string, body: Buffer): Promise<{ path: string; 
 }
 
 function cached(): string[] {
-  return readdirSync(path.join(root, 'here', 'cache'), { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('/'));
+  return readdirSync(path.join(root, 'here', 'cache'), { recursive: true, encoding: 'utf8' }).filter((name) => /[0-9a-f]{64}$/.test(name));
 }
 
 storeContract(() => store);

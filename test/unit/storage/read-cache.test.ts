@@ -1,7 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createReadCache } from '../../../activities/storage/read-cache';
+import { createReadCache, folderOfThisBoot } from '../../../activities/storage/read-cache';
 import { sha256 } from '../../../lib/sha256';
 
 const LONG_AGO = new Date(Date.now() - 3_600_000);
@@ -57,6 +57,16 @@ test('evicts what was used longest ago, and nothing that somebody holds loses it
       .sort(),
   ).toEqual([used.hash, fresh.hash].sort());
   expect(readFileSync(held, 'utf8')).toBe('a'.repeat(100));
+});
+
+test('what was kept before the machine last started is not trusted', () => {
+  const folder = path.join(root, 'cache');
+  const ours = folderOfThisBoot(folder);
+  writeFileSync(path.join(ours, 'kept'), 'x');
+  mkdirSync(path.join(folder, 'an-earlier-boot', 'ab'), { recursive: true });
+  expect(folderOfThisBoot(folder)).toBe(ours);
+  expect(readdirSync(folder)).toEqual([path.basename(ours)]);
+  expect(readdirSync(ours)).toEqual(['kept']);
 });
 
 test('keeps nothing that is larger than all it may hold', async () => {
