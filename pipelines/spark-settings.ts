@@ -13,10 +13,29 @@ export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
   'spark.sql.adaptive.skewJoin.enabled': 'true',
 };
 
-/** What our jobs add: no text opens a file by its name; nothing is deleted in bulk and no folder is marked, which every S3 understands. */
-export const SPARK_JOB_SETTINGS: Readonly<Record<string, string>> = {
-  ...SPARK_SETTINGS,
-  'spark.sql.runSQLOnFiles': 'false',
+/** Nothing is deleted in bulk and no folder is marked: every S3 understands that. */
+const PLAIN_S3: Readonly<Record<string, string>> = {
   'spark.hadoop.fs.s3a.multiobjectdelete.enable': 'false',
   'spark.hadoop.fs.s3a.directory.marker.retention': 'keep',
 };
+
+/** What our jobs add: no text opens a file by its name. */
+export const SPARK_JOB_SETTINGS: Readonly<Record<string, string>> = { ...SPARK_SETTINGS, ...PLAIN_S3, 'spark.sql.runSQLOnFiles': 'false' };
+
+/** What a job is submitted with where S3 is not that of AWS: it reads its order before it knows any other setting. */
+export function s3aSettings(s3: {
+  readonly endpoint?: string;
+  readonly region?: string;
+  readonly pathStyle: boolean;
+}): Record<string, string> {
+  const { endpoint, region, pathStyle } = s3;
+  return {
+    ...PLAIN_S3,
+    ...(endpoint !== undefined && {
+      'spark.hadoop.fs.s3a.endpoint': endpoint,
+      'spark.hadoop.fs.s3a.connection.ssl.enabled': String(endpoint.startsWith('https:')),
+    }),
+    ...(region !== undefined && { 'spark.hadoop.fs.s3a.endpoint.region': region }),
+    'spark.hadoop.fs.s3a.path.style.access': String(pathStyle),
+  };
+}

@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.util.Map;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
 import org.apache.spark.deploy.SparkHadoopUtil;
@@ -42,7 +43,9 @@ public final class Job {
 
   private static Order read(String place, Configuration configuration) throws IOException {
     Path path = new Path(place);
-    try (InputStream body = path.getFileSystem(configuration).open(path)) {
+    // Not the one that Hadoop keeps: that is to begin with the settings of the order.
+    try (FileSystem files = FileSystem.newInstance(path.toUri(), configuration);
+        InputStream body = files.open(path)) {
       Order order = JSON.readValue(body, Order.class);
       if (order.format() != Order.FORMAT) throw new IOException(place + " is of format " + order.format() + ", which this job does not know");
       return order;

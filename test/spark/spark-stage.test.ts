@@ -4,7 +4,7 @@ import { createSparkStage } from '../../activities/compute/spark-stage';
 import type { Manifest } from '../../activities/storage/manifest';
 import { bucketExpression } from '../../pipelines/bucket-sql';
 import { combineDigests, digestSql, type DigestPart } from '../../pipelines/digest-sql';
-import { columnsOf } from '../../pipelines/duckdb-sql';
+import { columnsOf, DUCKDB_TYPES } from '../../pipelines/duckdb-sql';
 import { quoteText } from '../../pipelines/quote-sql';
 import type { ColumnType, DatasetSpec, StageOutput } from '../../pipelines/types';
 import { killJob, LocalSpark, type RunningJob } from '../support/local-spark';
@@ -95,7 +95,7 @@ function randomRows(): string {
   const types = Object.entries(typed).filter(([name]) => name !== 'id');
   const values = fc.tuple(...types.map(([, type]) => fc.option(some[type], { nil: 'null' })));
   const rows = fc.sample(values, ROWS).map((row, id) => `(${id}, ${row.join(', ')})`);
-  const casts = Object.entries(typed).map(([name, type]) => `${name}::${type === 'text' ? 'varchar' : type} as ${name}`);
+  const casts = Object.entries(typed).map(([name, type]) => `${name}::${DUCKDB_TYPES[type]} as ${name}`);
   return `select ${casts.join(', ')} from (values ${rows.join(', ')}) as t(${Object.keys(typed).join(', ')})`;
 }
 
@@ -177,12 +177,8 @@ describe('a bucketed state', () => {
 });
 
 it('reports what is wrong with a text as a failure of the user, and leaves no version', async () => {
-  const landed = await harness.version(
-    'landed',
-    `select ${Object.keys(typed)
-      .map((name) => `null as ${name}`)
-      .join(', ')}`,
-  );
+  const nothing = Object.entries(typed).map(([name, type]) => `null::${DUCKDB_TYPES[type]} as ${name}`);
+  const landed = await harness.version('landed', `select ${nothing.join(', ')}`);
   const failure = (text: string, generation: number): Promise<unknown> => {
     const spec = { reads: { landed: 'landed' }, sql: 'text.sql', writes: 'typed' };
     return onSpark({ spec, texts: { 'text.sql': text }, inputs: { landed }, generation }).catch((error: unknown) => error);

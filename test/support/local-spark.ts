@@ -16,8 +16,8 @@ export interface RunningJob {
   readonly end: Promise<JobEnd>;
 }
 
-/** Begins one job as `spark-submit` does; it leads a process group of its own. */
-export function submitJob(orderUri: string, environment: Readonly<Record<string, string>> = {}): RunningJob {
+/** Begins one job as `spark-submit` does, with this process's credentials; it leads a process group of its own. */
+export function submitJob(orderUri: string, settings: Readonly<Record<string, string>> = {}): RunningJob {
   const { sparkSubmit, jars, jobJar, environment: ofSpark } = sparkRuntime();
   const conf = [
     'spark.ui.enabled=false',
@@ -40,10 +40,10 @@ export function submitJob(orderUri: string, environment: Readonly<Record<string,
         '--class',
         'almanac.Job',
       ],
-      ...conf.flatMap((setting) => ['--conf', setting]),
+      ...[...conf, ...Object.entries(settings).map(([name, value]) => `${name}=${value}`)].flatMap((setting) => ['--conf', setting]),
       ...[jobJar, orderUri],
     ],
-    { env: { ...process.env, ...ofSpark, ...environment }, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
+    { env: { ...process.env, ...ofSpark }, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
   );
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors = (errors + text).slice(-20_000)));
@@ -72,6 +72,7 @@ export class LocalSpark implements SparkRunner {
   constructor(
     private readonly store: Pick<ObjectStore, 'get'>,
     private readonly started: (job: RunningJob, round: number) => void = () => undefined,
+    private readonly settings: Readonly<Record<string, string>> = {},
   ) {}
 
   async run(work: SparkWork, signal: AbortSignal): Promise<SparkEnd> {
@@ -80,7 +81,7 @@ export class LocalSpark implements SparkRunner {
       signal.throwIfAborted();
       const order = await work.place(round);
       await work.point(`placed-${round}`);
-      const job = submitJob(order.uri);
+      const job = submitJob(order.uri, this.settings);
       this.started(job, round);
       const end = await job.end;
       this.ends.push(end);
