@@ -132,14 +132,7 @@ describe('drift in a trial', () => {
       `insert into almanac.check_metric (pipeline, branch, window_key, dataset, metric, params_hash, version, label, params, value, row_count, generation, stage, measured_at, accepted, state)
        select 'example', $1, $2, 'orders', m, h, 'v' || $1, m, '{}', v, 200, 1, 'judge', now(), $6, s
        from unnest(array['size', 'histogram'], $3::text[], $4::float8[], array[null, $5]::jsonb[]) t (m, h, v, s)`,
-      [
-        branch,
-        window,
-        [paramsHash({ metric: 'size' }), paramsHash({ metric: 'histogram', column: 'kind' })],
-        [size, 4],
-        kinds,
-        accepted,
-      ],
+      [branch, window, [paramsHash({ metric: 'size' }), paramsHash({ metric: 'histogram', column: 'kind' })], [size, 4], kinds, accepted],
     );
   afterEach(() => database.pool.query('truncate almanac.check_metric, almanac.check_exclusion, almanac.chain_branch'));
 
