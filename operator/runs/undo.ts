@@ -29,6 +29,8 @@ export interface UndoAnswer {
 /** Verbs of a run that look for nothing to take back. */
 const PASSED_OVER = ['undo', 'quarantine replay'];
 const LOOKED_BACK = 100;
+/** An undo that is marked and did no more for so long was cut off: the next one goes on with it. */
+const CUT_OFF_MS = 60_000;
 
 /**
  * Takes back the last skip, mark-done, override or abandon of a run, when nothing was done after it: the stage runs for itself, the
@@ -41,7 +43,7 @@ export async function undoVerb(session: OperatorSession, verb: UndoVerb): Promis
   const row = await newestRun(session, verb.address);
   const { pipeline, window, branch } = row.run;
   const done = await audit(session, { run: { pipeline, window, branch }, limit: LOOKED_BACK });
-  const last = done.find(({ verb: what, state }) => state === 'done' && !PASSED_OVER.includes(what));
+  const last = lastToTakeBack(done);
   if (last === undefined) throw impossible(`nothing was done to ${name} that could be taken back`, `almanac audit ${name}`);
   const again = (more: Pick<RetryVerb, 'stages' | 'inputs'>): Promise<RetryAnswer> =>
     retryRun(session, {
@@ -57,10 +59,11 @@ export async function undoVerb(session: OperatorSession, verb: UndoVerb): Promis
       next: `almanac show ${name}`,
     });
     if (last.run?.generation !== row.run.generation) throw faster;
-    const { rowCount } = await database.query('update almanac.action set undone_at = $2 where id = $1 and undone_at is null', [
-      last.id,
-      clock.now(),
-    ]);
+    const now = clock.now();
+    const { rowCount } = await database.query(
+      'update almanac.action set undone_at = $2 where id = $1 and (undone_at is null or undone_at < $3)',
+      [last.id, now, new Date(now.getTime() - CUT_OFF_MS)],
+    );
     if (rowCount !== 1) throw faster;
     try {
       return { undone: { ...last, state: 'undone' }, ...(await work()) };
@@ -101,6 +104,14 @@ export async function undoVerb(session: OperatorSession, verb: UndoVerb): Promis
         nextFor(last, name),
       );
   }
+}
+
+/** The newest action that stands, or that was marked as taken back by an undo of which nothing else is on record. */
+function lastToTakeBack(actions: readonly AuditedAction[]): AuditedAction | undefined {
+  const undone = new Set(actions.filter(({ verb, state }) => verb === 'undo' && state !== 'refused').map(({ detail }) => detail.undoes));
+  return actions.find(
+    ({ id, verb, state }) => !PASSED_OVER.includes(verb) && (state === 'done' || (state === 'undone' && !undone.has(id))),
+  );
 }
 
 /** A stage that reads the stand-in right now would finish as if it had read the real thing. */

@@ -141,6 +141,12 @@ test('a version marked as the output of a stage taints what follows; undone, the
   await stack.ok(...verb, 'read', '--version', `plays@2026-01-01#${version?.version.slice(0, 6)}`);
   expect((await run('5')).code).toBe(0);
   expect(await tainted()).toContain('2026-01-05');
+  // An undo that was killed once it had marked the action: another one may be at it, until it has had a minute.
+  const marked = async (ago: string): Promise<unknown> =>
+    (await stack.database()).query(`update almanac.action set undone_at = now() - interval '${ago}' where verb = 'mark-done'`);
+  await marked('1 second');
+  expect(await stack.failure('undo', 'plays/2026-01-05', '--reason', 'wrong')).toMatchObject({ code: 'run.stale' });
+  await marked('2 minutes');
   const undo = await stack.json<UndoAnswer>('undo', 'plays/2026-01-05', '--reason', 'wrong');
   expect(undo).toMatchObject({ undone: { verb: 'mark-done', stage: 'read' }, left: expect.stringContaining('stays current') });
   expect((await run('5')).code).toBe(10);
