@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { eachOf } from '../activities/storage/each-of';
+import { eachOf } from '../lib/each-of';
 import type { OperatorSession } from './session';
 
 const FILES_AT_ONCE = 16;

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { AlmanacError } from '../../pipelines/failures';
-import { eachOf } from './each-of';
+import { eachOf } from '../../lib/each-of';
 import type { LocalFiles, WantedFile } from './object-store';
 import type { ReadCache } from './read-cache';
 import { download } from './s3-get';

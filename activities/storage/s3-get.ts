@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GetObjectCommand, HeadObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { isErrno } from '../../lib/file-failure';
-import { eachOf } from './each-of';
+import { eachOf } from '../../lib/each-of';
 import { brokenBody, isAbsent, nameOf, s3Failure } from './s3-failures';
 import { addressed, asked, type S3Place } from './s3-place';
 

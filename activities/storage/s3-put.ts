@@ -10,7 +10,7 @@ import {
   UploadPartCommand,
   type CompletedPart,
 } from '@aws-sdk/client-s3';
-import { eachOf } from './each-of';
+import { eachOf } from '../../lib/each-of';
 import { isAbsent, nameOf, s3Failure, statusOf } from './s3-failures';
 import { addressed, asked, encrypted, type S3Place } from './s3-place';
 

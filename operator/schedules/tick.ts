@@ -9,6 +9,7 @@ import {
   type SlotChange,
 } from '../../activities/ledger/schedules';
 import type { Look } from '../../activities/tasks';
+import { eachOf } from '../../lib/each-of';
 import { whileAlone, type Queryable } from '../../lib/postgres';
 import { slotsBetween, windowOfSlot } from '../../pipelines/calendar';
 import { deadlineOf } from '../../pipelines/deadline';
@@ -131,13 +132,9 @@ async function settleOpenSlots(
     changes.push({ pipeline: schedule.pipeline, nominal: slot.nominal, state: 'starting', reason: `starting (${decision.outcome})` });
   await changeSlots(database, changes, clock.now());
   const ends: SlotChange[] = [];
-  const queue = [...starts];
-  await Promise.all(
-    Array.from({ length: Math.min(STARTS_AT_ONCE, queue.length) }, async () => {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift())
-        ends.push(await startSlot(runs, next.schedule, next.slot, next.decision));
-    }),
-  );
+  await eachOf(starts, STARTS_AT_ONCE, async ({ schedule, slot, decision }) => {
+    ends.push(await startSlot(runs, schedule, slot, decision));
+  });
   await changeSlots(database, ends, clock.now());
   const settled = [...changes, ...ends].filter(({ state }) => state === 'settled').length;
   return slots.length - settled;

@@ -1,4 +1,4 @@
-import { eachOf } from '../../../activities/storage/each-of';
+import { eachOf } from '../../../lib/each-of';
 
 test('does each item once, never more at a time than asked for', async () => {
   const done: number[] = [];
