@@ -69,13 +69,14 @@ export async function runWorker(
     await using server = await metricsServer(config, ledger ?? metrics, log);
     let background: Promise<unknown> = Promise.resolve();
     let close = (): Promise<void> => Promise.resolve();
-    const resources = { config, connection, database };
+    const store = await openStore(config);
+    const resources = { config, connection, database, store };
     let workers: readonly Worker[];
     if (role === 'control') {
       workers = [await createControlWorker(resources, await workflowBundle(), operator)];
       const client = new Client({ connection, namespace: config.temporal.namespace, dataConverter });
       background = Promise.all([
-        exportHistories(client, database, await openStore(config), log, stopBackground.signal),
+        exportHistories(client, database, store, log, stopBackground.signal),
         reconcileLeases({ database, client, clock: systemClock, log }, stopBackground.signal),
         ...(operator === undefined ? [] : reconcilers({ operator, client, database, config, log }, stopBackground.signal)),
         ...(project === undefined
@@ -84,7 +85,7 @@ export async function runWorker(
       ]);
     } else {
       ({ workers, close } = await createComputeWorker(resources, metrics));
-      background = sweepStore({ store: await openStore(config), database, clock: systemClock }, log, stopBackground.signal);
+      background = sweepStore({ store, database, clock: systemClock }, log, stopBackground.signal);
     }
     const running = workers;
     const stop = (): void => {

@@ -11,7 +11,7 @@ import { createCheckStage } from '../activities/quality/check-stage';
 import { runStage, type StageShell } from '../activities/run-stage';
 import { senseStage } from '../activities/sense-stage';
 import { createDatasetStore } from '../activities/storage/datasets';
-import { openStore } from '../activities/storage/open-store';
+import type { ObjectStore } from '../activities/storage/object-store';
 import { heartbeating } from '../activities/heartbeat';
 import type { OperatorActivities, StageActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
@@ -25,6 +25,7 @@ export interface WorkerResources {
   readonly config: Config;
   readonly connection: NativeConnection;
   readonly database: pg.Pool;
+  readonly store: ObjectStore;
 }
 
 /** Workflows and short activities; those that do what operators do when they are given. */
@@ -33,8 +34,7 @@ export async function createControlWorker(
   bundle: { code: string },
   operator?: OperatorActivities,
 ): Promise<Worker> {
-  const { config, connection, database } = resources;
-  const store = await openStore(config);
+  const { config, connection, database, store } = resources;
   const datasets = createDatasetStore(store, systemClock);
   return Worker.create({
     ...controlOptions(config, connection),
@@ -61,8 +61,7 @@ export interface ComputeWorker {
 
 /** Stages: ingest, sense, compute, check, publish. Live ones and those of backfills have queues and places of their own; idle places of backfills are lent to live ones. */
 export async function createComputeWorker(resources: WorkerResources, metrics: StageMetrics): Promise<ComputeWorker> {
-  const { config, connection, database } = resources;
-  const store = await openStore(config);
+  const { config, connection, database, store } = resources;
   const services = {
     store,
     datasets: createDatasetStore(store, systemClock),

@@ -59,7 +59,7 @@ async function workersOf(build?: string): Promise<AsyncDisposable & { readonly l
     },
     stepBackfill: () => Promise.resolve({ idle: true, changed: false }),
   };
-  const resources = { config, connection, database: session.database };
+  const resources = { config, connection, database: session.database, store: session.store };
   const control = await createControlWorker(resources, bundle, operator);
   const compute = await createComputeWorker(resources, new StageMetrics());
   const workers = [control, ...compute.workers];
