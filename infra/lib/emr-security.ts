@@ -3,6 +3,17 @@ import * as emr from 'aws-cdk-lib/aws-emr';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 
+/** What reading and writing by a key takes, of disks as of objects; to lend it to disks is another grant. */
+export const KEY_USES: readonly string[] = [
+  'kms:Decrypt',
+  'kms:DescribeKey',
+  'kms:Encrypt',
+  'kms:GenerateDataKey',
+  'kms:GenerateDataKeyWithoutPlaintext',
+  'kms:ReEncryptFrom',
+  'kms:ReEncryptTo',
+];
+
 /** Where the certificates of nodes are put once, beside the cluster logs (docs/deploying.md). */
 export const CERTIFICATES = 'emr/certificates.zip';
 

@@ -2,6 +2,7 @@ import { Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { CLUSTER_TAG } from './cluster-tag';
+import { KEY_USES } from './emr-security';
 import { grant } from './grant';
 
 export interface EmrServiceRoleProps {
@@ -106,15 +107,7 @@ export function emrServiceRole(scope: Construct, id: string, props: EmrServiceRo
   grant(role, { sid: 'Look', actions: DESCRIBES, resources: ['*'], because: ONLY_DESCRIBES });
   grant(role, {
     sid: 'EncryptDisks',
-    actions: [
-      'kms:Decrypt',
-      'kms:DescribeKey',
-      'kms:Encrypt',
-      'kms:GenerateDataKey',
-      'kms:GenerateDataKeyWithoutPlaintext',
-      'kms:ReEncryptFrom',
-      'kms:ReEncryptTo',
-    ],
+    actions: KEY_USES,
     resources: [props.keyArn],
   });
   grant(role, {

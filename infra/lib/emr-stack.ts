@@ -5,7 +5,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge';
 import { CLUSTER_TAG } from './cluster-tag';
-import { CERTIFICATES, emrSecurity } from './emr-security';
+import { CERTIFICATES, emrSecurity, KEY_USES } from './emr-security';
 import { emrServiceRole } from './emr-service-role';
 import { grant } from './grant';
 import type { NetworkStack } from './network-stack';
@@ -85,15 +85,7 @@ export class EmrStack extends Stack {
     grant(role, { sid: 'ReadCertificates', actions: ['s3:GetObject'], resources: [storage.logs.arnForObjects(CERTIFICATES)] });
     grant(role, {
       sid: 'Encrypt',
-      actions: [
-        'kms:Decrypt',
-        'kms:DescribeKey',
-        'kms:Encrypt',
-        'kms:GenerateDataKey',
-        'kms:GenerateDataKeyWithoutPlaintext',
-        'kms:ReEncryptFrom',
-        'kms:ReEncryptTo',
-      ],
+      actions: KEY_USES,
       resources: [storage.key.keyArn],
     });
     return role;
