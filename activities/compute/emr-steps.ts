@@ -1,5 +1,4 @@
 import type { EmrConfig, EmrSettings } from '../../lib/emr-settings';
-import type { RunRef } from '../../pipelines/types';
 import { changeEffect, takeUpEffect, type EffectRow } from '../ledger/effects';
 import { Stopped } from '../stopped';
 import { SUBMISSION_CONF } from './emr-client';
@@ -55,7 +54,8 @@ async function follow(
   signal: AbortSignal,
 ): Promise<SparkEnd> {
   try {
-    const placed = row.token === order.token ? row : await written(options, row, { token: order.token });
+    const placed = row.token === order.token ? row : await roundOf(options, work, row).write({ token: order.token });
+    if (placed === undefined) throw overtaken(row.run);
     const cluster = row.cluster ?? (await clusterFor(options, work, signal));
     const round = {
       ...roundOf(options, work, placed),
@@ -103,25 +103,10 @@ function roundOf({ services }: EmrRunnerOptions, work: SparkWork, row: EffectRow
   };
 }
 
-async function written({ services }: EmrRunnerOptions, row: EffectRow, change: { readonly token: string }): Promise<EffectRow> {
-  const changed = await changeEffect(services.database, row, change, services.clock.now());
-  if (changed === undefined) throw overtaken(row.run);
-  return changed;
-}
-
-function clusterFor({ services, config, settings }: EmrRunnerOptions, work: SparkWork, signal: AbortSignal): Promise<string> {
-  if (config.cluster !== undefined) return Promise.resolve(config.cluster);
-  return transientCluster({ services, settings }, work.run, work, signal);
-}
-
-function transientCluster(
-  { services, settings }: Pick<EmrRunnerOptions, 'services' | 'settings'>,
-  run: RunRef,
-  { log, point }: Pick<SparkWork, 'log' | 'point'>,
-  signal: AbortSignal,
-): Promise<string> {
+async function clusterFor({ services, config, settings }: EmrRunnerOptions, work: SparkWork, signal: AbortSignal): Promise<string> {
+  if (config.cluster !== undefined) return config.cluster;
   if (settings.transient === undefined) throw new TypeError('the settings of EMR name no cluster');
-  return clusterOf({ ...services, log: (line) => log(line), point: (name) => point(name) }, run, settings.transient, signal);
+  return clusterOf({ ...services, log: (line) => work.log(line), point: (name) => work.point(name) }, work.run, settings.transient, signal);
 }
 
 /** In client mode the driver is a process of the step: who cancels the step ends it. */
