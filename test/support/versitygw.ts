@@ -1,15 +1,12 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { cacheDirectory } from '../../lib/cache-directory';
-import { findOnPath } from '../../operator/stack/temporal-binary';
+import { packageRoot } from '../../lib/package-root';
 import { freePort } from './ports';
 import { until } from './until';
 
-const VERSION = 'v1.8.0';
-const BUILD_DEADLINE_MS = 20 * 60_000;
 const READY_DEADLINE_MS = 120_000;
 
 /** Keys of a gateway that lives as long as its suite and listens on this machine alone. */
@@ -74,25 +71,9 @@ export async function testBucket(): Promise<TestBucket> {
 
 /** The program, built once per user. */
 function versitygw(): string {
-  const folder = cacheDirectory(`versitygw-${VERSION}`);
-  const program = path.join(folder, 'versitygw');
-  if (existsSync(program)) return program;
-  const go = findOnPath('go', process.env);
-  if (go === undefined) throw new Error('there is no versitygw and no Go to build it: put `go` on PATH');
-  mkdirSync(folder, { recursive: true });
-  const scratch = mkdtempSync(path.join(folder, 'new-'));
-  try {
-    const built = spawnSync(go, ['install', `github.com/versity/versitygw/cmd/versitygw@${VERSION}`], {
-      env: { ...process.env, GOBIN: scratch, GOFLAGS: '', CGO_ENABLED: '0' },
-      encoding: 'utf8',
-      timeout: BUILD_DEADLINE_MS,
-    });
-    if (built.status !== 0) throw new Error(`go install of versitygw ${VERSION} ended with ${String(built.status)}: ${built.stderr}`);
-    renameSync(path.join(scratch, 'versitygw'), program);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
-  return program;
+  const made = spawnSync(process.execPath, [path.join(packageRoot(), 'bin', 'versitygw.mjs')], { encoding: 'utf8' });
+  if (made.status !== 0) throw new Error(`bin/versitygw.mjs ended with ${made.status}: ${made.stderr}`);
+  return (JSON.parse(made.stdout) as { program: string }).program;
 }
 
 function listens(port: number): Promise<boolean> {
