@@ -39,6 +39,10 @@ const transient = z.strictObject({
   instanceProfile: z.string(),
   subnets: z.array(z.string()).default([]),
   securityConfiguration: z.string().optional(),
+  /** Of the primary node, of all others, and of EMR's own access to both; absent: EMR makes groups of its own, which its role must be allowed to. */
+  securityGroups: z.strictObject({ primary: z.string(), core: z.string(), service: z.string() }).optional(),
+  /** ARN of the KMS key of the logs. */
+  logKey: z.string().optional(),
   fleets: z.array(fleet).min(1),
   bootstrap: z.array(z.strictObject({ name: z.string(), path: uri, arguments: z.array(z.string()).default([]) })).default([]),
   configurations: z.array(z.strictObject({ classification: z.string(), properties: z.record(z.string(), z.string()) })).default([]),

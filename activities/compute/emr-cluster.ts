@@ -132,6 +132,7 @@ export function clusterRequest({ name, run }: Pick<ClusterRow, 'name' | 'run'>, 
     Name: name,
     ReleaseLabel: wanted.release,
     LogUri: wanted.logs,
+    ...(wanted.logKey === undefined ? {} : { LogEncryptionKmsKeyId: wanted.logKey }),
     Applications: [{ Name: 'Spark' }],
     ServiceRole: wanted.serviceRole,
     JobFlowRole: wanted.instanceProfile,
@@ -140,6 +141,13 @@ export function clusterRequest({ name, run }: Pick<ClusterRow, 'name' | 'run'>, 
       KeepJobFlowAliveWhenNoSteps: true,
       TerminationProtected: false,
       ...(wanted.subnets.length === 0 ? {} : { Ec2SubnetIds: wanted.subnets }),
+      ...(wanted.securityGroups === undefined
+        ? {}
+        : {
+            EmrManagedMasterSecurityGroup: wanted.securityGroups.primary,
+            EmrManagedSlaveSecurityGroup: wanted.securityGroups.core,
+            ServiceAccessSecurityGroup: wanted.securityGroups.service,
+          }),
       InstanceFleets: wanted.fleets.map(({ role, onDemand, spot, instances, spotTimeoutMinutes }) => ({
         Name: role.toLowerCase(),
         InstanceFleetType: role,
@@ -178,6 +186,11 @@ export function clusterRequest({ name, run }: Pick<ClusterRow, 'name' | 'run'>, 
     AutoTerminationPolicy: { IdleTimeout: Math.round(wanted.idleSeconds) },
     StepConcurrencyLevel: wanted.steps,
     VisibleToAllUsers: true,
-    Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+    Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value: tagValue(Value) })),
   };
+}
+
+/** What AWS takes as the value of a tag; the `~` of a branch is not in it. */
+function tagValue(text: string): string {
+  return text.replace(/[^\p{L}\p{Z}\p{N}_.:/=+\-@]/gu, '_').slice(0, 256);
 }
