@@ -1,11 +1,12 @@
 // Makes ready what the Spark engine needs on one machine: Spark, its S3 connector and our job, once per user, outside every clone. Does only
-// what is missing. The last line on stdout says where everything is: {sparkHome, sparkSubmit, python, jars, jobJar, environment}.
+// what is missing. The last line on stdout says where everything is: {sparkHome, sparkSubmit, python, jars, jobJar, environment}; with --job-jar
+// only where the job's jar is, for who uploads it.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { kept } from './kept.mjs';
 
 const PYSPARK = '3.5.6';
 /** What reads and writes S3, for the Hadoop that this Spark brings along. */
@@ -19,7 +20,6 @@ const JAVA = 17;
 const OLDEST_PYTHON = [3, 8];
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const cache = path.join(cacheBase(), 'almanac');
 
 /** Thrown, so that what was begun is removed. */
 class Unready extends Error {
@@ -30,7 +30,11 @@ class Unready extends Error {
 }
 
 try {
-  process.stdout.write(`${JSON.stringify(runtime())}\n`);
+  const [wanted, ...more] = process.argv.slice(2);
+  if (more.length > 0 || (wanted !== undefined && wanted !== '--job-jar'))
+    throw new Unready(`there is no option ${more[0] ?? wanted}`, 'node bin/spark.mjs, or node bin/spark.mjs --job-jar');
+  const ready = runtime();
+  process.stdout.write(`${wanted === undefined ? JSON.stringify(ready) : ready.jobJar}\n`);
 } catch (error) {
   if (!(error instanceof Unready)) throw error;
   process.stderr.write(`error spark: ${error.message}\nnext: ${error.next}\n`);
@@ -40,10 +44,12 @@ try {
 function runtime() {
   requireJava();
   requirePython();
-  const modules = kept(`pyspark-${PYSPARK}`, `Spark ${PYSPARK}, 320 MB`, (folder) =>
-    command('python3', ['-m', 'pip', 'install', '--quiet', '--no-cache-dir', '--target', folder, `pyspark==${PYSPARK}`]),
-  );
-  const connector = kept(`spark-connector-${digest(CONNECTOR).slice(0, 12)}`, 'the S3 connector of Spark, 280 MB', (folder) => {
+  const modules = kept(`pyspark-${PYSPARK}`, (folder) => {
+    say(`fetching Spark ${PYSPARK}, 320 MB, once per user …`);
+    command('python3', ['-m', 'pip', 'install', '--quiet', '--no-cache-dir', '--target', folder, `pyspark==${PYSPARK}`]);
+  });
+  const connector = kept(`spark-connector-${digest(CONNECTOR).slice(0, 12)}`, (folder) => {
+    say('fetching the S3 connector of Spark, 280 MB, once per user …');
     if (spawnSync('mvn', ['--version']).status !== 0) throw new Unready('there is no `mvn`', 'install Maven, and put `mvn` on PATH');
     for (const artifact of CONNECTOR)
       command('mvn', ['--batch-mode', '--quiet', COPY_GOAL, `-Dartifact=${artifact}`, `-DoutputDirectory=${folder}`]);
@@ -67,7 +73,7 @@ function job(classPath) {
     .filter((name) => name.endsWith('.java'))
     .sort();
   const content = sources.flatMap((name) => [name, readFileSync(path.join(folder, name), 'utf8')]);
-  return kept(`spark-job-${digest([PYSPARK, ...CONNECTOR, ...content]).slice(0, 20)}`, undefined, (target) => {
+  return kept(`spark-job-${digest([PYSPARK, ...CONNECTOR, ...content]).slice(0, 20)}`, (target) => {
     const classes = path.join(target, 'classes');
     const options = ['--release', String(JAVA), '-encoding', 'UTF-8', '-proc:none', '-Xlint:all,-classfile,-path,-serial', '-Werror'];
     const files = sources.map((name) => path.join(folder, name));
@@ -75,42 +81,6 @@ function job(classPath) {
     command(ofJava('jar'), ['--create', '--file', path.join(target, 'almanac-job.jar'), '-C', classes, '.']);
     rmSync(classes, { recursive: true });
   });
-}
-
-/** A folder of the cache that `make` fills when it is not there. It gets its name when it is whole; whoever comes second uses the first one's. */
-function kept(name, what, make) {
-  const folder = path.join(cache, name);
-  if (existsSync(folder)) return folder;
-  mkdirSync(cache, { recursive: true });
-  removeLeftovers(name);
-  if (what !== undefined) say(`fetching ${what}, once per user …`);
-  const scratch = mkdtempSync(path.join(cache, `${name}.new-${os.hostname()}-${process.pid}-`));
-  try {
-    make(scratch);
-    renameSync(scratch, folder);
-  } catch (error) {
-    if (!existsSync(folder)) throw error;
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
-  return folder;
-}
-
-/** What processes of this machine that are no more had begun. */
-function removeLeftovers(name) {
-  const prefix = `${name}.new-${os.hostname()}-`;
-  for (const entry of readdirSync(cache)) {
-    if (!entry.startsWith(prefix) || isAlive(Number.parseInt(entry.slice(prefix.length), 10))) continue;
-    rmSync(path.join(cache, entry), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid) {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error.code !== 'ESRCH';
-  }
 }
 
 /** A full JDK: the job is compiled here. */
@@ -156,12 +126,6 @@ function jarsOf(folder) {
     .filter((name) => name.endsWith('.jar'))
     .sort()
     .map((name) => path.join(folder, name));
-}
-
-function cacheBase() {
-  const { XDG_CACHE_HOME: configured } = process.env;
-  // As in lib/cache-directory.ts.
-  return configured !== undefined && path.isAbsolute(configured) ? configured : path.join(os.homedir(), '.cache');
 }
 
 function digest(texts) {
