@@ -7,7 +7,6 @@ import type { LocalFiles, WantedFile } from './object-store';
 import type { ReadCache } from './read-cache';
 import { download } from './s3-get';
 import type { S3Place } from './s3-place';
-import { hashFile } from './sealed-file';
 
 const FILES_AT_ONCE = 4;
 /** Times an object is asked for whose bytes are not those on record: a connection may spoil them. */
@@ -46,11 +45,10 @@ export function createCopies(place: S3Place, cache: ReadCache): Copies {
   async function fetch(objectPath: string, sha256: string | undefined, file: string, signal: AbortSignal | undefined): Promise<void> {
     const key = `${place.prefix}${objectPath}`;
     for (let tries = 1; ; tries++) {
-      await download(place, key, file, signal);
-      const seal = await hashFile(file);
-      if (sha256 === undefined || seal.sha256 === sha256) return cache.keep(seal.sha256, file);
+      const found = await download(place, key, file, signal);
+      if (sha256 === undefined || found === sha256) return cache.keep(found, file);
       await rm(file);
-      if (tries === DOWNLOADS) throw damaged(place, key, sha256, seal.sha256);
+      if (tries === DOWNLOADS) throw damaged(place, key, sha256, found);
     }
   }
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GetObjectCommand, HeadObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { isErrno } from '../../lib/file-failure';
 import { eachOf } from '../../lib/each-of';
+import { FollowingHash, writeBody } from './s3-body';
 import { brokenBody, isAbsent, nameOf, s3Failure } from './s3-failures';
 import { addressed, asked, type S3Place } from './s3-place';
 
@@ -34,15 +35,27 @@ export async function getObject(place: S3Place, key: string): Promise<Buffer | u
   });
 }
 
-/** Brings an object to a new file, in ranges beside each other when it is large. All ranges are of one object, or it throws `store.damaged`. */
-export async function download(place: S3Place, key: string, file: string, signal?: AbortSignal): Promise<void> {
+/**
+ * Brings an object to a new file, in ranges beside each other when it is large, and answers the SHA-256 of what the file then holds. All
+ * ranges are of one object, or it throws `store.damaged`.
+ */
+export async function download(place: S3Place, key: string, file: string, signal?: AbortSignal): Promise<string> {
   const question = { key, action: 's3:GetObject' };
   const head = await asked(place, question, place.client.send(new HeadObjectCommand({ ...addressed(place), Key: key }), stoppable(signal)));
   const { ContentLength: bytes = 0, ETag: etag } = head;
-  const handle = await open(file, 'wx');
+  const handle = await open(file, 'wx+');
+  const hash = new FollowingHash(handle);
   try {
-    if (bytes <= RANGE_BYTES) await range(place, key, handle, { etag, start: 0, bytes, whole: true }, signal);
-    else await eachOf(rangesOf(bytes), RANGES_AT_ONCE, (part) => range(place, key, handle, { ...part, etag, whole: false }, signal));
+    if (bytes <= RANGE_BYTES) {
+      await range(place, key, handle, { etag, start: 0, bytes, whole: true }, signal);
+      await hash.written(0, bytes);
+    } else {
+      await eachOf(rangesOf(bytes), RANGES_AT_ONCE, async (part) => {
+        await range(place, key, handle, { ...part, etag, whole: false }, signal);
+        await hash.written(part.start, part.bytes);
+      });
+    }
+    return hash.digest();
   } finally {
     await handle.close();
   }
@@ -67,13 +80,7 @@ async function range(place: S3Place, key: string, handle: FileHandle, part: Rang
   await whole(place, key, signal, async () => {
     const answer = await place.client.send(command, stoppable(signal));
     return async () => {
-      let written = 0;
-      for await (const chunk of bodyOf(answer)) {
-        signal?.throwIfAborted();
-        await handle.write(chunk, 0, chunk.length, start + written);
-        written += chunk.length;
-      }
-      requireLength(written, bytes);
+      requireLength(await writeBody(bodyOf(answer), handle, start, signal), bytes);
     };
   });
 }

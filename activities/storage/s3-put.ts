@@ -68,12 +68,18 @@ export async function uploadIfAbsent(place: S3Place, key: string, file: string):
   try {
     const handle = await open(file, 'r');
     const done: CompletedPart[] = [];
+    const partSize = partSizeOf(size);
+    /** Memory that the kernel has to give anew for each part costs as much as all else of an upload. */
+    const free: Buffer[] = [];
     try {
-      await eachOf(partsOf(size), PARTS_AT_ONCE, async ({ number, start, bytes }) => {
-        const body = await slice(handle, start, bytes);
+      await eachOf(partsOf(size, partSize), PARTS_AT_ONCE, async ({ number, start, bytes }) => {
+        const buffer = free.pop() ?? Buffer.allocUnsafe(partSize);
+        const body = await slice(handle, buffer, start, bytes);
         const answer = client.send(new UploadPartCommand({ ...parts, PartNumber: number, Body: body, ChecksumAlgorithm: 'CRC32' }));
-        const { ETag, ChecksumCRC32 } = await asked(place, question, answer);
+        const { ETag, ChecksumCRC32, $metadata } = await asked(place, question, answer);
         done[number - 1] = { PartNumber: number, ETag, ChecksumCRC32 };
+        // An earlier try that was given up may still be sending it.
+        if ($metadata.attempts === 1) free.push(buffer);
       });
     } finally {
       await handle.close();
@@ -122,8 +128,11 @@ async function nonceOf(place: S3Place, key: string): Promise<string | undefined>
   }
 }
 
-function partsOf(size: number): { number: number; start: number; bytes: number }[] {
-  const bytes = Math.max(PART_BYTES, Math.ceil(size / MOST_PARTS / MIB) * MIB);
+function partSizeOf(size: number): number {
+  return Math.max(PART_BYTES, Math.ceil(size / MOST_PARTS / MIB) * MIB);
+}
+
+function partsOf(size: number, bytes: number): { number: number; start: number; bytes: number }[] {
   return Array.from({ length: Math.ceil(size / bytes) }, (_, index) => ({
     number: index + 1,
     start: index * bytes,
@@ -131,12 +140,11 @@ function partsOf(size: number): { number: number; start: number; bytes: number }
   }));
 }
 
-async function slice(handle: FileHandle, start: number, bytes: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(bytes);
+async function slice(handle: FileHandle, buffer: Buffer, start: number, bytes: number): Promise<Buffer> {
   for (let read = 0; read < bytes;) {
     const { bytesRead } = await handle.read(buffer, read, bytes - read, start + read);
     if (bytesRead === 0) throw new Error(`a file became shorter while it was uploaded`);
     read += bytesRead;
   }
-  return buffer;
+  return buffer.subarray(0, bytes);
 }
