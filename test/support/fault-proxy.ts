@@ -24,7 +24,8 @@ export interface Which {
 }
 
 export class FaultProxy implements AsyncDisposable {
-  readonly #server = createServer((request, response) => {
+  /** It never closes a connection by itself: one that a client takes up again just then would break, and nobody asked for that. */
+  readonly #server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     this.#serve(request, response).catch(() => response.destroy());
   });
   readonly #faults: { which: Which; fault: Fault; times: number }[] = [];
