@@ -27,18 +27,25 @@ public final class Job {
 
   /** The only argument is the URI of the order. */
   public static void main(String[] arguments) throws Exception {
+    int code = run(arguments[0]);
+    if (code != 0) System.exit(code);
+    SparkSession.active().stop();
+  }
+
+  /** Carries out the order at a URI and answers with the code to end with; the session stays. */
+  public static int run(String place) throws Exception {
     SparkConf settings = new SparkConf();
     Configuration configuration = SparkHadoopUtil.get().newConfiguration(settings);
-    Order order = read(arguments[0], configuration);
+    Order order = read(place, configuration);
     if (!claim(order, settings.get(SUBMISSION, ""), configuration)) {
       System.err.println("almanac: duplicate: another job has the token " + order.token());
-      System.exit(DUPLICATE);
+      return DUPLICATE;
     }
     Result result = compute(order);
     if (!ObjectPut.to(order.result(), configuration).ifAbsent(JSON.writeValueAsBytes(result)))
       throw new IllegalStateException("somebody else put " + order.result() + ", although the token was ours");
     System.err.println("almanac: put " + order.result());
-    SparkSession.active().stop();
+    return 0;
   }
 
   private static Order read(String place, Configuration configuration) throws IOException {
@@ -69,6 +76,8 @@ public final class Job {
       Result.Fault fault = TextFault.of(error);
       if (fault == null) throw error;
       return new Result(Result.FORMAT, null, fault);
+    } finally {
+      spark.sparkContext().removeSparkListener(usage);
     }
   }
 }

@@ -47,6 +47,7 @@ interface Reply {
   readonly columns: SparkAnswer['columns'];
   readonly rows: readonly unknown[][];
   readonly jobs: number;
+  readonly code?: number;
 }
 
 /**
@@ -62,8 +63,11 @@ export class SparkSession implements AsyncDisposable {
 
   constructor(options: { environment?: Readonly<Record<string, string>>; settings?: Readonly<Record<string, string>> } = {}) {
     const { environment, jars, jobJar, python } = sparkRuntime();
+    // Jobs read their orders with what their JVM was submitted with.
+    const submitted = Object.entries(options.settings ?? {}).flatMap(([name, value]) => ['--conf', `${name}=${value}`]);
     // Not `--jars`, which would copy them for every session.
     const submit = [
+      ...submitted,
       '--master',
       'local[2]',
       '--driver-memory',
@@ -89,20 +93,20 @@ export class SparkSession implements AsyncDisposable {
 
   /** Runs one statement and returns its rows; rejects with Spark's message. */
   async sql(sql: string): Promise<SparkAnswer> {
-    const id = (this.#statements += 1);
-    const reply = await new Promise<Reply>((resolve, reject) => {
-      if (this.#process.exitCode !== null) return reject(new Error(`Spark has ended: ${this.#errors}`));
-      this.#waiting.set(id, { resolve, reject });
-      this.#process.stdin?.write(`${JSON.stringify({ id, sql })}\n`);
-    });
-    if (reply.error !== undefined) throw new Error(reply.error);
-    const { columns, jobs } = reply;
+    const { columns, jobs, ...reply } = await this.#ask({ sql });
     return { columns, jobs, rows: reply.rows.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]]))) };
   }
 
   /** The rows of one statement. */
   async rows(sql: string): Promise<Record<string, unknown>[]> {
     return (await this.sql(sql)).rows;
+  }
+
+  /** Runs the job of an order within this session; returns what `spark-submit` would have ended with. */
+  async job(orderUri: string): Promise<number> {
+    const { code } = await this.#ask({ order: orderUri });
+    if (code === undefined) throw new Error('the job told of no end');
+    return code;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -112,6 +116,17 @@ export class SparkSession implements AsyncDisposable {
       await ended;
     }
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #ask(request: { readonly sql: string } | { readonly order: string }): Promise<Reply> {
+    const id = (this.#statements += 1);
+    const reply = await new Promise<Reply>((resolve, reject) => {
+      if (this.#process.exitCode !== null) return reject(new Error(`Spark has ended: ${this.#errors}`));
+      this.#waiting.set(id, { resolve, reject });
+      this.#process.stdin?.write(`${JSON.stringify({ id, ...request })}\n`);
+    });
+    if (reply.error !== undefined) throw new Error(reply.error);
+    return reply;
   }
 
   #ofTests(): Record<string, string> {

@@ -10,7 +10,7 @@ numbers as (
   cross join digits as thousands
 ),
 edges as (
-  select max(monday) as last_monday, cast(floor(datediff('day', min(monday), max(monday)) / 7) as int) as weeks_between from weekly
+  select max(monday) as last_monday, cast(floor(cast(max(monday) - min(monday) as int) / 7) as int) as weeks_between from weekly
 ),
 expected as (
   select

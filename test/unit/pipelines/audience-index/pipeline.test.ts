@@ -16,10 +16,10 @@ function checkOf(id: string): CheckDeclaration {
 describe('the declaration of audience-index', () => {
   it('uses every text in its folder, and no placeholder but the window’s', () => {
     const used = Object.values(audienceIndex.stages).flatMap((stage) => (stage.kind === 'compute' ? [stage.sql, stage.bootstrap] : []));
-    expect(used.filter((file) => file !== undefined).sort()).toEqual(readdirSync(SQL).sort());
-    const placeholders = readdirSync(SQL).flatMap((file) =>
-      placeholdersOf(readFileSync(path.join(SQL, file), 'utf8')).map(({ name }) => name),
-    );
+    const files = readdirSync(SQL);
+    expect(used.filter((file) => file !== undefined).sort()).toEqual(files.filter((file) => !file.endsWith('.spark.sql')).sort());
+    expect(files).toEqual(expect.arrayContaining(files.map((file) => file.replace('.spark.sql', '.sql'))));
+    const placeholders = files.flatMap((file) => placeholdersOf(readFileSync(path.join(SQL, file), 'utf8')).map(({ name }) => name));
     expect(new Set(placeholders)).toEqual(new Set(['window_end', 'as_of']));
   });
 
@@ -30,6 +30,9 @@ describe('the declaration of audience-index', () => {
   it('cuts landing and state by user alike, so that a bucket is complete', () => {
     const cuts = ['segment_adds', 'pixel_fires', 'udb', 'site'].map((dataset) => audienceIndex.datasets[dataset]?.buckets);
     expect(new Set(cuts.map((cut) => JSON.stringify(cut)))).toEqual(new Set(['{"by":"user_id","count":8}']));
+    // On Spark the text itself names the bucket.
+    const spark = readFileSync(path.join(SQL, 'count-overlaps.spark.sql'), 'utf8');
+    expect([...spark.matchAll(/% (\d+)/g)].map(([, count]) => count)).toEqual(['8', '8']);
   });
 
   it('keeps the names of users out of samples and logs', () => {
