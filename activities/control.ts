@@ -2,28 +2,24 @@ import os from 'node:os';
 import { Context } from '@temporalio/activity';
 import { parseWorker } from '../lib/worker-name';
 import { acceptWindow, type AcceptanceShell } from './accept-window';
-import type { ChildIdentity } from './compute/engine';
+import { isProven, withSteps, type AttemptProof } from './attempt-proof';
 import { isAlive } from './compute/child-identity';
+import type { RoundServices } from './compute/emr-rounds';
+import { endRounds, roundsOnRecord } from './compute/emr-sweep';
 import { heartbeating } from './heartbeat';
 import { listAttempts, type AttemptRow } from './ledger/attempts';
 import { planReader } from './ledger/plans';
-import { endRun, holdRun, readRun, runKey } from './ledger/runs';
+import { changeProof, endRun, holdRun, readRun, runKey } from './ledger/runs';
 import { recordCarried } from './ledger/taken';
 import { endPublishers } from './publish/end-publishers';
 import type { AcceptTask, CloseTask, ControlActivities, HoldTask } from './tasks';
 
-/** How one attempt of a stopped run is known to do no more harm. */
-export interface AttemptProof {
-  readonly stage: string;
-  readonly attempt: number;
-  /** `reported`: it ended by its own report. `child-dead`: its process is gone by pid and start time. `fenced`: not seen to stop, but its late commit is refused. */
-  readonly ended: 'reported' | 'child-dead' | 'fenced';
-  readonly child?: ChildIdentity;
-}
-
 const KILL_DEADLINE_MS = 5000;
+/** Of steps on EMR; what takes longer is fenced, and ended by the sweeper. */
+const STEPS_DEADLINE_MS = 30_000;
 
-type ControlServices = AcceptanceShell['services'];
+/** `rounds`: undefined without EMR. */
+type ControlServices = AcceptanceShell['services'] & { readonly rounds?: RoundServices | undefined };
 
 export function createControlActivities(
   services: ControlServices,
@@ -50,7 +46,7 @@ async function recordHold({ database, clock }: ControlServices, task: HoldTask):
   await holdRun(database, task.run, task.claim, task.failures, clock.now(), task.hold);
 }
 
-async function closeRun({ database, datasets, clock }: ControlServices, task: CloseTask): Promise<void> {
+async function closeRun({ database, datasets, clock, rounds }: ControlServices, task: CloseTask): Promise<void> {
   const { run, claim, outcome } = task;
   await recordCarried(database, task, clock.now());
   if (outcome === 'succeeded') {
@@ -65,7 +61,8 @@ async function closeRun({ database, datasets, clock }: ControlServices, task: Cl
   await datasets.revoke(run);
   const attempts = await listAttempts(database, run);
   const begun = attempts.filter(({ attempt, state }) => attempt > 0 && state !== 'skipped' && state !== 'carried');
-  const proof = await Promise.all(begun.map(proveEnded));
+  const ended = await Promise.all(begun.map(proveEnded));
+  const proof = withSteps(ended, begun, await roundsOnRecord(database, run, rounds === undefined ? 'fenced' : 'ending'));
   // A frozen publisher may hold the run's row, and more, in a transaction that would never end.
   await endPublishers(database, run);
   await endRun(database, run, claim, outcome, proof, execution(), clock.now());
@@ -74,6 +71,9 @@ async function closeRun({ database, datasets, clock }: ControlServices, task: Cl
      where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and state in ('running', 'waiting')`,
     [...runKey(run), clock.now()],
   );
+  if (rounds === undefined || isProven(proof)) return;
+  // Only now: of a run that is over no attempt submits anew. Whoever tries this again after a crash comes to the same steps.
+  await changeProof(database, run, claim, withSteps(ended, begun, await endRounds(rounds, run, STEPS_DEADLINE_MS)));
 }
 
 /** An attempt that still counts as running did not report: look at its child, and end it when it is on this host. A waiting one reported its last poll. */

@@ -7,6 +7,7 @@ import type { BackfillEstimate } from '../pipelines/backfill-estimate';
 import { REPROCESS } from '../pipelines/backfill-plan';
 import { formatRun } from '../pipelines/run-id';
 import { renderCount, renderTable } from './render';
+import { renderProofLine } from './render-proof';
 
 /** Windows a person is shown; `--json` has all. */
 const SHOWN = 40;
@@ -125,7 +126,7 @@ export function renderProof(row: CancelledBackfill): string {
   const stopped = runs.filter(({ state }) => state !== 'succeeded');
   const lines = stopped.flatMap(({ run, state, attempts }) => [
     `  ${run.pipeline}/${run.window}#${run.generation}: ${state}`,
-    ...attempts.map(({ stage, attempt, ended }) => `    ${stage} attempt ${attempt}: ${ended}`),
+    ...attempts.map((attempt) => `    ${renderProofLine(attempt)}`),
   ]);
   return [
     `backfill ${row.hash} is ${row.state}: ${runs.length - stopped.length} of its runs were done, ${stopped.length} were stopped, ${renderCount(neverBegun.length, 'window')} never begun`,

@@ -12,14 +12,23 @@ const SILENT_MS = 60_000;
 /** Above what one stage transfers at once, so that stages beside each other do not wait for sockets. */
 const SOCKETS = 128;
 
-/** A client of the bucket's service. Credentials come by the SDK's own chain and are seen by nobody here. */
-export function s3Client({ endpoint, region, pathStyle }: Pick<S3Config, 'endpoint' | 'region' | 'pathStyle'>): S3Client {
+/** Where a service is that is not where the SDK would look for it. */
+export interface ServicePlace {
+  readonly endpoint?: string;
+  readonly region?: string;
+}
+
+/** What every client of the SDK is made with. A request is tried `tries` times, with the SDK's waits between. Credentials come by its own chain and are seen by nobody here. */
+export function clientOptions({ endpoint, region }: ServicePlace, tries: number): ServicePlace & { readonly maxAttempts: number } {
+  return { ...(endpoint === undefined ? {} : { endpoint }), ...(region === undefined ? {} : { region }), maxAttempts: tries };
+}
+
+/** A client of the bucket's service. */
+export function s3Client({ pathStyle, ...place }: Pick<S3Config, 'endpoint' | 'region' | 'pathStyle'>): S3Client {
   const agent = { keepAlive: true, maxSockets: SOCKETS };
   return new S3Client({
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(region === undefined ? {} : { region }),
+    ...clientOptions(place, TRIES),
     forcePathStyle: pathStyle,
-    maxAttempts: TRIES,
     requestHandler: {
       connectionTimeout: CONNECT_MS,
       requestTimeout: SILENT_MS,

@@ -3,14 +3,10 @@ import path from 'node:path';
 import { loadClientConfigProfile, type ClientConfigProfile } from '@temporalio/envconfig';
 import { z } from 'zod';
 import { AlmanacError } from '../pipelines/failures';
+import { emrConfig, type EmrConfig, type EmrProblem } from './emr-settings';
 import { nearest } from './nearest';
 import { isS3, parseS3, s3Config, type GivenS3, type S3Config } from './s3-config';
-
-/** Where a service listens; `port` 0 lets the kernel choose. */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
+import { VARIABLE_NAMES, VARIABLES, type ListenAddress } from './variables';
 
 export interface TemporalConfig {
   readonly namespace: string;
@@ -36,6 +32,8 @@ export interface Config {
   readonly data: string;
   /** Set when the objects lie in S3. */
   readonly s3?: S3Config;
+  /** Set when stages may run on EMR. */
+  readonly emr?: EmrConfig;
   /** Set when an external Postgres is used. Holds secrets: print it through `maskUrl`. */
   readonly databaseUrl?: string;
   readonly temporal: TemporalConfig;
@@ -54,62 +52,6 @@ export interface Config {
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
-
-const bytes = z.string().transform((text, context) => {
-  const match = /^(\d+(?:\.\d+)?)\s*([KMG]?i?B)$/i.exec(text);
-  const size = match ? Number(match[1]) * (UNITS[(match[2] ?? '').toUpperCase()] ?? NaN) : NaN;
-  if (Number.isFinite(size) && size >= 64e6) return Math.floor(size);
-  context.addIssue('expected a size of at least 64MB, like 512MB or 2GiB');
-  return z.NEVER;
-});
-
-const listenAddress = z.string().transform((text, context): ListenAddress => {
-  const match = /^(.+):(\d{1,5})$/.exec(text);
-  if (match && Number(match[2]) < 65536) return { host: match[1] ?? '', port: Number(match[2]) };
-  context.addIssue('expected HOST:PORT, like 127.0.0.1:9464');
-  return z.NEVER;
-});
-
-const flag = z.enum(['1', 'true', '0', 'false'], 'expected one of 1, true, 0, false').transform((text) => text === '1' || text === 'true');
-
-/** Without a user: credentials come by the SDK's chain, and this is printed. */
-const endpointUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text) && !/[@?#]/.test(text), {
-  error: 'expected http(s)://HOST:PORT, without a user, a query or a fragment',
-});
-
-const wholeNumber = (maximum: number) =>
-  z
-    .string()
-    .regex(/^[1-9]\d*$/, `expected a whole number from 1 to ${maximum}`)
-    .transform(Number)
-    .pipe(z.number().max(maximum, `expected a whole number from 1 to ${maximum}`));
-
-/** Every variable Almanac reads; the keys are the list of known names. */
-const VARIABLES = {
-  ALMANAC_HOME: z.string(),
-  ALMANAC_DATA: z.string(),
-  ALMANAC_S3_ENDPOINT: endpointUrl,
-  ALMANAC_S3_REGION: z.string().regex(/^[a-z0-9-]{1,40}$/, 'expected the name of a region, like eu-central-1'),
-  ALMANAC_S3_PATH_STYLE: flag,
-  ALMANAC_S3_KMS_KEY: z.string().max(2048, 'expected the id, the alias or the ARN of a KMS key'),
-  ALMANAC_S3_REQUESTER_PAYS: flag,
-  ALMANAC_S3_CACHE: bytes,
-  ALMANAC_QUEUE: z.string().regex(/^[0-9A-Za-z-]{1,100}$/, 'expected letters, digits and dashes'),
-  ALMANAC_BUILD: z.string().regex(/^[0-9A-Za-z._-]{1,100}$/, 'expected letters, digits, dots, dashes and underscores'),
-  ALMANAC_PLACES: wholeNumber(256),
-  ALMANAC_BACKFILL_PLACES: wholeNumber(256),
-  ALMANAC_MEMORY: bytes,
-  ALMANAC_THREADS: wholeNumber(256),
-  ALMANAC_METRICS: listenAddress,
-  ALMANAC_SDK_METRICS: listenAddress,
-  ALMANAC_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
-  ALMANAC_ACTOR: z.string().max(200, 'expected at most 200 characters'),
-};
-
-/** The names of all `ALMANAC_*` variables, for `doctor` and the docs. */
-export const VARIABLE_NAMES: readonly string[] = Object.keys(VARIABLES);
 
 const PREFIX = 'ALMANAC_';
 
@@ -130,15 +72,19 @@ export function readConfig(environment: Environment, base: string): Config {
     const issue = parsed.error.issues[0];
     const name = String(issue?.path[0]);
     // An address may have been given with a password.
-    throw invalid(name, issue?.message ?? 'not usable', name === 'ALMANAC_S3_ENDPOINT' ? undefined : env[name]);
+    throw invalid(name, issue?.message ?? 'not usable', name.endsWith('_ENDPOINT') ? undefined : env[name]);
   }
   const given = parsed.data;
   const home = path.resolve(base, given.ALMANAC_HOME ?? '.almanac');
   const places = given.ALMANAC_PLACES ?? Math.max(2, os.availableParallelism());
   const backfillPlaces = given.ALMANAC_BACKFILL_PLACES ?? 1;
+  const data = readData(given, base, home);
+  const emr = emrConfig(given, base, data.s3 !== undefined);
+  if (emr !== undefined && 'problem' in emr) throw refusedTogether(emr);
   return {
     home,
-    ...readData(given, base, home),
+    ...data,
+    ...optional('emr', emr),
     ...optional('databaseUrl', readDatabaseUrl(env)),
     temporal: readTemporal(env),
     queue: given.ALMANAC_QUEUE ?? 'almanac',
@@ -237,6 +183,10 @@ function readTemporal(env: Readonly<Record<string, string>>): TemporalConfig {
   }
   if (profile.apiKey !== undefined) throw invalid('TEMPORAL_API_KEY', 'an API key needs the address of its cluster in TEMPORAL_ADDRESS');
   return { namespace };
+}
+
+function refusedTogether({ variable, problem, next }: EmrProblem): AlmanacError {
+  return new AlmanacError('config.invalid', `${variable} ${problem}`, { next, details: { variable } });
 }
 
 /** `value` is left out for variables that may hold secrets. */

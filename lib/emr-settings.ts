@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { z } from 'zod';
 import { AlmanacError } from '../pipelines/failures';
 
@@ -12,6 +13,61 @@ export interface EmrConfig {
   readonly cluster?: string;
   /** Absolute path of the settings. */
   readonly settings: string;
+}
+
+/** What the variables say, each as it was parsed. */
+export interface GivenEmr {
+  readonly ALMANAC_EMR_SETTINGS?: string | undefined;
+  readonly ALMANAC_EMR_CLUSTER?: string | undefined;
+  readonly ALMANAC_EMR_ENDPOINT?: string | undefined;
+  readonly ALMANAC_EMR_REGION?: string | undefined;
+}
+
+/** What is wrong with variables that are set beside each other. */
+export interface EmrProblem {
+  readonly variable: keyof GivenEmr | 'ALMANAC_DATA';
+  readonly problem: string;
+  readonly next: string;
+}
+
+/** Undefined when none of the variables is set. `overS3`: the objects lie where the machines of a cluster reach them. */
+export function emrConfig(given: GivenEmr, base: string, overS3: boolean): EmrConfig | EmrProblem | undefined {
+  const {
+    ALMANAC_EMR_SETTINGS: settings,
+    ALMANAC_EMR_CLUSTER: cluster,
+    ALMANAC_EMR_ENDPOINT: endpoint,
+    ALMANAC_EMR_REGION: region,
+  } = given;
+  if (settings === undefined) {
+    const alone = (['ALMANAC_EMR_CLUSTER', 'ALMANAC_EMR_ENDPOINT', 'ALMANAC_EMR_REGION'] as const).find(
+      (name) => given[name] !== undefined,
+    );
+    return (
+      alone && {
+        variable: 'ALMANAC_EMR_SETTINGS',
+        problem: `is not set, and ${alone} is`,
+        next: `set ALMANAC_EMR_SETTINGS to the file that says what runs on EMR, or: unset ${alone}`,
+      }
+    );
+  }
+  if (!overS3 && !isOfThisMachine(endpoint)) {
+    return {
+      variable: 'ALMANAC_DATA',
+      problem: 'is a folder of this machine, which the machines of EMR do not see',
+      next: 'set ALMANAC_DATA=s3://BUCKET/PREFIX, or: unset ALMANAC_EMR_SETTINGS',
+    };
+  }
+  return {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+    ...(cluster === undefined ? {} : { cluster }),
+    settings: path.resolve(base, settings),
+  };
+}
+
+/** `emr-local`: its steps are processes of this machine. */
+function isOfThisMachine(endpoint: string | undefined): boolean {
+  return endpoint !== undefined && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(endpoint).hostname);
 }
 
 const uri = z.string().regex(/^(s3|file):\/\/\S+$/, 'expected a URI like s3://BUCKET/PATH');

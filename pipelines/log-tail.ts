@@ -9,14 +9,27 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/((?:secret|password|token|access[._-]?key)[\w.-]*\s*[=:]\s*)\S+/gi, '$1***'],
 ];
 
+/** What engines and machines say in words of their own, none of which comes from a row. */
+const KNOWN = [
+  /\b(?:java|javax|scala|org\.apache|com\.amazonaws|software\.amazon|py4j|almanac)(?:\.[\w$]+)*\.[A-Z][\w$]*(?:Exception|Error)\b/,
+  /\[[A-Z]+_[A-Z_.]+\]/,
+  /\bSQLSTATE: \w{5}\b/,
+  /\bline \d+, pos(?:ition)? \d+\b/,
+  /\bexit code:? \d+\b/i,
+  /\bexceeding (?:physical |virtual )?memory limits\b/,
+  /\bCannot allocate memory\b/,
+  /\balmanac: duplicate\b/,
+];
+const WORDS = new RegExp(KNOWN.map(({ source }) => source).join('|'), 'g');
+
 /**
  * The end of a log as a failure shows it: the last lines that are no noise, without secrets, of bounded length. With `maskValues`, for stages with
- * personal data, also without what is quoted: engines quote the values they fail on.
+ * personal data, only names of exceptions and what else engines say in words of their own: they quote the values they fail on, in many ways.
  */
 export function logTail(text: string, maskValues = false): string {
   const lines = text.split(/\r?\n/).filter((line) => !NOISE.test(line));
-  let tail = lines.slice(-LINES).join('\n');
+  const shown = maskValues ? lines.map((line) => (line.match(WORDS) ?? []).join(' ')).filter((line) => line !== '') : lines;
+  let tail = shown.slice(-LINES).join('\n');
   for (const [pattern, replacement] of SECRETS) tail = tail.replace(pattern, replacement);
-  if (maskValues) tail = tail.replace(/'[^'\n]*'/g, "'***'").replace(/"[^"\n]*"/g, '"***"');
   return tail.length <= LENGTH ? tail : `…${tail.slice(-LENGTH)}`;
 }

@@ -45,6 +45,8 @@ export interface SparkOrder {
     /** What the names of its files begin with; the job makes the rest unlike all others. */
     readonly prefix: string;
   };
+  /** Of a fault that a value is to blame for, only its name is told: the rows are personal. */
+  readonly maskValues?: boolean;
   /** Of the session. */
   readonly settings: Readonly<Record<string, string>>;
 }
@@ -96,9 +98,10 @@ export interface OrderRequest {
   /** Where things are, as the store names them: a file path, or an `s3://` URI. */
   readonly places: { readonly token: string; readonly result: string; readonly folder: string };
   readonly prefix: string;
+  readonly maskValues?: boolean | undefined;
 }
 
-export function sparkOrder({ dataset, text, views, places, prefix }: OrderRequest): SparkOrder {
+export function sparkOrder({ dataset, text, views, places, prefix, maskValues }: OrderRequest): SparkOrder {
   const { key, buckets, pii = [] } = dataset;
   return {
     format: FORMAT,
@@ -116,6 +119,7 @@ export function sparkOrder({ dataset, text, views, places, prefix }: OrderReques
       folder: `${hadoopUri(places.folder).replace(/\/+$/, '')}/`,
       prefix,
     },
+    ...(maskValues === true && { maskValues }),
     settings: SPARK_JOB_SETTINGS,
   };
 }

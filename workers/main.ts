@@ -14,6 +14,8 @@ import { connectWorker } from '../lib/temporal';
 import { AlmanacError } from '../pipelines/failures';
 import { reconcileBackfills } from './backfill-reconciler';
 import { workflowBundle } from './bundle';
+import { openEmr } from './emr';
+import { sweepEffects } from './emr-sweeper';
 import { exportHistories } from './history-exporter';
 import { reconcileLeases } from './lease-reconciler';
 import { LedgerGauges } from './ledger-gauges';
@@ -70,7 +72,8 @@ export async function runWorker(
     let background: Promise<unknown> = Promise.resolve();
     let close = (): Promise<void> => Promise.resolve();
     const store = await openStore(config);
-    const resources = { config, connection, database, store };
+    const emr = await openEmr(config, { database, store });
+    const resources = { config, connection, database, store, emr };
     let workers: readonly Worker[];
     if (role === 'control') {
       workers = [await createControlWorker(resources, await workflowBundle(), operator)];
@@ -78,6 +81,7 @@ export async function runWorker(
       background = Promise.all([
         exportHistories(client, database, store, log, stopBackground.signal),
         reconcileLeases({ database, client, clock: systemClock, log }, stopBackground.signal),
+        ...(emr === undefined ? [] : [sweepEffects(emr.services, emr.config, log, stopBackground.signal)]),
         ...(operator === undefined ? [] : reconcilers({ operator, client, database, config, log }, stopBackground.signal)),
         ...(project === undefined
           ? []
@@ -111,6 +115,7 @@ export async function runWorker(
       stopBackground.abort();
       await background;
       await close();
+      emr?.close();
     }
   } finally {
     stopBackground.abort();

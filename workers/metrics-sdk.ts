@@ -1,6 +1,6 @@
 import type { RuntimeOptions } from '@temporalio/worker';
 import { Gauge, type Registry } from 'prom-client';
-import type { ListenAddress } from '../lib/config';
+import type { ListenAddress } from '../lib/variables';
 
 /** The SDK answers from its own memory, on this machine. */
 const SDK_TIMEOUT_MS = 2_000;

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
-import type { ListenAddress } from '../lib/config';
+import type { ListenAddress } from '../lib/variables';
 import type { SdkMetrics } from './metrics-sdk';
 
 export interface MetricsServer extends AsyncDisposable {

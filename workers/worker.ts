@@ -17,6 +17,7 @@ import type { OperatorActivities, StageActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
 import { queueNames } from '../lib/queues';
+import type { Emr } from './emr';
 import { faultPoints } from './fault-points';
 import type { StageMetrics } from './metrics';
 import { controlOptions, stageOptions, WORKER_IDENTITY } from './worker-options';
@@ -26,6 +27,8 @@ export interface WorkerResources {
   readonly connection: NativeConnection;
   readonly database: pg.Pool;
   readonly store: ObjectStore;
+  /** Undefined without EMR. */
+  readonly emr?: Emr | undefined;
 }
 
 /** Workflows and short activities; those that do what operators do when they are given. */
@@ -34,14 +37,15 @@ export async function createControlWorker(
   bundle: { code: string },
   operator?: OperatorActivities,
 ): Promise<Worker> {
-  const { config, connection, database, store } = resources;
+  const { config, connection, database, store, emr } = resources;
   const datasets = createDatasetStore(store, systemClock);
+  const rounds = emr?.services;
   return Worker.create({
     ...controlOptions(config, connection),
     taskQueue: queueNames(config).control,
     workflowBundle: bundle,
     activities: {
-      ...createControlActivities({ database, datasets, clock: systemClock }, faultPoints(process.env)),
+      ...createControlActivities({ database, datasets, clock: systemClock, rounds }, faultPoints(process.env)),
       ...(operator === undefined
         ? {}
         : {

@@ -50,8 +50,9 @@ const PLATFORM_RETRY_SECONDS = 1800;
  */
 const TIMEOUT_GRACE_SECONDS = 600;
 
+/** The close of a run sees its steps on EMR end. */
 const control = proxyActivities<ControlActivities>({
-  startToCloseTimeout: '30 seconds',
+  startToCloseTimeout: '60 seconds',
   heartbeatTimeout: '5 seconds',
   retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 seconds' },
 });

@@ -10,7 +10,7 @@ import {
   type RunJobFlowCommandInput,
   type StepSummary,
 } from '@aws-sdk/client-emr';
-import type { EmrConfig } from '../../lib/emr-settings';
+import { clientOptions, type ServicePlace } from '../../lib/aws';
 import type { ListedStep, StepState } from '../../pipelines/effect';
 import { emrFault } from './emr-fault';
 
@@ -75,16 +75,11 @@ const STATES: Readonly<Record<string, StepState>> = {
   INTERRUPTED: 'interrupted',
 };
 
-/** Credentials come by the SDK's own chain and are seen by nobody here. */
-export function createEmrClient({ endpoint, region }: Pick<EmrConfig, 'endpoint' | 'region'>): EmrClient {
-  const options = {
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(region === undefined ? {} : { region }),
-    requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: ANSWER_MS, throwOnRequestTimeout: true },
-  };
-  const reader = new EMRClient({ ...options, maxAttempts: READ_TRIES });
+export function createEmrClient(place: ServicePlace): EmrClient {
+  const requestHandler = { connectionTimeout: CONNECT_MS, requestTimeout: ANSWER_MS, throwOnRequestTimeout: true };
+  const reader = new EMRClient({ ...clientOptions(place, READ_TRIES), requestHandler });
   // The SDK would send again what may have been accepted: submitting has no client token.
-  const writer = new EMRClient({ ...options, maxAttempts: 1 });
+  const writer = new EMRClient({ ...clientOptions(place, 1), requestHandler });
   return {
     async addStep(cluster, { name, args }) {
       const answer = await emrFault('AddJobFlowSteps', () =>

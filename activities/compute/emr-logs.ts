@@ -26,6 +26,8 @@ export function createLogReader(s3: S3Client): LogReader {
 }
 
 export interface LogWait {
+  /** For stages with personal data: only what does not quote a row. */
+  readonly maskValues?: boolean | undefined;
   readonly clock: Clock;
   readonly waitMs: number;
   readonly everyMs: number;
@@ -40,7 +42,7 @@ export async function failedLog(
   logs: string | undefined,
   cluster: string,
   step: string,
-  { clock, waitMs, everyMs }: LogWait,
+  { clock, waitMs, everyMs, maskValues = false }: LogWait,
   signal: AbortSignal,
 ): Promise<string> {
   if (logs === undefined || logs === '') return 'its cluster keeps no logs';
@@ -50,8 +52,10 @@ export async function failedLog(
     for (;;) {
       for (const name of ['stderr.gz', 'stdout.gz']) {
         const body = await read(folder + name);
-        const tail = body === undefined ? '' : logTail(gunzipSync(body).toString('utf8'));
-        if (tail !== '') return tail;
+        const text = body === undefined ? '' : gunzipSync(body).toString('utf8');
+        const tail = logTail(text);
+        if (tail === '') continue;
+        return maskValues ? `${logTail(text, true)}\nThe rest may quote rows and is not shown; it is in ${folder}`.trim() : tail;
       }
       if (clock.now().getTime() >= until) return `its log did not come to ${folder} in ${Math.round(waitMs / 1000)} s`;
       await pause(everyMs, signal);

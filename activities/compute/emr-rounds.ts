@@ -24,7 +24,7 @@ export interface RoundServices {
   /** Of a cluster; undefined without prices. */
   readonly pricePerHour: number | undefined;
   /** The end of the log of a failed step, as far as it comes. */
-  logTail(cluster: string, step: string, signal: AbortSignal): Promise<string | undefined>;
+  logTail(cluster: string, step: string, signal: AbortSignal, maskValues: boolean): Promise<string | undefined>;
 }
 
 /** One round on its way to its end. */
@@ -34,6 +34,8 @@ export interface Round {
   readonly cluster?: string;
   /** Undefined: it is to be ended. */
   readonly args?: (submission: string) => readonly string[];
+  /** Nothing that may quote a row goes on record. */
+  readonly maskValues: boolean;
   /** Undefined when the writer has no say about the round any more. */
   write(change: EffectChange): Promise<EffectRow | undefined>;
   log(line: string): void;
@@ -117,7 +119,7 @@ export async function finishRound(services: RoundServices, round: Round, signal:
         look = undefined;
         break;
       case 'end': {
-        const change = await endOf(services, row, action.end, look, signal);
+        const change = await endOf(services, { ...round, row }, action.end, look, signal);
         await round.point('step-ended');
         await write(change);
         if (look?.cluster.ended === true) await endCluster(services.database, look.cluster.id, look.cluster.reason, clock.now());
@@ -130,7 +132,7 @@ export async function finishRound(services: RoundServices, round: Round, signal:
 /** The end as the ledger has it. */
 async function endOf(
   services: RoundServices,
-  row: EffectRow,
+  { row, maskValues }: Pick<Round, 'row' | 'maskValues'>,
   end: EffectEnd,
   look: Look | undefined,
   signal: AbortSignal,
@@ -139,12 +141,14 @@ async function endOf(
   const seconds = secondsOf(step);
   const failed = end.state === 'failed';
   const tail =
-    failed && end.why === 'step' && row.cluster !== null && end.step !== null ? services.logTail(row.cluster, end.step, signal) : undefined;
+    failed && end.why === 'step' && row.cluster !== null && end.step !== null
+      ? services.logTail(row.cluster, end.step, signal, maskValues)
+      : undefined;
   return {
     state: end.state,
     step: end.step,
     endedAt: services.clock.now(),
-    reason: withoutSecrets(failed && end.why === 'cluster' ? look?.cluster.reason : step?.reason),
+    reason: failed && end.why === 'cluster' ? shown(look?.cluster.reason, false) : shown(step?.reason, maskValues),
     logTail: await tail,
     seconds,
     cost: stageCost(services.pricePerHour, seconds),
@@ -152,8 +156,9 @@ async function endOf(
 }
 
 /** EMR quotes the log of a step in the reason of its failure. */
-function withoutSecrets(reason: string | undefined): string | undefined {
-  return reason === undefined ? undefined : logTail(reason);
+function shown(reason: string | undefined, maskValues: boolean): string | undefined {
+  const text = reason === undefined ? '' : logTail(reason, maskValues);
+  return text === '' ? undefined : text;
 }
 
 function secondsOf(step: EmrStep | undefined): number | undefined {

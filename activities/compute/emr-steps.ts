@@ -97,6 +97,7 @@ async function takeUp({ services }: EmrRunnerOptions, work: SparkWork): Promise<
 function roundOf({ services }: EmrRunnerOptions, work: SparkWork, row: EffectRow): Round {
   return {
     row,
+    maskValues: work.maskValues === true,
     write: (change) => changeEffect(services.database, row, change, services.clock.now()),
     log: (line) => work.log(line),
     point: (name) => work.point(name),

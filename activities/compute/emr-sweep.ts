@@ -1,3 +1,4 @@
+import type { Queryable } from '../../lib/postgres';
 import { ledgerPrefix } from '../../pipelines/effect';
 import type { RunRef } from '../../pipelines/types';
 import { endCluster, wantedClusters } from '../ledger/clusters';
@@ -9,10 +10,12 @@ import { finishRound, isOpen, type RoundServices } from './emr-rounds';
 export interface EffectProof {
   readonly stage: string;
   readonly round: number;
+  /** The newest that took it up. */
+  readonly attempt: number;
   readonly cluster: string | null;
   readonly step: string | null;
-  /** `over`: EMR says so, or it was never submitted. `fenced`: not seen to end, but nothing of it is committed any more. */
-  readonly ended: 'over' | 'fenced';
+  /** `over`: EMR says so, or it was never submitted. `ending`: not yet. `fenced`: not seen to end, but nothing of it is committed any more. */
+  readonly ended: 'over' | 'ending' | 'fenced';
   /** As the ledger has it, of one that is over. */
   readonly state: EffectRow['state'];
 }
@@ -35,17 +38,24 @@ export async function endRounds(services: RoundServices, run: RunRef, withinMs: 
   const rows = await listEffects(services.database, run);
   return Promise.all(
     rows.map(async (row): Promise<EffectProof> => {
-      const { stage, round } = row;
       try {
-        const ended = isOpen(row) ? await endUnwanted(services, row, signal) : row;
-        return { stage, round, cluster: ended.cluster, step: ended.step, ended: 'over', state: ended.state };
+        return proofOf(isOpen(row) ? await endUnwanted(services, row, signal) : row, 'over');
       } catch (error) {
         // The sweeper goes on with it. Its run is over: what it may still put is taken up by nobody.
         if (!signal.aborted && !isAnswerMissing(error)) throw error;
-        return { stage, round, cluster: row.cluster, step: row.step, ended: 'fenced', state: row.state };
+        return proofOf(row, 'fenced');
       }
     }),
   );
+}
+
+/** What the ledger says of the rounds of a run, `open` of those that are not over. */
+export async function roundsOnRecord(database: Queryable, run: RunRef, open: EffectProof['ended']): Promise<EffectProof[]> {
+  return (await listEffects(database, run)).map((row) => proofOf(row, isOpen(row) ? open : 'over'));
+}
+
+function proofOf({ stage, round, attempt, cluster, step, state }: EffectRow, ended: EffectProof['ended']): EffectProof {
+  return { stage, round, attempt, cluster, step, ended, state };
 }
 
 function isAnswerMissing(error: unknown): boolean {
@@ -57,12 +67,13 @@ async function endUnwanted(services: RoundServices, row: EffectRow, signal: Abor
   const nothing = (): void => undefined;
   const write = (change: Parameters<typeof changeUnwanted>[2]): Promise<EffectRow | undefined> =>
     changeUnwanted(database, row, change, clock.now());
-  return (await finishRound(services, { row, write, log: nothing, point: () => Promise.resolve() }, signal)).row;
+  // Nobody here knows what its stage reads.
+  return (await finishRound(services, { row, maskValues: true, write, log: nothing, point: () => Promise.resolve() }, signal)).row;
 }
 
 export interface SweepOptions {
   /** A cluster that stays, and may be shared with others. */
-  readonly cluster: string | undefined;
+  readonly cluster?: string | undefined;
   readonly failed: (error: unknown) => void;
 }
 

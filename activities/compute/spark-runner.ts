@@ -11,6 +11,8 @@ export interface SparkWork {
   readonly attempt: number;
   /** Key of the candidate the job computes: the same for every attempt that means the same rows. */
   readonly candidate: string;
+  /** The stage reads personal data: what may quote a row is neither kept nor told. */
+  readonly maskValues?: boolean | undefined;
   /** Puts the order of a round, from 1, where the job reads it, unless it is there, and says where. Called again after a kill. */
   place(round: number): Promise<PlacedOrder>;
   /** One line of the stage's log. */

@@ -39,6 +39,7 @@ export function createSparkStage(runner: SparkRunner): StageBody {
           stage: context.stage.id,
           attempt: context.attempt,
           candidate: key,
+          maskValues: context.limits.maskValues,
           place: (round) => placeOrder(context, computation, round),
           log: (line) => context.log(line),
           point: (name) => context.point(name),
@@ -55,7 +56,7 @@ export function createSparkStage(runner: SparkRunner): StageBody {
 }
 
 /** Every attempt of the candidate writes the same order, so the first one's may stay. */
-async function placeOrder({ store, window }: StageContext, computation: Computation, round: number): Promise<PlacedOrder> {
+async function placeOrder({ store, window, limits }: StageContext, computation: Computation, round: number): Promise<PlacedOrder> {
   const { dataset, key, output, text, inputs } = computation;
   const path = (name: 'order' | 'token' | 'result'): string => jobPath(dataset, window.key, key, round, name);
   const place = (objectPath: string): string => store.place(objectPath);
@@ -65,6 +66,7 @@ async function placeOrder({ store, window }: StageContext, computation: Computat
     views: inputs.map((input) => viewOf(input, place)),
     places: { token: place(path('token')), result: place(path('result')), folder: place(dataFolder(dataset, window.key).slice(0, -1)) },
     prefix: `${key}-`,
+    maskValues: limits.maskValues,
   });
   await store.putIfAbsent(path('order'), `${JSON.stringify(order, undefined, 2)}\n`);
   return { uri: hadoopUri(place(path('order'))), token: path('token'), result: path('result') };

@@ -270,3 +270,12 @@ export async function endRun(
     values: [...runKey(run), claim, outcome, proof === undefined ? null : JSON.stringify(proof), now, temporalRunId],
   });
 }
+
+/** Puts a better proof on record of a run that has ended. */
+export async function changeProof(database: Queryable, run: RunRef, claim: string, proof: unknown): Promise<void> {
+  await database.query(
+    `update almanac.run set proof = $6
+     where pipeline = $1 and window_key = $2 and branch = $3 and generation = $4 and claim = $5 and ended_at is not null`,
+    [...runKey(run), claim, JSON.stringify(proof)],
+  );
+}

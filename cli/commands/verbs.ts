@@ -5,6 +5,7 @@ import { parseRun } from '../../pipelines/parse-run';
 import { formatRun } from '../../pipelines/run-id';
 import { AlmanacError } from '../../pipelines/failures';
 import type { CliIo } from '../io';
+import { renderProofLine } from '../render-proof';
 import { renderRetry } from '../render-retry';
 import { wholeNumber } from '../whole-number';
 import { runState } from './inspect';
@@ -114,10 +115,7 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
         io.print(answer, () =>
           [
             `${run} generation ${answer.run.generation}: ${answer.state}`,
-            ...answer.proof.map(
-              ({ stage, attempt, ended, child }) =>
-                `  ${stage}#${attempt}: ${PROOFS[ended]}${child === undefined ? '' : ` (pid ${child.pid})`}`,
-            ),
+            ...answer.proof.map((proof) => `  ${renderProofLine(proof)}`),
           ].join('\n'),
         );
       });
@@ -159,9 +157,3 @@ function renderBulk({ verb, preview, results }: BulkAnswer): string {
   });
   return [...lines, ...(preview ? [`${results.length} in all; with --yes it is done`] : [])].join('\n');
 }
-
-const PROOFS = {
-  'reported': 'ended by its own report',
-  'child-dead': 'its process is dead',
-  'fenced': 'fenced, not seen to stop',
-} as const;

@@ -9,8 +9,7 @@ import {
   type BackfillRow,
   type BackfillWindowRow,
 } from '../../activities/ledger/backfills';
-import { readRun } from '../../activities/ledger/runs';
-import type { AttemptProof } from '../../activities/control';
+import type { AttemptProof } from '../../activities/attempt-proof';
 import type { BackfillActivities, BackfillStep } from '../../activities/tasks';
 import { whileAlone } from '../../lib/postgres';
 import { BACKFILL_STATES, decideBackfill } from '../../pipelines/backfill-steps';
@@ -18,7 +17,7 @@ import { AlmanacError, type FailureInfo } from '../../pipelines/failures';
 import { MAIN_BRANCH } from '../../pipelines/run-id';
 import type { RunState } from '../../pipelines/status';
 import type { RunRef } from '../../pipelines/types';
-import { stopRun } from '../runs/stop';
+import { proofOf, provenRun, stopRun } from '../runs/stop';
 import type { OperatorSession } from '../session';
 import { headOf } from '../runs/head';
 import { behindMain, forkBranch } from './branch';
@@ -99,7 +98,7 @@ async function step(session: OperatorSession, hash: string): Promise<BackfillSte
         who: CONTROLLER,
         verb: decision.state,
         reason: decision.why ?? row.reason,
-        ...(decision.state === 'quiesced' ? { proof: await proofOf(session, row, windows) } : {}),
+        ...(decision.state === 'quiesced' ? { proof: await proofOfRuns(session, row, windows) } : {}),
       },
       clock.now(),
     );
@@ -130,13 +129,13 @@ async function stop(session: OperatorSession, { hash, pipeline, branch, reason }
 }
 
 /** How every run that the backfill began is known to do no more harm. */
-async function proofOf(session: OperatorSession, row: BackfillRow, windows: readonly BackfillWindowRow[]): Promise<BackfillProof> {
+async function proofOfRuns(session: OperatorSession, row: BackfillRow, windows: readonly BackfillWindowRow[]): Promise<BackfillProof> {
   const runs: BackfillProof['runs'][number][] = [];
   for (const { window, begunAt, run } of windows) {
     if (begunAt === null || run === null) continue;
     const ref = { pipeline: row.pipeline, window, branch: row.branch, generation: run.generation };
-    const ended = await readRun(session.database, ref);
-    runs.push({ run: ref, state: run.state, endedAt: run.endedAt, attempts: (ended?.proof as AttemptProof[] | null | undefined) ?? [] });
+    const ended = run.endedAt === null ? undefined : await provenRun(session, ref);
+    runs.push({ run: ref, state: run.state, endedAt: run.endedAt, attempts: ended === undefined ? [] : proofOf(ended) });
   }
   return { runs, neverBegun: windows.filter(({ run }) => run === null).map(({ window }) => window) };
 }

@@ -73,7 +73,7 @@ public final class Job {
     try {
       return new Computation(spark, order).result(usage);
     } catch (Exception error) {
-      Result.Fault fault = TextFault.of(error);
+      Result.Fault fault = TextFault.of(error, order.maskValues());
       if (fault == null) throw error;
       return new Result(Result.FORMAT, null, fault);
     } finally {

@@ -3,7 +3,7 @@ package almanac;
 import java.util.List;
 import java.util.Map;
 
-/** What one job is to do, as pipelines/spark-order.ts writes it. Places are URIs that Hadoop knows; it holds no credentials. */
+/** What one job is to do, as pipelines/spark-order.ts writes it. Places are URIs that Hadoop knows; it holds no credentials. With {@code maskValues} no fault quotes a row. */
 record Order(
     int format,
     String token,
@@ -11,6 +11,7 @@ record Order(
     List<View> views,
     String text,
     Output output,
+    boolean maskValues,
     Map<String, String> settings) {
 
   static final int FORMAT = 1;

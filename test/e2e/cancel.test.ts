@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { isAlive } from '../../activities/compute/child-identity';
 import type { ChildIdentity } from '../../activities/compute/engine';
-import type { AttemptProof } from '../../activities/control';
+import type { AttemptProof } from '../../activities/attempt-proof';
 import { createLocalStore } from '../../activities/storage/local-store';
 import { stopRun, type StopAnswer } from '../../operator/runs/stop';
 import { openSession } from '../../operator/session';

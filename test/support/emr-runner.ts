@@ -70,6 +70,8 @@ export function emrRunner({ databaseUrl, root, endpoint, cluster, transient }: R
 export interface FakeJob {
   readonly milliseconds?: number;
   readonly fails?: boolean;
+  /** Where its process tells its pid. */
+  readonly pidFile?: string;
 }
 
 export function work(root: string, run: RunRef, attempt: number, job: FakeJob = {}, more: Partial<SparkWork> = {}): SparkWork {
@@ -107,6 +109,7 @@ try {
   console.error('almanac: duplicate');
   process.exit(3);
 }
+if (order.pidFile) fs.writeFileSync(order.pidFile, String(process.pid));
 setTimeout(() => {
   if (order.fails) {
     console.error('26/11/22 01:02:03 INFO SparkContext: noise\\njava.io.IOException: the table is on fire, password=hunter2');

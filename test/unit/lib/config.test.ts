@@ -2,7 +2,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
-import { maskUrl, readConfig, VARIABLE_NAMES } from '../../../lib/config';
+import { maskUrl, readConfig } from '../../../lib/config';
+import { VARIABLE_NAMES } from '../../../lib/variables';
 import { AlmanacError } from '../../../pipelines/failures';
 
 function refusal(environment: Record<string, string>): AlmanacError {
@@ -158,4 +159,41 @@ test('an endpoint with a user is refused', () => {
   const error = refusal({ ALMANAC_S3_ENDPOINT: 'http://me:word@127.0.0.1:7070' });
   expect(error.code).toBe('config.invalid');
   expect(error.message).not.toContain('word');
+});
+
+const LOCAL_EMR = { ALMANAC_EMR_SETTINGS: 'emr.json', ALMANAC_EMR_ENDPOINT: 'http://127.0.0.1:4588' };
+
+test('EMR is where the variables say, with its settings taken from the project', () => {
+  expect(readConfig({}, '/project').emr).toBeUndefined();
+  expect(readConfig(LOCAL_EMR, '/project').emr).toEqual({ endpoint: 'http://127.0.0.1:4588', settings: '/project/emr.json' });
+  const whole = {
+    ALMANAC_DATA: 's3://lake',
+    ALMANAC_EMR_SETTINGS: '/etc/emr.json',
+    ALMANAC_EMR_CLUSTER: 'j-2AXXXXXXGAPLF',
+    ALMANAC_EMR_REGION: 'eu-central-1',
+  };
+  expect(readConfig(whole, '/project').emr).toEqual({
+    settings: '/etc/emr.json',
+    cluster: 'j-2AXXXXXXGAPLF',
+    region: 'eu-central-1',
+  });
+});
+
+test.each([
+  ['ALMANAC_EMR_SETTINGS', { ALMANAC_EMR_CLUSTER: 'j-2AXXXXXXGAPLF' }, 'unset ALMANAC_EMR_CLUSTER'],
+  ['ALMANAC_EMR_SETTINGS', { ALMANAC_EMR_ENDPOINT: 'http://127.0.0.1:4588' }, 'unset ALMANAC_EMR_ENDPOINT'],
+  ['ALMANAC_EMR_SETTINGS', { ALMANAC_EMR_REGION: 'eu-central-1' }, 'unset ALMANAC_EMR_REGION'],
+  ['ALMANAC_EMR_CLUSTER', { ...LOCAL_EMR, ALMANAC_EMR_CLUSTER: 'nightly' }, 'correct ALMANAC_EMR_CLUSTER'],
+  ['ALMANAC_EMR_REGION', { ...LOCAL_EMR, ALMANAC_EMR_REGION: 'Frankfurt' }, 'correct ALMANAC_EMR_REGION'],
+  ['ALMANAC_DATA', { ALMANAC_EMR_SETTINGS: 'emr.json' }, 'ALMANAC_DATA=s3://'],
+  ['ALMANAC_DATA', { ...LOCAL_EMR, ALMANAC_EMR_ENDPOINT: 'http://emr.example:4588' }, 'ALMANAC_DATA=s3://'],
+])('what does not go together is refused by the name of %s', (variable, environment, next) => {
+  const error = refusal(environment as Record<string, string>);
+  expect(error).toMatchObject({ code: 'config.invalid', next: expect.stringContaining(next) });
+  expect(error.message).toContain(variable);
+});
+
+test('an endpoint of EMR with a user is refused without a word of it', () => {
+  const error = refusal({ ...LOCAL_EMR, ALMANAC_EMR_ENDPOINT: 'http://me:word@127.0.0.1:4588' });
+  expect([error.code, error.message.includes('word')]).toEqual(['config.invalid', false]);
 });
