@@ -76,12 +76,13 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
     now: begun,
   };
   const opened = await open(services.database, order, task, stage);
+  let ranOn = engineOf(stage);
   const report = (outcome: SettledAttempt['outcome'], more: Pick<SettledAttempt, 'output' | 'failureCode'> = {}): void =>
     shell.observer.settled({
       pipeline: task.run.pipeline,
       stage: stage.id,
       kind: stage.kind,
-      engine: engineOf(stage),
+      engine: more.output?.engine ?? ranOn,
       outcome,
       seconds: (services.clock.now().getTime() - begun.getTime()) / 1000,
       ...more,
@@ -93,7 +94,7 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
 
   const lines: { at: Date; line: string }[] = [];
   const stop = stopSignal(stage.timeoutSeconds);
-  const permits = permitsOf(services.database, services.clock, order, opened.attempt, stage, engineOf(stage) !== 'none');
+  const permits = permitsOf(services.database, services.clock, order, opened.attempt, stage, ranOn !== 'none');
   // Whether Temporal gives the order again.
   let goesOn = false;
   const end = async (
@@ -117,7 +118,7 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
   };
   try {
     const body = (engine: Engine): Promise<StageOutput> =>
-      shell.bodies[stage.kind](stageContext(shell, task, plan, stage, opened, engine, stop, lines));
+      shell.bodies[stage.kind](stageContext(shell, task, plan, stage, opened, engine, stop, lines, (name) => void (ranOn = name)));
     const engine = leasedUntimed(services.engine, stop);
     const output = await (permits === undefined ? body(engine) : permits.holding(engine, stop.signal, body));
     await shell.point(`${stage.id}:before-close`);
@@ -163,9 +164,9 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
   }
 }
 
-/** What did the work, for the metrics; a sense stage only looks. */
+/** What does the work until a compute stage chooses, for the metrics; a sense stage only looks. */
 function engineOf({ kind, spec }: PlanStage): string {
-  if (spec.kind === 'compute') return spec.engine ?? 'duckdb';
+  if (spec.kind === 'compute') return spec.engine === 'none' ? 'none' : 'duckdb';
   return kind === 'publish' ? 'postgres' : kind === 'sense' ? 'none' : 'duckdb';
 }
 
@@ -198,6 +199,7 @@ function stageContext(
   engine: Engine,
   stop: StopSignal,
   lines: { at: Date; line: string }[],
+  chose: StageContext['chose'],
 ): StageContext {
   const { services } = shell;
   const inputs: Record<string, VersionRef> = Object.fromEntries(versionsFor(plan.stages, stage.id, opened.outputs));
@@ -226,6 +228,7 @@ function stageContext(
         lines.push({ at: services.clock.now(), line: `the child's identity could not be recorded: ${String(error)}` });
       });
     },
+    chose,
     log(line: string) {
       lines.push({ at: services.clock.now(), line });
     },

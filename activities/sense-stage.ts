@@ -14,7 +14,8 @@ import {
   type Unmet,
   type Verdict,
 } from '../pipelines/sense';
-import type { ResolvedCondition, Sensed, StageOutput } from '../pipelines/types';
+import type { Sensed } from '../pipelines/sensed';
+import type { ResolvedCondition, StageOutput } from '../pipelines/types';
 import type { StageBody, StageContext } from './stage';
 import { acceptedDatasets } from './storage/catalog';
 import type { AcceptedSet } from './storage/manifest';

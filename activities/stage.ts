@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Clock } from '../lib/clock';
-import type { Plan, PlanStage, RunRef, StageOutput, VersionRef, Window } from '../pipelines/types';
+import type { EngineName, Plan, PlanStage, RunRef, StageOutput, VersionRef, Window } from '../pipelines/types';
 import type { ChildIdentity, Engine, SessionLimits } from './compute/engine';
 import type { DatasetStore } from './storage/dataset-store';
 import type { ObjectStore } from './storage/object-store';
@@ -33,6 +33,8 @@ export interface StageContext extends StageServices {
   readonly signal: AbortSignal;
   /** Tells the ledger and the next heartbeat which child computes this attempt. */
   computing(child: ChildIdentity): void;
+  /** Tells the metrics which engine computes this attempt. */
+  chose(engine: EngineName): void;
   /** One line of the stage's log, kept in the ledger. */
   log(line: string): void;
   /** A named point where a kill test may stop the process; does nothing otherwise. */

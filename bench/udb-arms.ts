@@ -125,6 +125,7 @@ function stageContext(
     limits,
     signal: never,
     computing: () => undefined,
+    chose: () => undefined,
     log: (line) => services.log(`  ${id}: ${line}`),
     point: () => Promise.resolve(),
   };

@@ -3,7 +3,7 @@ import type { RunRow } from '../activities/ledger/runs';
 import type { RunGrid } from '../operator/runs/grid';
 import type { RunListing, RunView } from '../operator/runs/inspect';
 import { formatRun } from '../pipelines/run-id';
-import type { Sensed } from '../pipelines/types';
+import type { Sensed } from '../pipelines/sensed';
 import type { PermitWait } from '../pipelines/why';
 import { renderBytes, renderSeconds, renderTable } from './render';
 

@@ -1,11 +1,9 @@
 import { z } from 'zod';
-
-const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
+import { parseSize } from '../pipelines/size';
 
 const bytes = z.string().transform((text, context) => {
-  const match = /^(\d+(?:\.\d+)?)\s*([KMG]?i?B)$/i.exec(text);
-  const size = match ? Number(match[1]) * (UNITS[(match[2] ?? '').toUpperCase()] ?? NaN) : NaN;
-  if (Number.isFinite(size) && size >= 64e6) return Math.floor(size);
+  const size = parseSize(text);
+  if (size !== undefined && size >= 64e6) return size;
   context.addIssue('expected a size of at least 64MB, like 512MB or 2GiB');
   return z.NEVER;
 });

@@ -9,8 +9,8 @@ import * as define from '../pipelines/define';
 import { AlmanacError } from '../pipelines/failures';
 import type { Hooks } from '../pipelines/notify';
 import type { Pools } from '../pipelines/pool-rules';
-import { buildPlan } from '../pipelines/plan';
-import type { ParamValue, PipelineSpec, Plan } from '../pipelines/types';
+import { buildPlan, withEngine } from '../pipelines/plan';
+import type { EngineName, ParamValue, PipelineSpec, Plan } from '../pipelines/types';
 import { loadFailure } from './project-failure';
 
 const CONFIG_FILE = 'almanac.config.ts';
@@ -22,8 +22,8 @@ export interface ProjectPipeline {
   readonly texts: ReadonlyMap<string, string>;
   /** The file name of each text by hash; one of them where two files hold the same. */
   readonly textNames: ReadonlyMap<string, string>;
-  /** Throws `pipeline.invalid` (a text that is not there), `sql.placeholder`, `param.invalid`. */
-  plan(paramOverrides?: Readonly<Record<string, ParamValue>>): Plan;
+  /** `engine` computes every stage that computes. Throws `pipeline.invalid` (a text that is not there), `sql.placeholder`, `param.invalid`. */
+  plan(paramOverrides?: Readonly<Record<string, ParamValue>>, engine?: EngineName): Plan;
 }
 
 export interface Project {
@@ -106,10 +106,10 @@ async function loadPipeline(root: string, spec: PipelineSpec): Promise<ProjectPi
     spec,
     texts: new Map([...files.values()].map((text) => [sha256(text), text])),
     textNames: new Map([...files].map(([name, text]) => [sha256(text), name])),
-    plan(overrides = {}) {
-      if (Object.keys(overrides).length > 0) return buildPlan(spec, files, overrides, sha256);
+    plan(overrides = {}, engine) {
+      if (Object.keys(overrides).length > 0) return withEngine(buildPlan(spec, files, overrides, sha256), engine, sha256);
       standard ??= buildPlan(spec, files, {}, sha256);
-      return standard;
+      return withEngine(standard, engine, sha256);
     },
   };
 }

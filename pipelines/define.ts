@@ -43,6 +43,7 @@ export type {
   ColumnType,
   ComputeSpec,
   DatasetSpec,
+  EngineName,
   IngestSpec,
   LiveTableSpec,
   Metric,

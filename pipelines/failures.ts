@@ -77,6 +77,7 @@ export const CODES = {
   'engine.lost': { class: 'platform', when: 'The process of a computation ended before it answered, or its files failed.', next: 'Retry the stage; nothing was written.' },
   'engine.memory': { class: 'resource', when: 'A computation needs more memory than its limit, or the system killed it for memory.', next: 'Raise ALMANAC_MEMORY or use more buckets, then retry the stage.' },
   'engine.sql': { class: 'user', when: 'DuckDB or Spark refused a statement.', next: 'Correct the file and line the message names, then retry the stage.' },
+  'engine.unconfigured': { class: 'user', when: 'A stage is to be computed on Spark, and the workers know no EMR to run it on.', next: 'Set ALMANAC_EMR_SETTINGS for the compute workers, or let DuckDB compute it: `almanac retry RUN --engine duckdb --reason …`.' },
   'gate.failed': { class: 'data', when: 'A check stage found data outside its bands, or could not measure them; nothing was accepted.', next: '`almanac check show RUN` shows which rows and why; mend them, then `almanac retry RUN --stage S --reason …`.' },
   'internal': { class: 'platform', when: 'Almanac met a state it does not know.', next: 'Retry; if it stays, report it with the log of the run.' },
   'landing.changed': { class: 'platform', when: 'Landing files changed while they were read.', next: 'Nothing: the stage reads them again. If it stays, stop whoever keeps writing to the folder.' },

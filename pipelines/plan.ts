@@ -1,15 +1,18 @@
 /**
  * Frozen plans. A stage's hash covers what decides its rows: texts, the params they use, engine settings, output
  * schema, what it reads, and the hashes of its needs. Owner, schedule, timeouts, pools and waiting are left out, so that
- * changing them makes nothing stale.
+ * changing them makes nothing stale. So is which engine computes, declared, ruled or forced: both come to the same rows, and
+ * either adopts the other's candidate; the texts of all engines are in the hash, whichever runs.
  */
 import { canonicalJson } from './canonical';
 import { durationMs } from './duration';
+import { sparkVariant } from './engine-texts';
 import { AlmanacError } from './failures';
 import { carriersOf, graphOf, layers, writtenBy } from './graph';
+import { overriddenParams } from './param-values';
 import { textsOf } from './quality/metric-texts';
 import { BUILT_IN_PLACEHOLDERS, placeholdersOf, unknownPlaceholder } from './sql-text';
-import type { DatasetSpec, ParamValue, PipelineSpec, Plan, PlanStage, StageOutline, StageSpec } from './types';
+import type { DatasetSpec, EngineName, ParamValue, PipelineSpec, Plan, PlanStage, StageOutline, StageSpec } from './types';
 
 const DEFAULT_TIMEOUT_SECONDS = 3600;
 
@@ -39,6 +42,14 @@ export function buildPlan(spec: PipelineSpec, texts: ReadonlyMap<string, string>
   return { hash: hash(canonicalJson(body)), ...body };
 }
 
+/** The plan with every stage that computes on `engine`; the hashes of its stages stay as they are. */
+export function withEngine(plan: Plan, engine: EngineName | undefined, hash: Hash): Plan {
+  if (engine === undefined || engine === plan.engine) return plan;
+  const { hash: _hash, ...rest } = plan;
+  const body = { ...rest, engine };
+  return { hash: hash(canonicalJson(body)), ...body };
+}
+
 interface StageContext {
   readonly needs: readonly string[];
   readonly upstream: readonly string[];
@@ -48,10 +59,15 @@ interface StageContext {
 }
 
 function planStage(spec: PipelineSpec, id: string, stage: StageSpec, context: StageContext): PlanStage {
-  const files = stage.kind === 'compute' ? { sql: stage.sql, bootstrap: stage.bootstrap } : {};
-  const texts = { sql: textOf(spec, id, files.sql, context.texts), bootstrap: textOf(spec, id, files.bootstrap, context.texts) };
+  const files = filesOf(stage, context.texts);
+  const hashes = {
+    sqlHash: hashOf(spec, id, files.sql, context),
+    bootstrapHash: hashOf(spec, id, files.bootstrap, context),
+    sparkHash: hashOf(spec, id, files.spark, context),
+    sparkBootstrapHash: hashOf(spec, id, files.sparkBootstrap, context),
+  };
   const used = new Set<string>();
-  for (const file of [files.sql, files.bootstrap]) {
+  for (const file of Object.values(files)) {
     if (file !== undefined)
       collectParams(spec, placeholdersIn(context.texts.get(file) ?? '', `pipelines/${spec.id}/sql/${file}`), context.params, used);
   }
@@ -61,12 +77,9 @@ function planStage(spec: PipelineSpec, id: string, stage: StageSpec, context: St
     }
   }
   const names = [...used].sort();
-  const sqlHash = texts.sql === undefined ? undefined : context.hash(texts.sql);
-  const bootstrapHash = texts.bootstrap === undefined ? undefined : context.hash(texts.bootstrap);
   const body = {
     kind: stage.kind,
-    sqlHash,
-    bootstrapHash,
+    ...hashes,
     params: Object.fromEntries(names.map((name) => [name, context.params[name]])),
     settings: settingsOf(stage),
     schema: schemaOf(spec.datasets, stage),
@@ -81,8 +94,7 @@ function planStage(spec: PipelineSpec, id: string, stage: StageSpec, context: St
     ...(stage.pool === undefined ? {} : { pool: { name: stage.pool.name, permits: stage.pool.permits ?? 1 } }),
     hash: context.hash(canonicalJson(body)),
     spec: stage,
-    ...(sqlHash === undefined ? {} : { sqlHash }),
-    ...(bootstrapHash === undefined ? {} : { bootstrapHash }),
+    ...given(hashes),
     ...(names.length === 0 ? {} : { params: names }),
   };
 }
@@ -96,10 +108,45 @@ function carriedBy(spec: PipelineSpec, stage: StageSpec, { params, texts, hash }
   return carriersOf(spec.stages, stage.writes).map((id) => {
     const carrier = spec.stages[id];
     if (carrier?.kind !== 'compute') return id;
-    const text = textOf(spec, id, carrier.sql, texts) ?? '';
-    const used = placeholdersOf(text).flatMap(({ name }) => (Object.hasOwn(params, name) ? [[name, params[name]]] : []));
-    return { id, text: hash(text), params: used, settings: settingsOf(carrier), schema: schemaOf(spec.datasets, carrier) };
+    const { sql, spark } = filesOf(carrier, texts);
+    const [text, variant] = [textOf(spec, id, sql, texts) ?? '', textOf(spec, id, spark, texts)];
+    const used = [text, variant ?? ''].flatMap((one) =>
+      placeholdersOf(one).flatMap(({ name }) => (Object.hasOwn(params, name) ? [[name, params[name]]] : [])),
+    );
+    return {
+      id,
+      text: hash(text),
+      spark: variant && hash(variant),
+      params: used,
+      settings: settingsOf(carrier),
+      schema: schemaOf(spec.datasets, carrier),
+    };
   });
+}
+
+/** The files of a stage's texts; variants for Spark where they are there. */
+function filesOf(
+  stage: StageSpec,
+  texts: ReadonlyMap<string, string>,
+): Record<'sql' | 'bootstrap' | 'spark' | 'sparkBootstrap', string | undefined> {
+  const { sql, bootstrap } = stage.kind === 'compute' ? stage : {};
+  const variant = (file: string | undefined): string | undefined => {
+    const name = file === undefined ? undefined : sparkVariant(file);
+    return name !== undefined && texts.has(name) ? name : undefined;
+  };
+  return { sql, bootstrap, spark: variant(sql), sparkBootstrap: variant(bootstrap) };
+}
+
+function hashOf(spec: PipelineSpec, id: string, file: string | undefined, { texts, hash }: StageContext): string | undefined {
+  const text = textOf(spec, id, file, texts);
+  return text === undefined ? undefined : hash(text);
+}
+
+/** Without the members that are undefined. */
+function given<T extends Readonly<Record<string, string | undefined>>>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
 }
 
 function textOf(spec: PipelineSpec, id: string, file: string | undefined, texts: ReadonlyMap<string, string>): string | undefined {
@@ -155,7 +202,13 @@ function settingsOf(stage: StageSpec): unknown {
       // A marker, quiet or a publication is waiting; which accepted windows are pinned decides what is read.
       return (stage.resolved ?? []).filter(({ kind }) => kind === 'accepted');
     case 'compute':
-      return { engine: stage.engine ?? 'duckdb', each: stage.each ?? 'version', reads: stage.reads ?? {}, writes: stage.writes };
+      // The engine that plans of older builds named, so that their hashes stay.
+      return {
+        engine: stage.engine === 'none' ? 'none' : 'duckdb',
+        each: stage.each ?? 'version',
+        reads: stage.reads ?? {},
+        writes: stage.writes,
+      };
     case 'check':
       // Everything but what says how a failure is shown and to whom.
       return stage.suite.checks.map(({ why: _why, owner: _owner, sample: _sample, ...judged }) => judged);
@@ -177,50 +230,6 @@ function schemaOf(datasets: Readonly<Record<string, DatasetSpec>>, stage: StageS
     optional: dataset.optional,
     file: dataset.file,
   };
-}
-
-/** Declared params with overrides in their place; text is read as the declared type, as it comes from a command line. */
-function overriddenParams(spec: PipelineSpec, overrides: Params): Params {
-  const declared = spec.params ?? {};
-  const params: Record<string, ParamValue> = { ...declared };
-  for (const [name, value] of Object.entries(overrides)) {
-    const standard = Object.hasOwn(declared, name) ? declared[name] : undefined;
-    if (standard === undefined) {
-      const known = Object.keys(declared);
-      throw invalidParam(
-        spec,
-        name,
-        `the pipeline "${spec.id}" has no param "${name}"`,
-        known.length === 0 ? 'It has none.' : `Use one of ${known.join(', ')}.`,
-      );
-    }
-    const read = readAs(typeof standard, value);
-    if (read === undefined) {
-      throw invalidParam(
-        spec,
-        name,
-        `"${value}" is no ${typeof standard}, which the param "${name}" of "${spec.id}" is`,
-        `Give a value such as ${standard}.`,
-      );
-    }
-    params[name] = read;
-  }
-  return params;
-}
-
-function readAs(type: string, value: ParamValue): ParamValue | undefined {
-  if (typeof value === type) return value;
-  if (typeof value !== 'string') return undefined;
-  if (type === 'boolean') return value === 'true' ? true : value === 'false' ? false : undefined;
-  const number = value.trim() === '' ? Number.NaN : Number(value);
-  return Number.isFinite(number) ? number : undefined;
-}
-
-function invalidParam(spec: PipelineSpec, name: string, what: string, next: string): AlmanacError {
-  return new AlmanacError('param.invalid', `${what[0]?.toUpperCase()}${what.slice(1)}.`, {
-    next,
-    details: { pipeline: spec.id, param: name },
-  });
 }
 
 /** What the workflow gets of a plan. */
@@ -262,13 +271,15 @@ export function planDiff(before: Plan, after: Plan): PlanDiff {
   };
 }
 
+const TEXT_HASHES = ['sqlHash', 'bootstrapHash', 'sparkHash', 'sparkBootstrapHash'] as const;
+
 function reasonsOf(before: Plan, after: Plan, was: PlanStage, is: PlanStage): ChangeReason[] {
   const differ = (a: unknown, b: unknown): boolean => canonicalJson(a ?? null) !== canonicalJson(b ?? null);
   const hashes = (plan: Plan, stage: PlanStage): unknown =>
     stage.needs.map((need) => [need, plan.stages.find(({ id }) => id === need)?.hash]);
   const values = (plan: Plan, stage: PlanStage): unknown => (stage.params ?? []).map((name) => [name, plan.params[name]]);
   const reasons: ChangeReason[] = [];
-  if (was.sqlHash !== is.sqlHash || was.bootstrapHash !== is.bootstrapHash) reasons.push('text');
+  if (TEXT_HASHES.some((member) => was[member] !== is[member])) reasons.push('text');
   if (differ(values(before, was), values(after, is))) reasons.push('params');
   if (differ(schemaOf(before.datasets, was.spec), schemaOf(after.datasets, is.spec))) reasons.push('schema');
   if (was.kind !== is.kind || differ(settingsOf(was.spec), settingsOf(is.spec))) reasons.push('declaration');

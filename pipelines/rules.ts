@@ -1,4 +1,6 @@
 /** The rules a declaration keeps beyond what its types can say; {@link definePipeline} and the project apply them. */
+import { engineProblems } from './engine-rules';
+import { isSparkVariant, variedText } from './engine-texts';
 import { carriersOf, cleanedBy, cleanersOf, cyclePath, datasetsOf, graphOf, writersOf, writtenBy } from './graph';
 import { declarationProblems } from './quality/check-rules';
 import { keepsStates } from './quality/personal';
@@ -226,7 +228,7 @@ function carriedProblems(spec: PipelineSpec, place: string, { since }: PreviousR
 }
 
 function computeProblems(spec: PipelineSpec, place: string, stage: ComputeSpec): Problem[] {
-  const problems: Problem[] = [];
+  const problems = engineProblems(place, stage.engine);
   if (stage.engine === 'none') {
     for (const member of ['sql', 'bootstrap', 'writes', 'each'] as const) {
       if (stage[member] !== undefined) problems.push({ place: `${place}.${member}`, message: "engine 'none' computes and writes nothing" });
@@ -239,6 +241,8 @@ function computeProblems(spec: PipelineSpec, place: string, stage: ComputeSpec):
   for (const file of [stage.sql, stage.bootstrap]) {
     if (file !== undefined && !SQL_FILE.test(file))
       problems.push({ place, message: `"${file}" is not the name of a .sql file under sql/` });
+    else if (file !== undefined && isSparkVariant(file))
+      problems.push({ place, message: `"${file}" is what Spark runs in the place of "${variedText(file)}"; name that one` });
   }
   for (const [alias, read] of Object.entries(stage.reads ?? {})) {
     if (typeof read === 'string') continue;

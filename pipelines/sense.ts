@@ -3,7 +3,8 @@
  * enough; `now` is an argument.
  */
 import { DAY_MS } from './local-day';
-import type { ResolvedCondition, Sensed, SensedWindows, VersionRef, Window, WindowSpec } from './types';
+import type { Sensed } from './sensed';
+import type { ResolvedCondition, SensedWindows, VersionRef, Window, WindowSpec } from './types';
 import { lastOver, windowOf } from './window';
 import { dateOf } from './window-grid';
 

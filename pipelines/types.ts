@@ -3,6 +3,7 @@
  * manifests, so it holds ids, counts, hashes and URIs, never rows of a dataset.
  */
 import type { QualityMetric, RowMetric } from './quality/metrics';
+import type { Sensed } from './sensed';
 
 /** Column types every engine understands; `timestamp` is UTC with microseconds, `text` is UTF-8 without NUL. */
 export type ColumnType = 'text' | 'bigint' | 'integer' | 'double' | 'boolean' | 'timestamp' | 'date';
@@ -71,14 +72,20 @@ export interface IngestSpec extends StageCommon {
   readonly ready?: { readonly marker?: string; readonly files?: number; readonly quietMinutes?: number };
 }
 
+/** What computes SQL; both come to the same rows. */
+export type EngineName = 'duckdb' | 'spark';
+
 /** Runs one SQL text over versions and writes one candidate version. */
 export interface ComputeSpec extends StageCommon {
   readonly kind: 'compute';
-  /** `none` computes and writes nothing: a join point in the graph. Default `duckdb`. */
-  readonly engine?: 'duckdb' | 'none';
+  /**
+   * `none` computes and writes nothing: a join point in the graph. `sparkAbove`, a size like `20GB`: Spark when the versions it reads hold
+   * more bytes, else DuckDB. A run's `--engine` wins over it. Default `duckdb`.
+   */
+  readonly engine?: EngineName | 'none' | { readonly sparkAbove: string };
   /** Alias in the SQL text → dataset, the previous window's version of one, or what a sense stage found of another pipeline's. */
   readonly reads?: Readonly<Record<string, Read>>;
-  /** File under `pipelines/ID/sql/`. */
+  /** File under `pipelines/ID/sql/`; on Spark `NAME.spark.sql` beside it is taken where there is one. */
   readonly sql?: string;
   /** File that computes the same state from all landing data in one scan; used by bootstrap runs instead of `sql`. */
   readonly bootstrap?: string;
@@ -312,6 +319,9 @@ export interface PlanStage extends StageOutline {
   /** Hash of the text `spec.sql` names, stored in the control schema. */
   readonly sqlHash?: string;
   readonly bootstrapHash?: string;
+  /** Hashes of the texts that are taken on Spark in the place of those, where there are such. */
+  readonly sparkHash?: string;
+  readonly sparkBootstrapHash?: string;
   /** Names of the params its texts use; a change of another param leaves its hash alone. */
   readonly params?: readonly string[];
 }
@@ -325,6 +335,8 @@ export interface Plan {
   readonly params: Readonly<Record<string, ParamValue>>;
   readonly datasets: Readonly<Record<string, DatasetSpec>>;
   readonly stages: readonly PlanStage[];
+  /** What `--engine` asked for: it computes every stage that computes. */
+  readonly engine?: EngineName;
   /** Datasets of other pipelines that stages read. */
   readonly sensed?: Readonly<Record<string, DatasetSpec>>;
 }
@@ -359,32 +371,12 @@ export interface StageOutput {
   readonly tainted?: true;
   /** True when a finished candidate was found and nothing was computed again. */
   readonly adopted?: boolean;
+  /** What computed it; absent for DuckDB. */
+  readonly engine?: EngineName;
   /** Usage as the engine reported it. */
   readonly cpuSeconds?: number;
   readonly peakMemoryBytes?: number;
 }
-
-/** What held when a sense stage looked, pinned: a window's accepted versions, its publication, or the files of a folder. */
-export type Sensed =
-  | {
-      readonly kind: 'accepted';
-      readonly pipeline: string;
-      readonly window: string;
-      /** Of the accepted set. */
-      readonly sequence: number;
-      readonly versions: readonly VersionRef[];
-    }
-  | { readonly kind: 'published'; readonly pipeline: string; readonly window: string; readonly publication: number }
-  | {
-      readonly kind: 'marker' | 'quiet';
-      readonly folder: string;
-      /** How many there are; `files` names the marker, or the first hundred. */
-      readonly count: number;
-      readonly bytes: number;
-      /** When the newest of them was last written, ISO. */
-      readonly newest: string;
-      readonly files: readonly string[];
-    };
 
 export type CheckStatus = 'PASS' | 'NO_HISTORY' | 'WARN' | 'FAIL' | 'ERROR';
 

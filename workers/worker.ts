@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type pg from 'pg';
 import { Worker, type NativeConnection } from '@temporalio/worker';
-import { computeStage } from '../activities/compute/compute-stage';
+import { createComputeStage } from '../activities/compute/choose-engine';
 import { createDuckDbEngines } from '../activities/compute/duckdb-engine';
 import { ingestStage } from '../activities/compute/ingest-stage';
 import { createControlActivities } from '../activities/control';
@@ -77,7 +77,7 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
     bodies: {
       ingest: ingestStage,
       sense: senseStage,
-      compute: computeStage,
+      compute: createComputeStage(resources.emr?.runner),
       check: createCheckStage({ judged: (pipeline, stage, statuses) => metrics.judged(pipeline, stage, statuses) }),
       publish: createPublishStage({
         flipped: (pipeline, seconds) => metrics.flipped(pipeline, seconds),

@@ -1,7 +1,8 @@
+import { engineText } from '../../pipelines/engine-texts';
 import { AlmanacError } from '../../pipelines/failures';
 import { renderSql, windowValues } from '../../pipelines/sql-text';
-import type { ComputeSpec, DatasetSpec, StageOutput, VersionRef } from '../../pipelines/types';
-import type { StageContext } from '../stage';
+import type { ComputeSpec, DatasetSpec, EngineName, StageOutput, VersionRef } from '../../pipelines/types';
+import type { StageBody, StageContext } from '../stage';
 import { candidateKey } from '../storage/candidate-key';
 import type { DataFile, Manifest } from '../storage/manifest';
 import { resolveInputs, type Input } from './compute-inputs';
@@ -14,18 +15,34 @@ export interface Computation {
   readonly dataset: string;
   readonly output: DatasetSpec;
   readonly inputs: readonly Input[];
-  /** Rendered text and the file it came from. */
-  readonly text: string;
-  readonly textName: string;
+  /** Runs the text that computes from all landing data. */
+  readonly usesBootstrap: boolean;
   /** Of the candidate: the same for every attempt that means the same rows. */
   readonly key: string;
 }
 
+/** What an engine runs: the rendered text and the file it came from. */
+export interface RenderedText {
+  readonly text: string;
+  readonly textName: string;
+}
+
 /** What a join point has to tell. */
-export const NOTHING: StageOutput = { versions: [], rowsIn: 0, rowsOut: 0, bytesIn: 0, bytesOut: 0 };
+const NOTHING: StageOutput = { versions: [], rowsIn: 0, rowsOut: 0, bytesIn: 0, bytesOut: 0 };
+
+/** A compute stage: nothing for a join point, the version of an earlier attempt where there is one, else what `compute` makes. */
+export function computing(compute: (context: StageContext, computation: Computation) => Promise<StageOutput>): StageBody {
+  return async (context) => {
+    const computation = await computationOf(context);
+    if (computation === undefined) return NOTHING;
+    const earlier = await earlierVersion(context, computation);
+    if (earlier) return { ...stageOutput(computation.inputs, earlier), adopted: true };
+    return compute(context, computation);
+  };
+}
 
 /** What the stage is to compute; undefined for a join point, which computes nothing. */
-export async function computationOf(context: StageContext): Promise<Computation | undefined> {
+async function computationOf(context: StageContext): Promise<Computation | undefined> {
   const spec = computeSpec(context);
   if (spec.engine === 'none' || spec.writes === undefined) return undefined;
   const usesBootstrap = context.bootstrap && context.stage.bootstrapHash !== undefined;
@@ -37,11 +54,22 @@ export async function computationOf(context: StageContext): Promise<Computation 
     inputs: refsOf(inputs),
     bootstrap: context.bootstrap,
   });
-  return { ...(await prepare(context, spec, spec.writes, inputs, usesBootstrap)), key };
+  const output = context.plan.datasets[spec.writes];
+  if (output === undefined) throw lacking(context, `the dataset ${spec.writes}`);
+  return { spec, dataset: spec.writes, output, inputs, usesBootstrap, key };
+}
+
+/** The text of the stage for an engine. Throws `sql.placeholder`. */
+export async function renderedText(context: StageContext, { usesBootstrap }: Computation, engine: EngineName): Promise<RenderedText> {
+  const { plan, stage, window } = context;
+  const found = engineText(stage, engine, usesBootstrap);
+  if (found === undefined) throw lacking(context, 'its SQL text');
+  const textName = `pipelines/${plan.pipeline}/sql/${found.file}`;
+  return { text: renderSql(await context.text(found.hash), { ...windowValues(window), ...plan.params }, textName), textName };
 }
 
 /** The version that an earlier attempt finished, with its export. */
-export async function earlierVersion(context: StageContext, { dataset, key }: Computation): Promise<Manifest | undefined> {
+async function earlierVersion(context: StageContext, { dataset, key }: Computation): Promise<Manifest | undefined> {
   const earlier = await context.datasets.find(dataset, context.window.key, key);
   if (earlier === undefined) return undefined;
   context.log(`an earlier attempt finished ${earlier.dataset} version ${earlier.version}: ${earlier.rows} rows adopted`);
@@ -49,8 +77,13 @@ export async function earlierVersion(context: StageContext, { dataset, key }: Co
   return earlier;
 }
 
-/** Commits what was written as the candidate of this computation, and exports the version that won. */
-export async function commitVersion(context: StageContext, computation: Computation, written: WrittenVersion): Promise<Manifest> {
+/** Commits what an engine wrote as the candidate of this computation, and exports the version that won. */
+export async function commitVersion(
+  context: StageContext,
+  computation: Computation,
+  engine: EngineName,
+  written: WrittenVersion,
+): Promise<Manifest> {
   const { dataset, key, inputs } = computation;
   const manifest = await timed(context, `committed ${dataset}`, () =>
     context.datasets.commit({
@@ -66,6 +99,7 @@ export async function commitVersion(context: StageContext, computation: Computat
         stageHash: context.stage.hash,
         inputs: refsOf(inputs),
         ...(context.bootstrap && { bootstrap: true as const }),
+        ...(engine !== 'duckdb' && { engine }),
       },
     }),
   );
@@ -83,31 +117,20 @@ function computeSpec({ stage }: StageContext): ComputeSpec {
   return stage.spec;
 }
 
-async function prepare(
-  context: StageContext,
-  spec: ComputeSpec,
-  dataset: string,
-  inputs: readonly Input[],
-  usesBootstrap: boolean,
-): Promise<Omit<Computation, 'key'>> {
-  const { plan, stage, window } = context;
-  const output = plan.datasets[dataset];
-  const hash = usesBootstrap ? stage.bootstrapHash : stage.sqlHash;
-  if (output === undefined || hash === undefined) {
-    throw new AlmanacError('internal', `The plan of stage ${stage.id} lacks ${output ? 'its SQL text' : `the dataset ${dataset}`}.`, {
-      next: '`almanac validate`, then start the run anew with `--again`.',
-    });
-  }
-  const textName = `pipelines/${plan.pipeline}/sql/${(usesBootstrap ? spec.bootstrap : spec.sql) ?? hash}`;
-  const text = renderSql(await context.text(hash), { ...windowValues(window), ...plan.params }, textName);
-  return { spec, dataset, output, inputs, text, textName };
+function lacking({ stage }: StageContext, what: string): AlmanacError {
+  return new AlmanacError('internal', `The plan of stage ${stage.id} lacks ${what}.`, {
+    next: '`almanac validate`, then start the run anew with `--again`.',
+  });
 }
 
 export function stageOutput(inputs: readonly Input[], manifest: Manifest): StageOutput {
-  const { dataset, window, version, digest } = manifest;
+  const { dataset, window, version, digest, rows, bytes, provenance } = manifest;
   const ref: VersionRef = { dataset, window, version, digest };
-  const bytesIn = read(inputs, 'bytes');
-  return { versions: [ref], rowsIn: rowsIn(inputs), rowsOut: manifest.rows, bytesIn, bytesOut: manifest.bytes };
+  const { engine } = provenance;
+  return {
+    ...{ versions: [ref], rowsIn: rowsIn(inputs), rowsOut: rows, bytesIn: bytesIn(inputs), bytesOut: bytes },
+    ...(engine === undefined ? {} : { engine }),
+  };
 }
 
 export function filesOf(inputs: readonly Input[]): DataFile[] {
@@ -116,6 +139,10 @@ export function filesOf(inputs: readonly Input[]): DataFile[] {
 
 export function rowsIn(inputs: readonly Input[]): number {
   return read(inputs, 'rows');
+}
+
+export function bytesIn(inputs: readonly Input[]): number {
+  return read(inputs, 'bytes');
 }
 
 function read(inputs: readonly Input[], what: 'rows' | 'bytes'): number {

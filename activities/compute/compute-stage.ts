@@ -3,19 +3,20 @@ import { bucketExpression } from '../../pipelines/bucket-sql';
 import { columnsOf } from '../../pipelines/duckdb-sql';
 import { AlmanacError } from '../../pipelines/failures';
 import { describeText, schemaFault, selectText, type DescribedColumn } from '../../pipelines/output-sql';
+import type { StageOutput } from '../../pipelines/types';
 import type { StageBody, StageContext } from '../stage';
 import type { LocalFiles } from '../storage/object-store';
 import { bucketsOfPasses, passViews, type Buckets } from './compute-inputs';
 import {
   commitVersion,
-  computationOf,
-  earlierVersion,
+  computing,
   filesOf,
-  NOTHING,
+  renderedText,
   rowsIn,
   stageOutput,
   timed,
   type Computation,
+  type RenderedText,
 } from './computation';
 import type { EngineSession, StatementLabel } from './engine';
 import { VersionWriter } from './version-writer';
@@ -23,32 +24,34 @@ import type { WrittenVersion } from './written-version';
 
 const STAGED = 'almanac.staged';
 
-/** Runs one SQL text over pinned versions and commits its rows as one version; `engine: 'none'` is a join point that does nothing. */
-export const computeStage: StageBody = async (context) => {
-  const computation = await computationOf(context);
-  if (computation === undefined) return NOTHING;
+type Computed = Computation & RenderedText;
+
+/** Computes on DuckDB whatever the stage declares; see {@link createComputeStage}. */
+export const computeStage: StageBody = computing(computeOnDuckDb);
+
+/** Runs one SQL text over pinned versions and commits its rows as one version. */
+export async function computeOnDuckDb(context: StageContext, computation: Computation): Promise<StageOutput> {
   const { inputs } = computation;
-  const earlier = await earlierVersion(context, computation);
-  if (earlier) return { ...stageOutput(inputs, earlier), adopted: true };
+  const rendered = await renderedText(context, computation, 'duckdb');
   await using local = await context.store.localFiles(filesOf(inputs), context.signal);
   const scratch = await context.store.scratch();
   try {
     const { written, usage } = await context.engine.session(context.limits, context.signal, async (session) => {
       context.computing(session.child);
-      return { written: await compute(context, computation, session, local, scratch), usage: await session.usage() };
+      return { written: await compute(context, { ...computation, ...rendered }, session, local, scratch), usage: await session.usage() };
     });
     await context.point('computed');
-    const manifest = await commitVersion(context, computation, written);
+    const manifest = await commitVersion(context, computation, 'duckdb', written);
     return { ...stageOutput(inputs, manifest), cpuSeconds: usage.cpuSeconds, peakMemoryBytes: usage.peakMemoryBytes };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-};
+}
 
 /** Computes and writes all passes into `scratch`. */
 async function compute(
   context: StageContext,
-  computation: Computation,
+  computation: Computed,
   session: EngineSession,
   local: LocalFiles,
   scratch: string,
@@ -96,7 +99,7 @@ async function compute(
   });
 }
 
-async function checkSchema(session: EngineSession, { text, textName, dataset, output }: Computation): Promise<void> {
+async function checkSchema(session: EngineSession, { text, textName, dataset, output }: Computed): Promise<void> {
   const { sql, linesBefore } = describeText(text);
   const returned = await session.rows<DescribedColumn & Record<string, unknown>>(sql, undefined, { name: textName, linesBefore });
   const fault = schemaFault(textName, dataset, columnsOf(output), returned);
@@ -115,7 +118,7 @@ async function writeStaged(writer: VersionWriter, buckets: Buckets | undefined):
   }
 }
 
-function misplaced({ textName, output, dataset }: Computation, rows: number): AlmanacError {
+function misplaced({ textName, output, dataset }: Computed, rows: number): AlmanacError {
   return new AlmanacError(
     'compute.bucket',
     `${textName} returned rows of ${dataset} whose ${output.buckets?.by} belongs to another bucket than it read (${rows} found).`,

@@ -10,53 +10,56 @@ import {
   type SparkView,
   type SparkWritten,
 } from '../../pipelines/spark-order';
+import type { StageOutput } from '../../pipelines/types';
 import type { StageBody, StageContext } from '../stage';
 import type { DataFile } from '../storage/manifest';
 import { dataFolder, jobPath } from '../storage/store-paths';
 import { layoutsOf, type Input } from './compute-inputs';
-import { commitVersion, computationOf, earlierVersion, NOTHING, stageOutput, timed, type Computation } from './computation';
+import { commitVersion, computing, renderedText, stageOutput, timed, type Computation, type RenderedText } from './computation';
 import type { PlacedOrder, SparkRunner } from './spark-runner';
 import { writtenVersion, type WrittenVersion } from './written-version';
 
 /** Lines of the job's statement before the text's first. */
 const LINES_BEFORE = 1;
 
+type Computed = Computation & RenderedText;
+
+/** Computes on Spark whatever the stage declares; see {@link createComputeStage}. */
+export function createSparkStage(runner: SparkRunner): StageBody {
+  return computing((context, computation) => computeOnSpark(runner, context, computation));
+}
+
 /**
  * Computes a stage by one Spark job over pinned versions and commits what it wrote as one version, with the digest that DuckDB would have
  * come to. A text of `each: 'bucket'` is run once over all buckets: what it says of a row may depend on rows of its bucket only.
  */
-export function createSparkStage(runner: SparkRunner): StageBody {
-  return async (context) => {
-    const computation = await computationOf(context);
-    if (computation === undefined) return NOTHING;
-    const { inputs, dataset, key } = computation;
-    const earlier = await earlierVersion(context, computation);
-    if (earlier) return { ...stageOutput(inputs, earlier), adopted: true };
-    const end = await timed(context, `computed ${dataset} on Spark`, () =>
-      runner.run(
-        {
-          run: context.run,
-          stage: context.stage.id,
-          attempt: context.attempt,
-          candidate: key,
-          maskValues: context.limits.maskValues,
-          place: (round) => placeOrder(context, computation, round),
-          log: (line) => context.log(line),
-          point: (name) => context.point(name),
-        },
-        context.signal,
-      ),
-    );
-    const written = await resultOf(context, computation, end.order);
-    const version = await versionOf(context, computation, written);
-    await context.point('computed');
-    const manifest = await commitVersion(context, computation, version);
-    return { ...stageOutput(inputs, manifest), cpuSeconds: written.cpuSeconds, peakMemoryBytes: written.peakMemoryBytes };
-  };
+export async function computeOnSpark(runner: SparkRunner, context: StageContext, computation: Computation): Promise<StageOutput> {
+  const { inputs, dataset, key } = computation;
+  const computed = { ...computation, ...(await renderedText(context, computation, 'spark')) };
+  const end = await timed(context, `computed ${dataset} on Spark`, () =>
+    runner.run(
+      {
+        run: context.run,
+        stage: context.stage.id,
+        attempt: context.attempt,
+        candidate: key,
+        maskValues: context.limits.maskValues,
+        place: (round) => placeOrder(context, computed, round),
+        log: (line) => context.log(line),
+        point: (name) => context.point(name),
+      },
+      context.signal,
+    ),
+  );
+  const written = await resultOf(context, computed, end.order);
+  const version = await versionOf(context, computation, written);
+  await context.point('computed');
+  const manifest = await commitVersion(context, computation, 'spark', version);
+  return { ...stageOutput(inputs, manifest), cpuSeconds: written.cpuSeconds, peakMemoryBytes: written.peakMemoryBytes };
 }
 
 /** Every attempt of the candidate writes the same order, so the first one's may stay. */
-async function placeOrder({ store, window, limits }: StageContext, computation: Computation, round: number): Promise<PlacedOrder> {
+async function placeOrder({ store, window, limits }: StageContext, computation: Computed, round: number): Promise<PlacedOrder> {
   const { dataset, key, output, text, inputs } = computation;
   const path = (name: 'order' | 'token' | 'result'): string => jobPath(dataset, window.key, key, round, name);
   const place = (objectPath: string): string => store.place(objectPath);
@@ -80,7 +83,7 @@ function viewOf({ alias, spec, manifests }: Input, place: (objectPath: string) =
   };
 }
 
-async function resultOf(context: StageContext, computation: Computation, order: PlacedOrder): Promise<SparkWritten> {
+async function resultOf(context: StageContext, computation: Computed, order: PlacedOrder): Promise<SparkWritten> {
   const body = await context.store.get(order.result);
   if (body === undefined) throw lost(computation, `${context.store.place(order.result)} is not there`);
   const { written, fault } = JSON.parse(body.toString('utf8')) as SparkResult;
@@ -102,7 +105,7 @@ async function versionOf(context: StageContext, computation: Computation, writte
   return writtenVersion(output, { digest, rows: Number(digest.rows), columns }, files, output.key && duplicateKeys);
 }
 
-function faultOf({ limits }: StageContext, { textName, dataset, output }: Computation, fault: SparkFault): AlmanacError {
+function faultOf({ limits }: StageContext, { textName, dataset, output }: Computed, fault: SparkFault): AlmanacError {
   if (fault.kind === 'schema') {
     const returned = fault.returned.map(({ name, type }) => ({ column_name: name, column_type: type }));
     const sentence = schemaFault(textName, dataset, columnsOf(output), returned, SPARK_ACCEPTED);

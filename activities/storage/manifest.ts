@@ -1,4 +1,4 @@
-import type { ColumnType, LandingFile, RunRef, VersionRef } from '../../pipelines/types';
+import type { ColumnType, EngineName, LandingFile, RunRef, VersionRef } from '../../pipelines/types';
 
 export interface DataFile {
   /** Path in the object store. */
@@ -21,6 +21,8 @@ export interface Provenance {
   readonly since?: readonly VersionRef[];
   /** Set when a bootstrap computed this from all landing data up to the window's end. */
   readonly bootstrap?: true;
+  /** What computed it; absent for DuckDB. */
+  readonly engine?: EngineName;
   /** Set when a gate made this of what the stage wrote, by putting rows aside. */
   readonly cleaned?: Cleaning;
 }

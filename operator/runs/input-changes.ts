@@ -4,7 +4,8 @@ import type { RunRow } from '../../activities/ledger/runs';
 import { acceptedDigests } from '../../activities/storage/catalog';
 import type { Queryable } from '../../lib/postgres';
 import { readOfSensed } from '../../pipelines/graph';
-import type { LandingFile, Plan, Sensed } from '../../pipelines/types';
+import type { Sensed } from '../../pipelines/sensed';
+import type { LandingFile, Plan } from '../../pipelines/types';
 import { parseWindow } from '../../pipelines/window';
 import type { OperatorSession } from '../session';
 

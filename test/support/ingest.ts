@@ -108,6 +108,7 @@ export class IngestBench {
       limits: LIMITS,
       signal: options.signal ?? FOREVER,
       computing: () => undefined,
+      chose: () => undefined,
       log: (line) => log.push(line),
       point: options.point ?? (() => Promise.resolve()),
     };

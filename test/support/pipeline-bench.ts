@@ -131,6 +131,7 @@ export class PipelineBench implements AsyncDisposable {
         limits: { memoryBytes: 1e9, threads: 2 },
         signal: new AbortController().signal,
         computing: () => undefined,
+        chose: () => undefined,
         log: (line) => log.push(`${id}: ${line}`),
         point: () => Promise.resolve(),
       });

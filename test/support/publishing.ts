@@ -169,6 +169,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
         limits,
         signal: new AbortController().signal,
         computing: () => undefined,
+        chose: () => undefined,
         log: (line) => logged.push(line),
         point: () => Promise.resolve(),
         ...more,

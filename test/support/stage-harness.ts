@@ -14,7 +14,8 @@ import { digestSql, combineDigests, type DigestPart } from '../../pipelines/dige
 import { columnsOf, versionSelect } from '../../pipelines/duckdb-sql';
 import { bucketExpression } from '../../pipelines/bucket-sql';
 import { quoteText } from '../../pipelines/quote-sql';
-import type { ComputeSpec, DatasetSpec, VersionRef, Window } from '../../pipelines/types';
+import { sparkVariant } from '../../pipelines/engine-texts';
+import type { ComputeSpec, DatasetSpec, EngineName, VersionRef, Window } from '../../pipelines/types';
 
 const DAY: Window = { key: '2026-11-20', start: '2026-11-20T00:00:00Z', end: '2026-11-21T00:00:00Z' };
 
@@ -28,12 +29,15 @@ export interface StageRequest {
   readonly signal?: AbortSignal;
   readonly generation?: number;
   readonly params?: Readonly<Record<string, string | number | boolean>>;
+  /** What the run was told with `--engine`. */
+  readonly engine?: EngineName;
   readonly point?: (name: string) => Promise<void>;
 }
 
 export interface HarnessContext extends StageContext {
   readonly lines: string[];
   readonly children: ChildIdentity[];
+  readonly engines: EngineName[];
 }
 
 /** A real engine and store in a temporary directory, and contexts of one compute stage over them. */
@@ -113,15 +117,22 @@ export class StageHarness implements AsyncDisposable {
     const spec: ComputeSpec = { kind: 'compute', ...request.spec };
     const lines: string[] = [];
     const children: ChildIdentity[] = [];
+    const engines: EngineName[] = [];
+    const variant = (member: string, file: string | undefined): Record<string, string> => {
+      const name = file === undefined ? undefined : sparkVariant(file);
+      return name === undefined || texts[name] === undefined ? {} : { [member]: name };
+    };
     const stage = {
       id: 'compute',
       kind: 'compute' as const,
       needs: [],
       timeoutSeconds: 60,
-      hash: JSON.stringify([spec, texts, request.params]),
+      hash: JSON.stringify([{ ...spec, engine: undefined }, texts, request.params]),
       spec,
       ...(spec.sql !== undefined && { sqlHash: spec.sql }),
       ...(spec.bootstrap !== undefined && { bootstrapHash: spec.bootstrap }),
+      ...variant('sparkHash', spec.sql),
+      ...variant('sparkBootstrapHash', spec.bootstrap),
     };
     return {
       store: this.store,
@@ -139,6 +150,7 @@ export class StageHarness implements AsyncDisposable {
         params: request.params ?? {},
         datasets: this.specs,
         stages: [stage],
+        ...(request.engine && { engine: request.engine }),
       },
       stage,
       window: DAY,
@@ -149,10 +161,12 @@ export class StageHarness implements AsyncDisposable {
       limits: request.limits ?? { memoryBytes: 500e6, threads: 2 },
       signal: request.signal ?? new AbortController().signal,
       computing: (child) => void children.push(child),
+      chose: (engine) => void engines.push(engine),
       log: (line) => void lines.push(line),
       point: request.point ?? (() => Promise.resolve()),
       lines,
       children,
+      engines,
     };
   }
 

@@ -80,6 +80,7 @@ async function sense(window: string, ...resolved: ResolvedCondition[]): Promise<
     limits: { memoryBytes: 1e9, threads: 1 },
     signal: new AbortController().signal,
     computing: () => undefined,
+    chose: () => undefined,
     log: () => undefined,
     point: () => Promise.resolve(),
   };
