@@ -6,6 +6,7 @@ import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge';
 import { CLUSTER_TAG } from './cluster-tag';
 import { CERTIFICATES, emrSecurity, KEY_USES } from './emr-security';
+import { FLEETS, SPOT_TIMEOUT_MINUTES, STEP_CONCURRENCY, type Fleet } from './emr-fleets';
 import { emrServiceRole } from './emr-service-role';
 import { grant } from './grant';
 import type { NetworkStack } from './network-stack';
@@ -18,9 +19,6 @@ export const RELEASE = 'emr-7.9.0';
 
 /** Where EMR puts the logs of clusters and steps, in the bucket for logs. */
 export const CLUSTER_LOGS = 'emr/';
-
-/** How many steps an existing cluster runs side by side. */
-const STEP_CONCURRENCY = 4;
 
 export interface EmrStackProps extends StackProps {
   readonly settings: Settings;
@@ -93,22 +91,26 @@ export class EmrStack extends Stack {
 
   private standingCluster(settings: Settings, storage: StorageStack): emr.CfnCluster {
     const { primary, core, service } = this.groups;
-    const fleet = (types: readonly string[], onDemand: number, spot: number): emr.CfnCluster.InstanceFleetConfigProperty => ({
-      targetOnDemandCapacity: onDemand,
-      targetSpotCapacity: spot,
-      instanceTypeConfigs: types.map((instanceType) => ({ instanceType, weightedCapacity: 1 })),
-      ...(spot === 0
-        ? {}
-        : {
-            launchSpecifications: {
-              spotSpecification: {
-                allocationStrategy: 'price-capacity-optimized',
-                timeoutDurationMinutes: 15,
-                timeoutAction: 'SWITCH_TO_ON_DEMAND',
+    const fleet = (role: Fleet['role']): emr.CfnCluster.InstanceFleetConfigProperty => {
+      const { types, onDemand, spot } = fleetOf(role);
+      return {
+        name: role.toLowerCase(),
+        targetOnDemandCapacity: onDemand,
+        targetSpotCapacity: spot,
+        instanceTypeConfigs: types.map((instanceType) => ({ instanceType, weightedCapacity: 1 })),
+        ...(spot === 0
+          ? {}
+          : {
+              launchSpecifications: {
+                spotSpecification: {
+                  allocationStrategy: 'price-capacity-optimized',
+                  timeoutDurationMinutes: SPOT_TIMEOUT_MINUTES,
+                  timeoutAction: 'SWITCH_TO_ON_DEMAND',
+                },
               },
-            },
-          }),
-    });
+            }),
+      };
+    };
     const cluster = new emr.CfnCluster(this, 'Cluster', {
       name: settings.name,
       releaseLabel: RELEASE,
@@ -128,10 +130,9 @@ export class EmrStack extends Stack {
         keepJobFlowAliveWhenNoSteps: true,
         terminationProtected: false,
         unhealthyNodeReplacement: true,
-        masterInstanceFleet: fleet(['m7g.xlarge', 'm6g.xlarge'], 1, 0),
-        coreInstanceFleet: fleet(['r7g.xlarge', 'r6g.xlarge'], 2, 0),
-        // What holds no data may be taken away: its work is done again.
-        taskInstanceFleets: [{ ...fleet(['r7g.2xlarge', 'r6g.2xlarge', 'r7g.xlarge', 'r6g.xlarge'], 0, 4), name: 'task' }],
+        masterInstanceFleet: fleet('MASTER'),
+        coreInstanceFleet: fleet('CORE'),
+        taskInstanceFleets: [fleet('TASK')],
       },
     });
     // A role without its policies starts nothing.
@@ -147,4 +148,10 @@ export class EmrStack extends Stack {
     );
     return cluster;
   }
+}
+
+function fleetOf(role: Fleet['role']): Fleet {
+  const found = FLEETS.find((fleet) => fleet.role === role);
+  if (found === undefined) throw new Error(`no fleet is ${role}`);
+  return found;
 }

@@ -2,7 +2,7 @@ import type * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { grant } from './grant';
-import { SOURCE_FOLDERS, STORE_FOLDERS, STORE_PREFIX } from './store-folders';
+import { JOB_FOLDER, SOURCE_FOLDERS, STORE_FOLDERS, STORE_PREFIX } from './store-folders';
 
 export interface StoreBucket {
   readonly bucket: s3.IBucket;
@@ -11,7 +11,7 @@ export interface StoreBucket {
 
 /** What the workers do in the object store: read all of it, write and collect what is theirs. Landing and reference are never written. */
 export function grantStore(role: iam.Role, store: StoreBucket): void {
-  grantReading(role, store);
+  grantReading(role, store, [...SOURCE_FOLDERS, ...STORE_FOLDERS]);
   grant(role, {
     sid: 'WriteStore',
     actions: ['s3:AbortMultipartUpload', 's3:DeleteObject', 's3:PutObject'],
@@ -21,9 +21,9 @@ export function grantStore(role: iam.Role, store: StoreBucket): void {
   grant(role, { sid: 'EncryptStore', actions: ['kms:Decrypt', 'kms:GenerateDataKey'], resources: [store.key.keyArn] });
 }
 
-/** What a step of Spark does there: read versions, put files beside them. It deletes nothing: collection is the workers'. */
+/** What a step of Spark does there: read its jar, its order and versions, put files beside those. It deletes nothing: collection is the workers'. */
 export function grantStepStore(role: iam.Role, store: StoreBucket): void {
-  grantReading(role, store);
+  grantReading(role, store, [JOB_FOLDER, ...STEP_FOLDERS]);
   grant(role, {
     sid: 'WriteVersions',
     actions: ['s3:AbortMultipartUpload', 's3:PutObject'],
@@ -32,20 +32,16 @@ export function grantStepStore(role: iam.Role, store: StoreBucket): void {
   });
 }
 
-/** What a step writes. */
-export const STEP_FOLDERS: readonly (typeof STORE_FOLDERS)[number][] = ['datasets'];
+/** What a step writes: files of versions, and beside them the claim and the result of its order (activities/storage/store-paths.ts). */
+const STEP_FOLDERS: readonly (typeof STORE_FOLDERS)[number][] = ['datasets'];
 
-function grantReading(role: iam.Role, store: StoreBucket): void {
-  grant(role, {
-    sid: 'ListStore',
-    actions: ['s3:ListBucket'],
-    resources: [store.bucket.bucketArn],
-    conditions: { StringLike: { 's3:prefix': [STORE_PREFIX, `${STORE_PREFIX}/*`] } },
-  });
+function grantReading(role: iam.Role, store: StoreBucket, folders: readonly string[]): void {
+  // Of the whole bucket, in which nothing else is: to who may list a part only, S3 may say of an object that is not there that access is denied.
+  grant(role, { sid: 'ListStore', actions: ['s3:ListBucket'], resources: [store.bucket.bucketArn] });
   grant(role, {
     sid: 'ReadStore',
     actions: ['s3:GetObject'],
-    resources: [...SOURCE_FOLDERS, ...STORE_FOLDERS].map((folder) => objects(store, folder)),
+    resources: folders.map((folder) => objects(store, folder)),
     because: 'Versions and landing files have names of their own: all of one folder of one bucket.',
   });
 }

@@ -6,6 +6,7 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import type { DatabaseStack } from './database-stack';
 import { grantEmr } from './emr-access';
+import { emrSettings } from './emr-settings';
 import type { EmrStack } from './emr-stack';
 import type { NetworkStack } from './network-stack';
 import { RETENTION } from './retention';
@@ -13,7 +14,7 @@ import type { Settings } from './settings';
 import { grantStore } from './store-access';
 import type { StorageStack } from './storage-stack';
 import { temporalSecrets } from './temporal-secrets';
-import { workerEnvironment, type Places } from './worker-environment';
+import { workerEnvironment, type EmrEnvironment, type Places } from './worker-environment';
 import { WorkerService, type WorkerServiceProps } from './worker-service';
 import { WorkerTask } from './worker-task';
 
@@ -62,6 +63,10 @@ export class WorkersStack extends Stack {
     const url = ecs.Secret.fromSecretsManager(known('Url', database.url));
     const administrator = known('Administrator', database.administrator);
     const secrets = { DATABASE_URL: url, ...temporalSecrets(this, settings, key) };
+    const emrEnvironment: EmrEnvironment | undefined = emr && {
+      settings: emrSettings(this, { settings, emr, storage }),
+      ...(emr.cluster === undefined ? {} : { cluster: emr.cluster.ref }),
+    };
     const service = (role: string, places: Places | undefined, rest: ServiceSize): WorkerService => {
       const made = new WorkerService(this, role, {
         name: `${settings.name}-${role}`,
@@ -74,6 +79,7 @@ export class WorkersStack extends Stack {
           dataBucket: storage.data.bucketName,
           region: this.region,
           ...(places === undefined ? {} : { places }),
+          ...(emrEnvironment === undefined ? {} : { emr: emrEnvironment }),
         }),
         secrets,
         secretsKey: key,
@@ -96,7 +102,7 @@ export class WorkersStack extends Stack {
       cpu: 256,
       memoryMiB: 512,
       entryPoint: ['node'],
-      command: ['infra/image/database-role.mjs'],
+      command: ['/opt/almanac/infra/image/database-role.mjs'],
       environment: {},
       secrets: {
         DATABASE_URL: url,

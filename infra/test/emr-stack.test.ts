@@ -1,4 +1,4 @@
-import { actions, allowed, list, policy, resources, template } from './synthesise';
+import { actions, allowed, list, policy, resources, stackNames, template } from './synthesise';
 
 const transient = template('transient', 'emr');
 const existing = template('existing', 'emr');
@@ -55,7 +55,22 @@ test('the nodes read and add versions, write their logs, and delete nothing', ()
     's3:PutObject',
   ]);
   const written = statements.filter(({ Action }) => list(Action).includes('s3:PutObject')).flatMap(resources);
-  for (const resource of written) expect(resource).toMatch(/"(\/almanac\/(datasets|spark)\/\*|\/emr\/\*)"/);
+  for (const resource of written) expect(resource).toMatch(/"(\/almanac\/datasets\/\*|\/emr\/\*)"/);
+  const read = statements.filter(({ Action }) => list(Action).includes('s3:GetObject')).flatMap(resources);
+  expect(read.map((resource) => /"\/([\w./]+)(\/\*)?"/.exec(resource)?.[1]).sort()).toEqual([
+    'almanac/datasets',
+    'almanac/jobs',
+    'emr/certificates.zip',
+  ]);
+});
+
+test('nobody but who deploys can replace the jar that the nodes run', () => {
+  for (const name of stackNames('transient')) {
+    for (const statements of allowed(template('transient', name)).values()) {
+      const written = statements.filter(({ Action }) => list(Action).some((action) => /^s3:(Put|Delete)/.test(action)));
+      for (const resource of written.flatMap(resources)) expect(resource).not.toMatch(/jobs|almanac\/\*/);
+    }
+  }
 });
 
 test('EMR itself starts, tags, opens and ends only what carries the tag of the deployment', () => {

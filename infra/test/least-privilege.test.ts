@@ -5,6 +5,7 @@ import {
   dataPath,
   exportPath,
   headPath,
+  jobPath,
   landingFolder,
   manifestPath,
   quarantinePath,
@@ -24,7 +25,8 @@ function commands(folders: readonly string[], client: string): ReadonlySet<strin
   const found = new Set<string>();
   for (const folder of folders) {
     for (const file of readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })) {
-      if (!file.endsWith('.ts')) continue;
+      // The local EMR serves people's own machines.
+      if (!file.endsWith('.ts') || file.startsWith('emr-local')) continue;
       const text = readFileSync(path.join(ROOT, folder, file), 'utf8');
       if (!text.includes(`@aws-sdk/${client}`)) continue;
       for (const [, command = ''] of text.matchAll(/new (\w+)Command\(/g)) found.add(command);
@@ -32,6 +34,9 @@ function commands(folders: readonly string[], client: string): ReadonlySet<strin
   }
   return found;
 }
+
+/** Folders of what workers run. */
+const PROGRAM = ['activities', 'cli', 'lib', 'operator', 'workers'];
 
 const S3_ACTIONS: Readonly<Record<string, string>> = {
   AbortMultipartUpload: 's3:AbortMultipartUpload',
@@ -88,27 +93,15 @@ describe.each(['controlWorkerRole', 'liveWorkerRole', 'backfillWorkerRole'])('%s
   const statements = policy(workers, role);
   const of = (service: string): readonly string[] => actions(statements).filter((action) => action.startsWith(`${service}:`));
 
-  test('does in S3 what the store does, and nothing else', () => {
-    expect(of('s3')).toEqual(['s3:AbortMultipartUpload', 's3:DeleteObject', 's3:GetObject', 's3:ListBucket', 's3:PutObject']);
-    for (const command of commands(['activities', 'workers', 'operator', 'lib'], 'client-s3')) {
-      expect([command, S3_ACTIONS[command]]).toEqual([command, expect.any(String)]);
-      expect(of('s3')).toContain(S3_ACTIONS[command]);
-    }
+  test('does in S3 what the store and the reader of logs do, and nothing else', () => {
+    const made = [...commands(PROGRAM, 'client-s3')].map((command) => S3_ACTIONS[command] ?? command);
+    expect(of('s3')).toEqual([...new Set(made)].sort());
   });
 
   test('does with EMR what the engine does, and nothing else', () => {
-    expect(of('elasticmapreduce')).toEqual([
-      'elasticmapreduce:AddJobFlowSteps',
-      'elasticmapreduce:AddTags',
-      'elasticmapreduce:CancelSteps',
-      'elasticmapreduce:DescribeCluster',
-      'elasticmapreduce:ListClusters',
-      'elasticmapreduce:ListSteps',
-      'elasticmapreduce:RunJobFlow',
-      'elasticmapreduce:TerminateJobFlows',
-    ]);
-    for (const command of commands(['activities', 'workers', 'lib'], 'client-emr'))
-      expect(of('elasticmapreduce')).toContain(`elasticmapreduce:${command}`);
+    const made = [...commands(PROGRAM, 'client-emr')].map((command) => `elasticmapreduce:${command}`);
+    // RunJobFlow of a cluster with tags is an AddTags as well.
+    expect(of('elasticmapreduce')).toEqual([...made, 'elasticmapreduce:AddTags'].sort());
   });
 
   test('works only with clusters that carry the tag of the deployment', () => {
@@ -143,6 +136,8 @@ function folders(statements: readonly Statement[]): readonly string[] {
 
 test('every path that the store spells is in a folder that a policy names', () => {
   const version = { dataset: 'd', window: 'w', version: 'v' };
+  // What a step is told, claims and leaves.
+  expect(jobPath('d', 'w', 'k', 1, 'token')).toMatch(/^datasets\//);
   const written = [
     acceptedPath('p', 'main', 'w', 1),
     dataPath('d', 'w', 'n'),

@@ -1,5 +1,10 @@
 import type { Template } from 'aws-cdk-lib/assertions';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { readConfig } from '../../lib/config';
+import { readEmrSettings } from '../../lib/emr-settings';
 import { actions, policy, resources, template } from './synthesise';
 
 interface Container {
@@ -26,12 +31,15 @@ function environment({ Environment = [], Secrets = [] }: Container): Record<stri
 }
 
 function filled(value: unknown): string {
-  const { 'Fn::Join': join } = value as { 'Fn::Join'?: [string, unknown[]] };
-  return join === undefined ? 'eu-central-1' : join[1].map((part) => (typeof part === 'string' ? part : 'a-bucket')).join(join[0]);
+  const { 'Fn::Join': join, 'Fn::ImportValue': imported, Ref } = value as Record<string, unknown> & { 'Fn::Join'?: [string, unknown[]] };
+  if (join !== undefined) return join[1].map((part) => (typeof part === 'string' ? part : filled(part))).join(join[0]);
+  if (Ref === 'AWS::Region') return 'eu-central-1';
+  return /OutputRefData[\dA-F]{8}/.test(String(imported)) ? 'a-bucket' : String(imported ?? Ref).replace(/^.*ExportsOutput/, '');
 }
 
 test.each(ROLES)('the %s workers start with variables that the configuration of Almanac takes', (role) => {
-  const config = readConfig(environment(container(cloud, `almanac-${role}`)), __dirname);
+  const variables = environment(container(template('plain', 'workers'), `almanac-${role}`));
+  const config = readConfig(variables, __dirname);
   expect(config).toMatchObject({
     home: '/var/lib/almanac',
     databaseUrl: 'postgres://almanac:x@host:5433/almanac',
@@ -40,7 +48,7 @@ test.each(ROLES)('the %s workers start with variables that the configuration of 
     metrics: { host: '0.0.0.0', port: 9464 },
     temporal: { namespace: 'default', external: { address: 'temporal.example:7233', apiKey: 'from-a-secret' } },
   });
-  expect(environment(container(cloud, `almanac-${role}`)).ALMANAC_DATA).toBe('s3://a-bucket/almanac');
+  expect(variables.ALMANAC_DATA).toBe('s3://a-bucket/almanac');
 });
 
 test('each role has a service of its own; those of backfills have most of their places for them, on spot capacity', () => {
@@ -80,6 +88,65 @@ test('the first deployment starts no worker, so that nothing waits for secrets t
   first.allResourcesProperties('AWS::ECS::Service', { DesiredCount: 0 });
   first.resourceCountIs('AWS::ApplicationAutoScaling::ScalableTarget', 0);
 });
+
+test.each(ROLES)('the %s workers are told of EMR: settings that the program takes, all of the deployment’s own making', (role) => {
+  using emr = startedWith(environment(container(cloud, `almanac-${role}`)));
+  expect(emr.variables).toMatchObject({ ALMANAC_EMR_REGION: 'eu-central-1', ALMANAC_EMR_SETTINGS: '/var/lib/almanac/emr-settings.json' });
+  expect(emr.variables).not.toHaveProperty('ALMANAC_EMR_CLUSTER');
+  const { job, transient } = readEmrSettings({ settings: emr.file });
+  expect(job).toEqual({
+    jar: 's3://a-bucket/almanac/jobs/a1b2c3.jar',
+    class: 'almanac.Job',
+    sparkArguments: ['--conf', 'spark.hadoop.fs.s3a.endpoint.region=eu-central-1'],
+  });
+  expect(transient).toMatchObject({
+    release: 'emr-7.9.0',
+    logs: expect.stringMatching(/^s3:\/\/.*Logs.*\/emr\/$/),
+    logKey: expect.stringContaining('Key'),
+    serviceRole: expect.stringContaining('ServiceRole'),
+    instanceProfile: expect.stringContaining('InstanceProfile'),
+    subnets: [expect.stringContaining('private'), expect.stringContaining('private')],
+    securityConfiguration: expect.stringContaining('Security'),
+    securityGroups: {
+      primary: expect.stringContaining('Primary'),
+      core: expect.stringContaining('Core'),
+      service: expect.stringContaining('Service'),
+    },
+    tags: { almanac: 'almanac' },
+  });
+  expect(transient?.fleets.map(({ role: of, onDemand, spot }) => [of, onDemand, spot])).toEqual([
+    ['MASTER', 1, 0],
+    ['CORE', 2, 0],
+    ['TASK', 0, 4],
+  ]);
+});
+
+test('beside a cluster that stays the settings describe none, and without EMR there are none', () => {
+  using existing = startedWith(environment(container(template('existing', 'workers'), 'almanac-live')));
+  const { ALMANAC_EMR_CLUSTER: cluster = '' } = existing.variables;
+  expect(cluster).toMatch(/Cluster/);
+  expect(readEmrSettings({ settings: existing.file, cluster })).not.toHaveProperty('transient');
+  using plain = startedWith(environment(container(template('plain', 'workers'), 'almanac-live')));
+  expect(Object.keys(plain.variables).filter((name) => name.includes('EMR'))).toEqual([]);
+  expect(existsSync(plain.file)).toBe(false);
+});
+
+/** What a container has once image/start.mjs, its entry point, has run with those variables. */
+function startedWith(
+  variables: Record<string, string>,
+): Disposable & { readonly variables: Record<string, string>; readonly file: string } {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'almanac-start-'));
+  const file = path.join(folder, 'made', 'settings.json');
+  const start = path.join(__dirname, '..', 'image', 'start.mjs');
+  const environment = { ...variables, ...(variables.ALMANAC_EMR_SETTINGS === undefined ? {} : { ALMANAC_EMR_SETTINGS: file }) };
+  // Whether Almanac is built here or not: the file is written before it is asked for.
+  try {
+    execFileSync(process.execPath, [start, '--version'], { env: environment, stdio: 'pipe' });
+  } catch (error) {
+    if (!String((error as { stderr?: Buffer }).stderr).includes('Almanac is not built')) throw error;
+  }
+  return { variables, file, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+}
 
 test('a worker that hangs is told by its metrics', () => {
   for (const role of ROLES) expect(container(cloud, `almanac-${role}`).HealthCheck?.Command.join(' ')).toContain('127.0.0.1:9464/metrics');
@@ -133,7 +200,7 @@ test('people type commands in control workers only, and what they typed is kept'
 
 test('the task that makes the database role is the only one with the administrator’s password, and may do nothing in AWS', () => {
   const { Secrets = [], Command } = container(cloud, 'almanac-setup');
-  expect(Command).toEqual(['infra/image/database-role.mjs']);
+  expect(Command).toEqual(['/opt/almanac/infra/image/database-role.mjs']);
   expect(Secrets.map(({ Name }) => Name).sort()).toEqual(['ADMINISTRATOR', 'ADMINISTRATOR_PASSWORD', 'DATABASE_URL']);
   expect(() => policy(cloud, 'setupRole')).toThrow('0 policies');
   for (const { Properties } of Object.values(cloud.findResources('AWS::Logs::LogGroup')))
