@@ -1,10 +1,10 @@
-/** The two arms of bench:udb: the same texts as compute stages, and in bare DuckDB. */
+/** The arms of bench:udb: the same texts as compute stages, which bench:spark has on Spark too, and in bare DuckDB. */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type pg from 'pg';
 import { computeStage } from '../activities/compute/compute-stage';
 import type { Engine, SessionLimits } from '../activities/compute/engine';
-import type { StageContext } from '../activities/stage';
+import type { StageBody, StageContext } from '../activities/stage';
 import type { DatasetStore } from '../activities/storage/dataset-store';
 import type { ObjectStore } from '../activities/storage/object-store';
 import { manifestPath } from '../activities/storage/store-paths';
@@ -16,7 +16,7 @@ import { columnsOf, versionSelect } from '../pipelines/duckdb-sql';
 import { quoteName, quoteText } from '../pipelines/quote-sql';
 import { readDataset } from '../pipelines/reads';
 import { renderSql, windowValues } from '../pipelines/sql-text';
-import type { ComputeSpec, DatasetSpec, Plan, PlanStage, VersionRef } from '../pipelines/types';
+import type { ComputeSpec, DatasetSpec, Plan, PlanStage, RunRef, VersionRef } from '../pipelines/types';
 import { BENCH_WINDOW } from './udb-data';
 
 export const STAGES = ['updateUdb', 'countOverlaps', 'aggregate'] as const;
@@ -35,6 +35,8 @@ export interface Measurement {
   readonly seconds: number;
   /** Of the engine's child and of this process: what a busy machine does not change. */
   readonly cpuSeconds: number;
+  /** Of what computes alone. */
+  readonly engineCpuSeconds: number;
   /** By stage id, in the order they ran. */
   readonly stages: Readonly<Record<string, number>>;
   readonly peakMemoryBytes: number;
@@ -51,7 +53,11 @@ function specOf(stage: string): ComputeSpec & { readonly sql: string; readonly w
 }
 
 function textOf(file: string): string {
-  return readFileSync(path.join(packageRoot(), 'pipelines', audienceIndex.id, 'sql', file), 'utf8');
+  return readFileSync(textPath(file), 'utf8');
+}
+
+export function textPath(file: string): string {
+  return path.join(packageRoot(), 'pipelines', audienceIndex.id, 'sql', file);
 }
 
 function seconds(since: number): number {
@@ -63,13 +69,27 @@ function ownCpuSeconds(since: NodeJS.CpuUsage): number {
   return (user + system) / 1e6;
 }
 
+/** How the stages of an arm are computed. */
+export interface StageArm {
+  readonly body: StageBody;
+  /** Of a stage's text there may be another for this engine. */
+  text(file: string): string;
+  begin?(stage: string, run: RunRef): Promise<void>;
+  /** What the arm wants to know of a stage that ended, before what it wrote is removed. */
+  ended?(stage: string, run: RunRef, version: VersionRef | undefined): Promise<void>;
+}
+
+const ON_DUCKDB: StageArm = { body: computeStage, text: textOf };
+
 /** The arm with the stages as they are. */
 export async function almanacArm(
   services: Services,
   limits: SessionLimits,
   inputs: Readonly<Record<string, VersionRef>>,
   generation: number,
+  arm = ON_DUCKDB,
 ): Promise<Measurement> {
+  const run: RunRef = { pipeline: audienceIndex.id, window: BENCH_WINDOW.key, branch: 'main', generation };
   const begun = performance.now();
   const cpu = process.cpuUsage();
   let childCpuSeconds = 0;
@@ -78,9 +98,11 @@ export async function almanacArm(
   const written: VersionRef[] = [];
   let peakMemoryBytes = 0;
   for (const id of STAGES) {
+    await arm.begin?.(id, run);
     const started = performance.now();
-    const output = await computeStage(stageContext(services, limits, id, known, generation));
+    const output = await arm.body(stageContext(services, limits, id, known, run, arm));
     stages[id] = seconds(started);
+    await arm.ended?.(id, run, output.versions[0]);
     childCpuSeconds += output.cpuSeconds ?? 0;
     peakMemoryBytes = Math.max(peakMemoryBytes, output.peakMemoryBytes ?? 0);
     for (const version of output.versions) known[version.dataset] = version;
@@ -89,7 +111,14 @@ export async function almanacArm(
   const total = seconds(begun);
   const cpuSeconds = childCpuSeconds + ownCpuSeconds(cpu);
   for (const version of written) await removeVersion(services, version);
-  return { seconds: total, cpuSeconds, stages, peakMemoryBytes, report: known['report']?.digest ?? 'none' };
+  return {
+    seconds: total,
+    cpuSeconds,
+    engineCpuSeconds: childCpuSeconds,
+    stages,
+    peakMemoryBytes,
+    report: known['report']?.digest ?? 'none',
+  };
 }
 
 function stageContext(
@@ -97,7 +126,8 @@ function stageContext(
   limits: SessionLimits,
   id: string,
   inputs: Readonly<Record<string, VersionRef>>,
-  generation: number,
+  run: RunRef,
+  { text }: StageArm,
 ): StageContext {
   const spec = specOf(id);
   const stage: PlanStage = { id, kind: 'compute', needs: [], timeoutSeconds: 3600, hash: id, spec, sqlHash: spec.sql };
@@ -113,8 +143,8 @@ function stageContext(
   return {
     ...services,
     clock: systemClock,
-    text: (file) => Promise.resolve(textOf(file)),
-    run: { pipeline: audienceIndex.id, window: BENCH_WINDOW.key, branch: 'main', generation },
+    text: (file) => Promise.resolve(text(file)),
+    run,
     plan,
     stage,
     window: BENCH_WINDOW,
@@ -177,7 +207,7 @@ export async function bareArm(
   const cpuSeconds = usage.cpuSeconds + ownCpuSeconds(cpu);
   const report = await reportDigest(engine, limits, path.join(directory, 'report.parquet'));
   rmSync(directory, { recursive: true, force: true });
-  return { seconds: total, cpuSeconds, stages, peakMemoryBytes: usage.peakMemoryBytes, report };
+  return { seconds: total, cpuSeconds, engineCpuSeconds: usage.cpuSeconds, stages, peakMemoryBytes: usage.peakMemoryBytes, report };
 }
 
 async function reportDigest(engine: Engine, limits: SessionLimits, file: string): Promise<string> {

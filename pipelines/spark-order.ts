@@ -74,10 +74,23 @@ export type SparkFault =
   | { readonly kind: 'schema'; readonly returned: readonly { readonly name: string; readonly type: string }[] }
   | { readonly kind: 'statement' | 'value'; readonly message: string };
 
+/** What a job took, by its own clock; instants in milliseconds since 1970. CPU and memory are those of its driver, which on one machine is all of it. */
+export interface SparkSpent {
+  readonly jvmStartedAt: number;
+  /** Of the application: when there was a Spark. */
+  readonly startedAt: number;
+  /** When all was written and measured. */
+  readonly endedAt: number;
+  readonly cpuSeconds: number;
+  /** Undefined where the system does not tell. */
+  readonly peakMemoryBytes?: number;
+}
+
 export interface SparkResult {
   readonly format: typeof FORMAT;
   readonly written?: SparkWritten;
   readonly fault?: SparkFault;
+  readonly spent?: SparkSpent;
 }
 
 /** Types of Spark that become a column's type without losing anything but width, which Spark checks row by row. */

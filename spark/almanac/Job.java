@@ -41,7 +41,8 @@ public final class Job {
       System.err.println("almanac: duplicate: another job has the token " + order.token());
       return DUPLICATE;
     }
-    Result result = compute(order);
+    Result computed = compute(order);
+    Result result = computed.having(Spent.of(SparkSession.active().sparkContext()));
     if (!ObjectPut.to(order.result(), configuration).ifAbsent(JSON.writeValueAsBytes(result)))
       throw new IllegalStateException("somebody else put " + order.result() + ", although the token was ours");
     System.err.println("almanac: put " + order.result());

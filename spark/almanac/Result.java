@@ -3,10 +3,18 @@ package almanac;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.List;
 
-/** What a job leaves, as pipelines/spark-order.ts reads it: rows that were written, or the fault of the text. */
+/** What a job leaves, as pipelines/spark-order.ts reads it: rows that were written, or the fault of the text, and what it took. */
 @JsonInclude(JsonInclude.Include.NON_NULL)
-record Result(int format, Written written, Fault fault) {
+record Result(int format, Written written, Fault fault, Spent spent) {
   static final int FORMAT = 1;
+
+  Result(int format, Written written, Fault fault) {
+    this(format, written, fault, null);
+  }
+
+  Result having(Spent spent) {
+    return new Result(format, written, fault, spent);
+  }
 
   /** {@code duplicateKeys} is null for a dataset without a key; profiles are in the order of the columns. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
