@@ -1,25 +1,21 @@
 /** The Spark arm of bench:spark: steps of a local EMR over a real spark-submit, followed as a compute worker follows them. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type pg from 'pg';
-import { createEmrClient, type EmrClient } from '../activities/compute/emr-client';
-import { createLogReader, failedLog } from '../activities/compute/emr-logs';
-import { createEmrPoller } from '../activities/compute/emr-poller';
-import { createEmrRunner } from '../activities/compute/emr-steps';
+import { createEmrClient } from '../activities/compute/emr-client';
 import { createSparkStage } from '../activities/compute/spark-stage';
 import { openAttempt } from '../activities/ledger/attempts';
 import { listEffects, type EffectRow } from '../activities/ledger/effects';
 import { claimRun, storePlan } from '../activities/ledger/runs';
 import { jobPath } from '../activities/storage/store-paths';
 import type { ObjectStore } from '../activities/storage/object-store';
-import { s3Client } from '../lib/aws';
 import { systemClock } from '../lib/clock';
-import type { EmrSettings } from '../lib/emr-settings';
 import { openEmrLocal } from '../operator/emr-local/open';
 import type { SparkResult, SparkSpent } from '../pipelines/spark-order';
 import type { Plan, RunRef } from '../pipelines/types';
+import { openEmr } from '../workers/emr';
 import { textPath, type StageArm } from './udb-arms';
 
 export const POLL_SECONDS = 0.25;
@@ -79,18 +75,15 @@ export async function sparkArm({ database, store, home, jobJar, cores, memory, t
     Instances: { InstanceCount: 1, MasterInstanceType: 'm5.xlarge', KeepJobFlowAliveWhenNoSteps: true },
   });
   const conf = ['spark.driver.host=127.0.0.1', 'spark.driver.bindAddress=127.0.0.1', `spark.sql.shuffle.partitions=${2 * cores}`];
-  const settings: EmrSettings = {
-    job: {
-      jar: pathToFileURL(jobJar).href,
-      class: 'almanac.Job',
-      sparkArguments: ['--master', `local[${cores}]`, '--driver-memory', memory, ...conf.flatMap((setting) => ['--conf', setting])],
-    },
-    ...{ pollSeconds: POLL_SECONDS, settleSeconds: 5, logSeconds: 30 },
-  };
-  const runner = createEmrRunner({ services: services(database, store, client), config: { cluster }, settings });
+  const settings = path.join(home, 'emr.json');
+  const sparkArguments = ['--master', `local[${cores}]`, '--driver-memory', memory, ...conf.flatMap((setting) => ['--conf', setting])];
+  const job = { jar: pathToFileURL(jobJar).href, sparkArguments };
+  writeFileSync(settings, JSON.stringify({ job, pollSeconds: POLL_SECONDS, settleSeconds: 5, logSeconds: 30 }));
+  const opened = await openEmr({ emr: { endpoint: emr.endpoint, region: REGION, cluster, settings } }, { database, store });
+  if (opened === undefined) throw new Error('unreachable: EMR is configured');
   let steps: StepTimes[] = [];
   return {
-    body: createSparkStage(runner),
+    body: createSparkStage(opened.runner),
     text(file) {
       const variant = textPath(file.replace(/\.sql$/, '.spark.sql'));
       return readFileSync(existsSync(variant) ? variant : textPath(file), 'utf8');
@@ -115,20 +108,11 @@ export async function sparkArm({ database, store, home, jobJar, cores, memory, t
       steps.push(await stepTimes(store, effect, version.dataset, run));
     },
     async [Symbol.asyncDispose]() {
+      opened.close();
       await client.terminate(cluster);
       client.close();
       await emr.close();
     },
-  };
-}
-
-function services(database: pg.Pool, store: ObjectStore, client: EmrClient): Parameters<typeof createEmrRunner>[0]['services'] {
-  const read = createLogReader(s3Client({ pathStyle: false }));
-  const wait = { clock: systemClock, waitMs: 30_000, everyMs: 250 };
-  return {
-    ...{ database, store, client, clock: systemClock, settleMs: 5000, pollMs: POLL_SECONDS * 1000, pricePerHour: undefined },
-    poller: createEmrPoller(client, systemClock, POLL_SECONDS * 1000),
-    logTail: async (id, step, signal) => failedLog(read, (await client.describeCluster(id)).logs, id, step, wait, signal),
   };
 }
 

@@ -1,51 +1,40 @@
-// Makes ready the S3 gateway that tests and demos speak to: versitygw, built with Go once per user, outside every clone. The last line on
-// stdout says where it is: {program}.
+// Makes ready the S3 gateway that tests and demos speak to: versitygw, built with Go once per user. The last line on stdout says where it
+// is: {program}.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
+import { kept } from './kept.mjs';
 
 const VERSION = 'v1.8.0';
 const BUILD_DEADLINE_MS = 20 * 60_000;
 
-const folder = path.join(cacheBase(), 'almanac', `versitygw-${VERSION}`);
-const program = path.join(folder, 'versitygw');
-
-if (existsSync(program) || build()) process.stdout.write(`${JSON.stringify({ program })}\n`);
-
-/** It gets its name when it is whole; whoever comes second replaces it by the same. */
-function build() {
-  const go = spawnSync('go', ['version'], { stdio: 'ignore' });
-  if (go.status !== 0) return fail('there is no `go` to build it', 'install Go 1.21 or later, and put `go` on PATH');
-  process.stderr.write(`building versitygw ${VERSION} with Go, about a minute, once per user …\n`);
-  mkdirSync(folder, { recursive: true });
-  const scratch = mkdtempSync(path.join(folder, 'new-'));
-  try {
-    const built = spawnSync('go', ['install', `github.com/versity/versitygw/cmd/versitygw@${VERSION}`], {
-      env: { ...process.env, GOBIN: scratch, GOFLAGS: '', CGO_ENABLED: '0' },
-      stdio: ['ignore', 2, 2],
-      timeout: BUILD_DEADLINE_MS,
-    });
-    if (built.status !== 0)
-      return fail(
-        `go install ended with ${built.error?.message ?? built.signal ?? built.status}`,
-        'read its output above; its sources come by the Go module proxy',
-      );
-    renameSync(path.join(scratch, 'versitygw'), program);
-    return true;
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
+/** Thrown, so that what was begun is removed. */
+class Unready extends Error {
+  constructor(message, next) {
+    super(message);
+    this.next = next;
   }
 }
 
-function cacheBase() {
-  const { XDG_CACHE_HOME: configured } = process.env;
-  // As in lib/cache-directory.ts.
-  return configured !== undefined && path.isAbsolute(configured) ? configured : path.join(os.homedir(), '.cache');
+try {
+  process.stdout.write(`${JSON.stringify({ program: path.join(kept(`versitygw-${VERSION}`, build), 'versitygw') })}\n`);
+} catch (error) {
+  if (!(error instanceof Unready)) throw error;
+  process.stderr.write(`error versitygw: ${error.message}\nnext: ${error.next}\n`);
+  process.exitCode = 11;
 }
 
-function fail(message, next) {
-  process.stderr.write(`error versitygw: ${message}\nnext: ${next}\n`);
-  process.exitCode = 11;
-  return false;
+function build(folder) {
+  if (spawnSync('go', ['version'], { stdio: 'ignore' }).status !== 0)
+    throw new Unready('there is no `go` to build it with', 'install Go 1.21 or later, and put `go` on PATH');
+  process.stderr.write(`building versitygw ${VERSION} with Go, some minutes, once per user …\n`);
+  const built = spawnSync('go', ['install', `github.com/versity/versitygw/cmd/versitygw@${VERSION}`], {
+    env: { ...process.env, GOBIN: folder, GOFLAGS: '', CGO_ENABLED: '0' },
+    stdio: ['ignore', 2, 2],
+    timeout: BUILD_DEADLINE_MS,
+  });
+  if (built.status === 0) return;
+  throw new Unready(
+    `go install ended with ${built.error?.message ?? built.signal ?? built.status}`,
+    'read its output above; its sources come by the Go module proxy',
+  );
 }
