@@ -1,16 +1,22 @@
 /**
  * How every Spark session of ours reads a text, so that it says the same as DuckDB: what overflows or cannot be cast is an error, not
- * NULL; "name" is a name; days and instants are as written, in UTC, whoever wrote the file; skewed joins are split.
+ * NULL; "name" is a name; `${name}` is no variable, wherever it stands; days and instants are as written, in UTC, whoever wrote the file.
+ *
+ * Plans adapt to what is there. Where some users have most of the rows, the partition they share is split, and read by several tasks
+ * beside the whole of the other side. A user with s segments and p pixels makes s·p pairs of s + p rows, which no size of a partition
+ * foretells: so partitions are merged for as many tasks as there are cores, not up to a size, and pairs are counted where they arise.
  */
 export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
   'spark.sql.ansi.enabled': 'true',
   'spark.sql.ansi.doubleQuotedIdentifiers': 'true',
+  'spark.sql.variable.substitute': 'false',
   'spark.sql.session.timeZone': 'UTC',
   'spark.sql.timestampType': 'TIMESTAMP_LTZ',
   'spark.sql.parquet.inferTimestampNTZ.enabled': 'false',
   'spark.sql.parquet.datetimeRebaseModeInRead': 'CORRECTED',
   'spark.sql.adaptive.enabled': 'true',
   'spark.sql.adaptive.skewJoin.enabled': 'true',
+  'spark.sql.adaptive.coalescePartitions.parallelismFirst': 'true',
 };
 
 /** Nothing is deleted in bulk and no folder is marked: every S3 understands that. */

@@ -1,14 +1,17 @@
 /**
  * SQL texts with `$name` placeholders. Values become typed literals, so one text serves every engine and nothing an
- * operator passes can end a literal early. What stands in quotes, comments or dollar quotes is left alone.
+ * operator passes can end a literal early. What stands in quotes, comments or dollar quotes is left alone. Engines read
+ * quotes, and so literals of text, each in its own way.
  */
 import { AlmanacError } from './failures';
-import { quoteText } from './quote-sql';
+import { quoteSparkText, quoteText } from './quote-sql';
 import { dateOf } from './window-grid';
 import type { Window } from './types';
 
 /** A value of a placeholder; `timestamp` is an ISO instant in UTC (`…Z`), `date` is `YYYY-MM-DD`. */
 export type SqlValue = string | number | bigint | boolean | null | { readonly timestamp: string } | { readonly date: string };
+
+export type SqlDialect = 'duckdb' | 'spark';
 
 /** Placeholders every text may use beside the pipeline's params; {@link windowValues} fills them. */
 export const BUILT_IN_PLACEHOLDERS: readonly string[] = ['as_of', 'window_end', 'window_start'];
@@ -31,13 +34,18 @@ export function windowValues(window: Window): Readonly<Record<string, SqlValue>>
  * The text with every placeholder replaced by its value. Throws `sql.placeholder`, naming `textName` and the line, for a
  * name without a value and for a value that has no literal (NUL in text, a number that is not finite).
  */
-export function renderSql(text: string, values: Readonly<Record<string, SqlValue>>, textName = 'the SQL text'): string {
+export function renderSql(
+  text: string,
+  values: Readonly<Record<string, SqlValue>>,
+  textName = 'the SQL text',
+  dialect: SqlDialect = 'duckdb',
+): string {
   let rendered = '';
   let from = 0;
-  for (const { name, line, start, end } of placeholdersOf(text)) {
+  for (const { name, line, start, end } of placeholdersOf(text, dialect)) {
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value === undefined) throw unknownPlaceholder(name, line, textName, Object.keys(values));
-    rendered += text.slice(from, start) + sqlLiteral(value, `$${name} at line ${line} of ${textName}`);
+    rendered += text.slice(from, start) + sqlLiteral(value, `$${name} at line ${line} of ${textName}`, dialect);
     from = end;
   }
   return rendered + text.slice(from);
@@ -56,7 +64,7 @@ export function unknownPlaceholder(name: string, line: number, textName: string,
 }
 
 /** A typed literal. Throws `sql.placeholder` for a value that has none; `place` says where it was wanted. */
-export function sqlLiteral(value: SqlValue, place = 'a literal'): string {
+export function sqlLiteral(value: SqlValue, place = 'a literal', dialect: SqlDialect = 'duckdb'): string {
   if (value === null) return 'NULL';
   switch (typeof value) {
     case 'boolean':
@@ -65,10 +73,10 @@ export function sqlLiteral(value: SqlValue, place = 'a literal'): string {
       return signed(value < 0n, String(value));
     case 'number':
       if (!Number.isFinite(value)) throw noLiteral(place, `${value} is not a finite number`);
-      // A fraction would be a decimal of just its digits; both engines compute with doubles only when told to.
-      return Number.isSafeInteger(value) ? signed(value < 0, String(value)) : `CAST(${value} AS DOUBLE)`;
+      // A fraction would be a decimal of just its digits, which DuckDB may miss by a bit when it makes it a double; with an exponent it is one.
+      return Number.isSafeInteger(value) ? signed(value < 0, String(value)) : `CAST(${value.toExponential()} AS DOUBLE)`;
     case 'string':
-      return quoteText(value);
+      return dialect === 'spark' ? quoteSparkText(value) : quoteText(value);
     default:
       return 'date' in value ? dateLiteral(value.date, place) : timestampLiteral(value.timestamp, place);
   }
@@ -96,13 +104,17 @@ function noLiteral(place: string, reason: string): AlmanacError {
 }
 
 /** What hides a `$name`: comments (block comments nest), E'…' with backslashes, quoted text and names, dollar quotes. */
-const TOKEN =
+const DUCKDB_TOKEN =
   /--[^\n]*|\/\*|(?<![\w$])[eE]'(?:[^'\\]|\\.|'')*'|'[^']*'|"[^"]*"|`[^`]*`|(?<![\w$])\$(?<tag>[A-Za-z_]\w*)?\$|(?<![\w$])\$(?<name>[A-Za-z_]\w*)/gs;
 
+/** The same of Spark: backslashes escape in all quotes but r'…' and backticks, and carry a comment over the end of its line. */
+const SPARK_TOKEN =
+  /--(?:\\\n|[^\r\n])*|\/\*|(?<![\w$])[rR](?:'[^']*'|"[^"]*")|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|(?<![\w$])\$(?<name>[A-Za-z_]\w*)/gs;
+
 /** Every placeholder of a text, in order. */
-export function placeholdersOf(text: string): Placeholder[] {
+export function placeholdersOf(text: string, dialect: SqlDialect = 'duckdb'): Placeholder[] {
   const found: Placeholder[] = [];
-  const scan = new RegExp(TOKEN);
+  const scan = new RegExp(dialect === 'spark' ? SPARK_TOKEN : DUCKDB_TOKEN);
   let line = 1;
   let counted = 0;
   for (let match = scan.exec(text); match !== null; match = scan.exec(text)) {

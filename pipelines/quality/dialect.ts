@@ -2,7 +2,7 @@
  * What engines spell differently, for the statements of quality metrics. DuckDB runs them here; Spark SQL's text is made by the same
  * generators. Both hash by md5, so that a sketch of one engine merges with one of the other.
  */
-import { quoteName, quoteText } from '../quote-sql';
+import { quoteName, quoteSparkText, quoteText } from '../quote-sql';
 import { hasFullYear, javaPattern } from './date-formats';
 
 export interface ListOrder {
@@ -81,12 +81,8 @@ export const DUCKDB: Dialect = {
   describe: (view) => `(select column_name as name, column_type as type from (describe ${quoteName(view)}))`,
 };
 
-/** Backticks double themselves; quotes, backslashes and what cannot be seen are escaped, as Spark's own literals want it. */
+/** Backticks double themselves. */
 const sparkName = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
-const sparkText = (text: string): string => {
-  const escaped = text.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
-  return `'${escaped.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)}'`;
-};
 
 function sparkOrder({ member, descending }: ListOrder): string {
   const [before, after] = descending === true ? ['>', '<'] : ['<', '>'];
@@ -103,23 +99,23 @@ function sparkDescribe(view: string): string {
 export const SPARK: Dialect = {
   name: 'spark',
   quote: sparkName,
-  text: sparkText,
+  text: quoteSparkText,
   double: (expression) => `cast(${expression} as double)`,
   varchar: (expression) => `cast(${expression} as string)`,
   tryCast: (expression, type) =>
     // Lenient as Spark's reader of JSON is: what follows a whole value is not looked at.
     type === 'json' ? `get_json_object(${expression}, '$') is not null` : `try_cast(${expression} as ${TYPES[type]}) is not null`,
-  parses: (text, format) => `try_to_timestamp(${text}, ${sparkText(javaPattern(format))}) is not null`,
-  matches: (text, pattern) => `${text} rlike ${sparkText(pattern)}`,
+  parses: (text, format) => `try_to_timestamp(${text}, ${quoteSparkText(javaPattern(format))}) is not null`,
+  matches: (text, pattern) => `${text} rlike ${quoteSparkText(pattern)}`,
   // Spark takes a backslash for an escape, and refuses it before most characters.
-  like: (text, pattern) => `${text} like ${sparkText(pattern.replaceAll('\\', '\\\\'))}`,
+  like: (text, pattern) => `${text} like ${quoteSparkText(pattern.replaceAll('\\', '\\\\'))}`,
   skewness: (value) => `case when var_pop(${value}) > 0 then skewness(${value}) when count(${value}) > 0 then 0.0 end`,
   kurtosis: (value) => `case when var_pop(${value}) > 0 then kurtosis(${value}) when count(${value}) > 0 then 0.0 end`,
   quantile: (value, quantile, filter) => `percentile(${value}, ${quantile})${filter}`,
   epoch: (instant) => `(unix_micros(cast(${instant} as timestamp)) / 1e6)`,
-  instant: (iso) => `timestamp ${sparkText(iso)}`,
+  instant: (iso) => `timestamp ${quoteSparkText(iso)}`,
   list: (members, orderBy = []) => {
-    const list = `collect_list(named_struct(${named(members, (name, value) => `${sparkText(name)}, ${value}`)}))`;
+    const list = `collect_list(named_struct(${named(members, (name, value) => `${quoteSparkText(name)}, ${value}`)}))`;
     return orderBy.length === 0 ? list : `array_sort(${list}, (l, r) -> case ${orderBy.map(sparkOrder).join(' ')} else 0 end)`;
   },
   lag: (value, orderBy) => `lag(${value}) ignore nulls over (order by ${orderBy})`,

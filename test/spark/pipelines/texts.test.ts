@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import fc from 'fast-check';
 import { computeStage } from '../../../activities/compute/compute-stage';
 import { createSparkStage } from '../../../activities/compute/spark-stage';
 import { packageRoot } from '../../../lib/package-root';
@@ -7,10 +8,11 @@ import { audienceIndex } from '../../../pipelines/audience-index/pipeline';
 import { listenerProfiles } from '../../../pipelines/listener-profiles/pipeline';
 import { organicShare } from '../../../pipelines/organic-share/pipeline';
 import { readDataset } from '../../../pipelines/reads';
+import { renderSql, type SqlDialect, type SqlValue } from '../../../pipelines/sql-text';
 import type { ComputeSpec, PipelineSpec, StageOutput, VersionRef } from '../../../pipelines/types';
 import { parseWindow } from '../../../pipelines/window';
 import { WarmSpark } from '../../support/local-spark';
-import { nastyRows, orNull, someOf, TEXTS, type Value } from '../../support/nasty-rows';
+import { IDS, nastyRows, orNull, someOf, TEXTS, type Value } from '../../support/nasty-rows';
 import { textOf } from '../../support/pipeline-bench';
 import { Random } from '../../support/random';
 import { SparkSession } from '../../support/spark';
@@ -122,6 +124,43 @@ test.each(cases)('$id/sql/$sql comes to the same rows on either engine', async (
     expect(await harness.rows(onSpark.versions[0])).toEqual(await harness.rows(duckdb.versions[0]));
     expect(await told(harness, onSpark)).toEqual(await told(harness, duckdb));
   }
+});
+
+test('a value of a placeholder is the same value on either engine', async () => {
+  const numbers = fc.sample(fc.double({ noNaN: true, noDefaultInfinity: true }), 100).filter((number) => !Object.is(number, -0));
+  const texts = fc.sample(
+    fc.string({ unit: fc.constantFrom("'", '\\', '"', '`', '$', '{', '}', '\n', '\r', '\t', '%', 'u0041', '--', '/*', '😀', 'x') }),
+    100,
+  );
+  const given: SqlValue[] = [
+    ...TEXTS,
+    ...texts,
+    ...numbers,
+    0.05,
+    1e21,
+    5e-324,
+    -7,
+    2 ** 53 - 1,
+    ...IDS.map(BigInt),
+    true,
+    null,
+    { date: '2024-02-29' },
+  ];
+  for (const instant of ['2026-11-20T23:59:59.999999Z', '1969-12-31T23:59:59Z', '1582-10-04T00:00:00Z']) given.push({ timestamp: instant });
+  const select = (dialect: SqlDialect): string =>
+    renderSql(
+      given.map((_, n) => `$v${n} as v${n}`).join(', '),
+      Object.fromEntries(given.map((value, n) => [`v${n}`, value])),
+      'values',
+      dialect,
+    );
+  const [harness] = harnesses.values();
+  const duckdb = await harness?.engine.session({ memoryBytes: 1e9, threads: 1 }, new AbortController().signal, (session) =>
+    session.rows(`select ${select('duckdb')}`),
+  );
+  const onSpark = await spark.rows(`select ${select('spark')}`);
+  expect(onSpark).toEqual(duckdb);
+  expect(Object.values(onSpark[0] ?? {}).slice(0, TEXTS.length + texts.length + numbers.length)).toEqual([...TEXTS, ...texts, ...numbers]);
 });
 
 function sparkTextOf(spec: PipelineSpec, sql: NonNullable<ComputeSpec['sql']>): string {

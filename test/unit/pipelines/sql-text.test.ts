@@ -13,7 +13,8 @@ describe('renderSql', () => {
     ['a date', { date: '2026-11-20' }, "DATE '2026-11-20'"],
     ['a whole number', 30, '30'],
     ['a negative number, which would start a comment', -1, '(-1)'],
-    ['a fraction', 0.05, 'CAST(0.05 AS DOUBLE)'],
+    ['a fraction', 0.05, 'CAST(5e-2 AS DOUBLE)'],
+    ['a number beyond 64 bits', 1e21, 'CAST(1e+21 AS DOUBLE)'],
     ['a bigint beyond doubles', 9007199254740993n, '9007199254740993'],
     ['text that ends the literal', "o'clock'; drop table x; --", "'o''clock''; drop table x; --'"],
     ['a truth', true, 'TRUE'],
@@ -38,6 +39,16 @@ describe('renderSql', () => {
 
   it('fills placeholders beside all of these', () => {
     expect(renderSql("select $a, '$a' /* $a */ + $a -- $a\n, $b", { a: 1, b: 2 })).toBe("select 1, '$a' /* $a */ + 1 -- $a\n, 2");
+  });
+
+  it('writes text for Spark with backslashes, and leaves its quotes and comments alone', () => {
+    const spark = (text: string, a: SqlValue): string => renderSql(text, { a }, 'x.spark.sql', 'spark');
+    expect(spark('select $a', "o'clock\\ \n")).toBe("select 'o\\'clock\\\\ \\u000a'");
+    expect(spark("select 'it\\'s $a', r'\\', $a", 1)).toBe("select 'it\\'s $a', r'\\', 1");
+    expect(spark('select "\\"$a", `\\` as b, $a -- $a \\\n $a\n, /* /* $a */ $a */ $a', 1)).toBe(
+      'select "\\"$a", `\\` as b, 1 -- $a \\\n $a\n, /* /* $a */ $a */ 1',
+    );
+    expect(() => spark('select $a', 'a\0b')).toThrow(refusal('sql.placeholder', 'cannot be written as SQL'));
   });
 
   it('does not look into what it filled in', () => {
@@ -111,6 +122,7 @@ describe('any text', () => {
         expect(literal.slice(1, -1).replaceAll("''", "'")).toBe(value);
         expect(literal.slice(1, -1).replaceAll("''", '')).not.toContain("'");
         expect(placeholdersOf(`select ${literal}`)).toEqual([]);
+        expect(placeholdersOf(`select ${sqlLiteral(value, 'a literal', 'spark')}`, 'spark')).toEqual([]);
       }),
     );
   });
