@@ -6,7 +6,7 @@
  */
 import { canonicalJson } from './canonical';
 import { durationMs } from './duration';
-import { sparkVariant } from './engine-texts';
+import { isSparkVariant, sparkVariant } from './engine-texts';
 import { AlmanacError } from './failures';
 import { carriersOf, graphOf, layers, writtenBy } from './graph';
 import { overriddenParams } from './param-values';
@@ -110,9 +110,8 @@ function carriedBy(spec: PipelineSpec, stage: StageSpec, { params, texts, hash }
     if (carrier?.kind !== 'compute') return id;
     const { sql, spark } = filesOf(carrier, texts);
     const [text, variant] = [textOf(spec, id, sql, texts) ?? '', textOf(spec, id, spark, texts)];
-    const used = [text, variant ?? ''].flatMap((one) =>
-      placeholdersOf(one).flatMap(({ name }) => (Object.hasOwn(params, name) ? [[name, params[name]]] : [])),
-    );
+    const found = [...placeholdersOf(text), ...placeholdersOf(variant ?? '', 'spark')];
+    const used = found.flatMap(({ name }) => (Object.hasOwn(params, name) ? [[name, params[name]]] : []));
     return {
       id,
       text: hash(text),
@@ -172,7 +171,7 @@ interface NamedPlaceholder {
 }
 
 function placeholdersIn(text: string, textName: string): NamedPlaceholder[] {
-  return placeholdersOf(text).map(({ name, line }) => ({ name, line, text: textName }));
+  return placeholdersOf(text, isSparkVariant(textName) ? 'spark' : 'duckdb').map(({ name, line }) => ({ name, line, text: textName }));
 }
 
 function collectParams(spec: PipelineSpec, found: readonly NamedPlaceholder[], params: Params, used: Set<string>): void {

@@ -6,12 +6,10 @@
 import { AlmanacError } from './failures';
 import { quoteSparkText, quoteText } from './quote-sql';
 import { dateOf } from './window-grid';
-import type { Window } from './types';
+import type { EngineName, Window } from './types';
 
 /** A value of a placeholder; `timestamp` is an ISO instant in UTC (`…Z`), `date` is `YYYY-MM-DD`. */
 export type SqlValue = string | number | bigint | boolean | null | { readonly timestamp: string } | { readonly date: string };
-
-export type SqlDialect = 'duckdb' | 'spark';
 
 /** Placeholders every text may use beside the pipeline's params; {@link windowValues} fills them. */
 export const BUILT_IN_PLACEHOLDERS: readonly string[] = ['as_of', 'window_end', 'window_start'];
@@ -38,14 +36,14 @@ export function renderSql(
   text: string,
   values: Readonly<Record<string, SqlValue>>,
   textName = 'the SQL text',
-  dialect: SqlDialect = 'duckdb',
+  engine: EngineName = 'duckdb',
 ): string {
   let rendered = '';
   let from = 0;
-  for (const { name, line, start, end } of placeholdersOf(text, dialect)) {
+  for (const { name, line, start, end } of placeholdersOf(text, engine)) {
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value === undefined) throw unknownPlaceholder(name, line, textName, Object.keys(values));
-    rendered += text.slice(from, start) + sqlLiteral(value, `$${name} at line ${line} of ${textName}`, dialect);
+    rendered += text.slice(from, start) + sqlLiteral(value, `$${name} at line ${line} of ${textName}`, engine);
     from = end;
   }
   return rendered + text.slice(from);
@@ -64,7 +62,7 @@ export function unknownPlaceholder(name: string, line: number, textName: string,
 }
 
 /** A typed literal. Throws `sql.placeholder` for a value that has none; `place` says where it was wanted. */
-export function sqlLiteral(value: SqlValue, place = 'a literal', dialect: SqlDialect = 'duckdb'): string {
+export function sqlLiteral(value: SqlValue, place = 'a literal', engine: EngineName = 'duckdb'): string {
   if (value === null) return 'NULL';
   switch (typeof value) {
     case 'boolean':
@@ -76,7 +74,7 @@ export function sqlLiteral(value: SqlValue, place = 'a literal', dialect: SqlDia
       // A fraction would be a decimal of just its digits, which DuckDB may miss by a bit when it makes it a double; with an exponent it is one.
       return Number.isSafeInteger(value) ? signed(value < 0, String(value)) : `CAST(${value.toExponential()} AS DOUBLE)`;
     case 'string':
-      return dialect === 'spark' ? quoteSparkText(value) : quoteText(value);
+      return engine === 'spark' ? quoteSparkText(value) : quoteText(value);
     default:
       return 'date' in value ? dateLiteral(value.date, place) : timestampLiteral(value.timestamp, place);
   }
@@ -112,9 +110,9 @@ const SPARK_TOKEN =
   /--(?:\\\n|[^\r\n])*|\/\*|(?<![\w$])[rR](?:'[^']*'|"[^"]*")|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|(?<![\w$])\$(?<name>[A-Za-z_]\w*)/gs;
 
 /** Every placeholder of a text, in order. */
-export function placeholdersOf(text: string, dialect: SqlDialect = 'duckdb'): Placeholder[] {
+export function placeholdersOf(text: string, engine: EngineName = 'duckdb'): Placeholder[] {
   const found: Placeholder[] = [];
-  const scan = new RegExp(dialect === 'spark' ? SPARK_TOKEN : DUCKDB_TOKEN);
+  const scan = new RegExp(engine === 'spark' ? SPARK_TOKEN : DUCKDB_TOKEN);
   let line = 1;
   let counted = 0;
   for (let match = scan.exec(text); match !== null; match = scan.exec(text)) {

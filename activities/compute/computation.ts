@@ -65,7 +65,7 @@ export async function renderedText(context: StageContext, { usesBootstrap }: Com
   const found = engineText(stage, engine, usesBootstrap);
   if (found === undefined) throw lacking(context, 'its SQL text');
   const textName = `pipelines/${plan.pipeline}/sql/${found.file}`;
-  return { text: renderSql(await context.text(found.hash), { ...windowValues(window), ...plan.params }, textName), textName };
+  return { text: renderSql(await context.text(found.hash), { ...windowValues(window), ...plan.params }, textName, engine), textName };
 }
 
 /** The version that an earlier attempt finished, with its export. */

@@ -1,15 +1,14 @@
-import { existsSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { computeStage } from '../../../activities/compute/compute-stage';
-import { createSparkStage } from '../../../activities/compute/spark-stage';
+import { createComputeStage } from '../../../activities/compute/choose-engine';
 import { packageRoot } from '../../../lib/package-root';
 import { audienceIndex } from '../../../pipelines/audience-index/pipeline';
 import { listenerProfiles } from '../../../pipelines/listener-profiles/pipeline';
 import { organicShare } from '../../../pipelines/organic-share/pipeline';
 import { readDataset } from '../../../pipelines/reads';
-import { renderSql, type SqlDialect, type SqlValue } from '../../../pipelines/sql-text';
-import type { ComputeSpec, PipelineSpec, StageOutput, VersionRef } from '../../../pipelines/types';
+import { renderSql, type SqlValue } from '../../../pipelines/sql-text';
+import type { EngineName, PipelineSpec, StageOutput, VersionRef } from '../../../pipelines/types';
 import { parseWindow } from '../../../pipelines/window';
 import { WarmSpark } from '../../support/local-spark';
 import { IDS, nastyRows, orNull, someOf, TEXTS, type Value } from '../../support/nasty-rows';
@@ -113,14 +112,12 @@ test.each(cases)('$id/sql/$sql comes to the same rows on either engine', async (
       inputs[dataset] = await harness.version(dataset, nastyRows(random, declared, DAY, rows, VALUES[dataset]));
     }
     const reads = Object.fromEntries(Object.entries(compute.reads ?? {}).map(([alias, read]) => [alias, readDataset(read)]));
-    const request = (text: string): StageRequest => ({
-      spec: { ...compute, reads, sql },
-      texts: { [sql]: text },
-      inputs,
-      generation: (generation += 1),
+    const request = (engine: EngineName): StageRequest => ({
+      ...{ spec: { ...compute, reads, sql }, texts: textsOf(spec), inputs, engine, generation: (generation += 1) },
     });
-    const duckdb = await computeStage(harness.context(request(textOf(spec, sql))));
-    const onSpark = await createSparkStage(new WarmSpark(spark))(harness.context(request(sparkTextOf(spec, sql))));
+    const compared = createComputeStage(new WarmSpark(spark));
+    const duckdb = await compared(harness.context(request('duckdb')));
+    const onSpark = await compared(harness.context(request('spark')));
     expect(await harness.rows(onSpark.versions[0])).toEqual(await harness.rows(duckdb.versions[0]));
     expect(await told(harness, onSpark)).toEqual(await told(harness, duckdb));
   }
@@ -147,12 +144,12 @@ test('a value of a placeholder is the same value on either engine', async () => 
     { date: '2024-02-29' },
   ];
   for (const instant of ['2026-11-20T23:59:59.999999Z', '1969-12-31T23:59:59Z', '1582-10-04T00:00:00Z']) given.push({ timestamp: instant });
-  const select = (dialect: SqlDialect): string =>
+  const select = (engine: EngineName): string =>
     renderSql(
       given.map((_, n) => `$v${n} as v${n}`).join(', '),
       Object.fromEntries(given.map((value, n) => [`v${n}`, value])),
       'values',
-      dialect,
+      engine,
     );
   const [harness] = harnesses.values();
   const duckdb = await harness?.engine.session({ memoryBytes: 1e9, threads: 1 }, new AbortController().signal, (session) =>
@@ -163,9 +160,10 @@ test('a value of a placeholder is the same value on either engine', async () => 
   expect(Object.values(onSpark[0] ?? {}).slice(0, TEXTS.length + texts.length + numbers.length)).toEqual([...TEXTS, ...texts, ...numbers]);
 });
 
-function sparkTextOf(spec: PipelineSpec, sql: NonNullable<ComputeSpec['sql']>): string {
-  const variant = sql.replace(/\.sql$/, '.spark.sql');
-  return textOf(spec, existsSync(path.join(packageRoot(), 'pipelines', spec.id, 'sql', variant)) ? variant : sql);
+/** The texts of a pipeline by their names. */
+function textsOf(spec: PipelineSpec): Record<string, string> {
+  const names = readdirSync(path.join(packageRoot(), 'pipelines', spec.id, 'sql'));
+  return Object.fromEntries(names.map((name) => [name, textOf(spec, name)]));
 }
 
 /** What a manifest says of the rows, whoever wrote them. */
