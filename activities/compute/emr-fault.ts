@@ -14,9 +14,8 @@ export class EmrFault extends Error {
     /** As the service names it. */
     readonly service: string,
     message: string,
-    cause: unknown,
   ) {
-    super(message, { cause });
+    super(message);
   }
 }
 
@@ -30,8 +29,9 @@ export async function emrFault<T>(operation: string, send: () => Promise<T>): Pr
     return await send();
   } catch (error) {
     const name = error instanceof Error ? error.name : '';
-    const message = error instanceof Error ? error.message : String(error);
-    throw new EmrFault(kindOf(error, name, message), operation, name, message, error);
+    // A refused signature is answered with the signed request, session token and all: only the first line goes on.
+    const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    throw new EmrFault(kindOf(error, name, message), operation, name, message);
   }
 }
 

@@ -6,6 +6,8 @@ import { packageRoot } from '../../lib/package-root';
 import type { S3Config } from '../../lib/s3-config';
 import { connect } from '../../lib/postgres';
 import { AlmanacError } from '../../pipelines/failures';
+import { emrFindings } from './doctor-emr';
+import { failed, ok, unreachable, type Finding } from './finding';
 import { postgresHome } from './postgres-server';
 import { choosePostgresUser } from './postgres-user';
 import { readStackState } from './stack-state';
@@ -18,15 +20,6 @@ const FLIP_LOCK_TIMEOUT_MS = 100;
 const OLDEST_POSTGRES = 150_000;
 const PROBE_MS = 5000;
 const GB = 1e9;
-
-export interface Finding {
-  readonly check: string;
-  /** `fail`: something will not work; `warn`: it works, but not as it should. */
-  readonly state: 'ok' | 'warn' | 'fail';
-  readonly message: string;
-  /** The command or edit that mends it; null when there is nothing to mend. */
-  readonly next: string | null;
-}
 
 /** Looks at everything a stack needs and changes nothing; every check is made, whatever the others found. */
 export async function doctor(env: Environment, projectDirectory: string): Promise<readonly Finding[]> {
@@ -41,6 +34,7 @@ export async function doctor(env: Environment, projectDirectory: string): Promis
   findings.push(
     checkHome(config.home),
     config.s3 === undefined ? checkData(config.data) : await checkBucket(config.s3),
+    ...(await emrFindings(config)),
     checkDisk(config.home),
     checkMemory(config),
   );
@@ -49,20 +43,6 @@ export async function doctor(env: Environment, projectDirectory: string): Promis
   if (config.databaseUrl === undefined) findings.push(checkPostgres(config));
   else findings.push(...(await checkDatabase(config.databaseUrl)));
   return [...findings, ...(await checkStack(config))];
-}
-
-function ok(check: string, message: string): Finding {
-  return { check, state: 'ok', message, next: null };
-}
-
-function failed(check: string, error: unknown, next: string): Finding {
-  const message = error instanceof Error ? error.message : String(error);
-  return { check, state: 'fail', message, next: error instanceof AlmanacError ? error.next : next };
-}
-
-/** Of an external service: what mends it is in the environment, whatever the error advises those who talk to an embedded one. */
-function unreachable(check: string, error: unknown, next: string): Finding {
-  return { check, state: 'fail', message: error instanceof Error ? error.message : String(error), next };
 }
 
 function checkNode(): Finding {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { sweepTemporaryFiles } from '../../lib/atomic-file';
 import type { Config } from '../../lib/config';
 import { databaseFailure } from '../../lib/database-failure';
+import { readEmrSettings } from '../../lib/emr-settings';
 import { packageRoot } from '../../lib/package-root';
 import { connect } from '../../lib/postgres';
 import { AlmanacError } from '../../pipelines/failures';
@@ -52,12 +53,13 @@ export interface SupervisedStack {
 
 /**
  * Starts the stack of `config.home` under this process; resolves when it is up, to `found` when another process has it. Throws
- * `stack.failed`, `stack.temporal-missing`, `stack.postgres-user`, `stack.other-services`; then nothing is left running.
+ * `config.invalid`, `stack.failed`, `stack.temporal-missing`, `stack.postgres-user`, `stack.other-services`; then nothing is left running.
  */
 export async function superviseStack(options: ForegroundOptions, stopping: AbortSignal): Promise<SupervisedStack | 'found'> {
   const { config, tell } = options;
   const { home } = config;
   ensureHome(home);
+  if (config.emr !== undefined) readEmrSettings(config.emr);
   const lock = acquireLock(home);
   if ('holder' in lock) {
     requireSameServices(config, readStackState(home));
@@ -98,6 +100,7 @@ export async function superviseStack(options: ForegroundOptions, stopping: Abort
 export async function upDetached(options: UpOptions): Promise<UpResult> {
   const { config, tell } = options;
   ensureHome(config.home);
+  if (config.emr !== undefined) readEmrSettings(config.emr);
   await settled(config.home);
   const holder = lockHolder(config.home);
   if (holder) return waitUntilUp(config, holder);

@@ -1,7 +1,8 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { doctor, type Finding } from '../../../operator/stack/doctor';
+import { doctor } from '../../../operator/stack/doctor';
+import type { Finding } from '../../../operator/stack/finding';
 import { testDatabase } from '../../support/postgres';
 import { freePort } from '../../support/ports';
 import { temporalAddress } from '../../support/temporal';

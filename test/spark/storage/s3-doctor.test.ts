@@ -2,7 +2,8 @@ import '../../support/one-realm';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { doctor, type Finding } from '../../../operator/stack/doctor';
+import { doctor } from '../../../operator/stack/doctor';
+import type { Finding } from '../../../operator/stack/finding';
 import { testBucket } from '../../support/versitygw';
 
 test('doctor says whether the bucket lets us in, and what mends it', async () => {
