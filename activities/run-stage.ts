@@ -1,5 +1,6 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import { transaction, type Queryable } from '../lib/postgres';
+import { chosenEngine } from '../pipelines/engine-choice';
 import { AlmanacError, failureInfo } from '../pipelines/failures';
 import { touchesPii } from '../pipelines/pii';
 import { formatRun, retryCommand } from '../pipelines/run-id';
@@ -94,7 +95,7 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
 
   const lines: { at: Date; line: string }[] = [];
   const stop = stopSignal(stage.timeoutSeconds);
-  const permits = permitsOf(services.database, services.clock, order, opened.attempt, stage, ranOn !== 'none');
+  const permits = permitsOf(services.database, services.clock, order, opened.attempt, stage, takesPlace(stage, plan));
   // Whether Temporal gives the order again.
   let goesOn = false;
   const end = async (
@@ -168,6 +169,13 @@ export async function runStage(shell: StageShell, task: StageTask): Promise<Stag
 function engineOf({ kind, spec }: PlanStage): string {
   if (spec.kind === 'compute') return spec.engine === 'none' ? 'none' : 'duckdb';
   return kind === 'publish' ? 'postgres' : kind === 'sense' ? 'none' : 'duckdb';
+}
+
+/** Whether the stage may compute in a place of this worker; what surely computes on EMR holds none. */
+function takesPlace(stage: PlanStage, { engine: forced }: Plan): boolean {
+  const { spec } = stage;
+  if (spec.kind === 'compute' && chosenEngine({ declared: spec.engine, forced, bytesIn: 0 }) === 'spark') return false;
+  return engineOf(stage) !== 'none';
 }
 
 async function open(

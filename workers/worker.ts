@@ -65,7 +65,7 @@ export interface ComputeWorker {
 
 /** Stages: ingest, sense, compute, check, publish. Live ones and those of backfills have queues and places of their own; idle places of backfills are lent to live ones. */
 export async function createComputeWorker(resources: WorkerResources, metrics: StageMetrics): Promise<ComputeWorker> {
-  const { config, connection, database, store } = resources;
+  const { config, connection, database, store, emr } = resources;
   const services = {
     store,
     datasets: createDatasetStore(store, systemClock),
@@ -77,7 +77,7 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
     bodies: {
       ingest: ingestStage,
       sense: senseStage,
-      compute: createComputeStage(resources.emr?.runner),
+      compute: createComputeStage(emr?.runner),
       check: createCheckStage({ judged: (pipeline, stage, statuses) => metrics.judged(pipeline, stage, statuses) }),
       publish: createPublishStage({
         flipped: (pipeline, seconds) => metrics.flipped(pipeline, seconds),

@@ -5,7 +5,6 @@ import { maskUrl, readConfig, type Config, type Environment } from '../../lib/co
 import { packageRoot } from '../../lib/package-root';
 import type { S3Config } from '../../lib/s3-config';
 import { connect } from '../../lib/postgres';
-import { AlmanacError } from '../../pipelines/failures';
 import { emrFindings } from './doctor-emr';
 import { failed, ok, unreachable, type Finding } from './finding';
 import { postgresHome } from './postgres-server';
