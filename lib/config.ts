@@ -1,5 +1,6 @@
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { loadClientConfigProfile, type ClientConfigProfile } from '@temporalio/envconfig';
 import { z } from 'zod';
 import { AlmanacError } from '../pipelines/failures';
@@ -108,10 +109,23 @@ function readData(
   home: string,
 ): Pick<Config, 'data' | 's3'> {
   const { ALMANAC_DATA: data } = given;
-  if (!isS3(data)) return { data: data === undefined ? path.join(home, 'data') : path.resolve(base, data) };
+  if (data === undefined) return { data: path.join(home, 'data') };
+  if (!isS3(data)) return { data: path.resolve(base, localFolder(data)) };
   const place = parseS3(data);
-  if (place === undefined) throw invalid('ALMANAC_DATA', 'expected a folder, or s3://BUCKET/PREFIX with a plain prefix', data);
+  if (place === undefined)
+    throw invalid('ALMANAC_DATA', 'expected a folder, file:///FOLDER, or s3://BUCKET/PREFIX with a plain prefix', data);
   return { data: `s3://${place.bucket}/${place.prefix}`.replace(/\/$/, ''), s3: s3Config(place, given) };
+}
+
+/** A folder as it is given, or the one of a `file://` URI; a URI of any other kind is no name that one gives a folder. */
+function localFolder(data: string): string {
+  if (!/^[a-z][a-z0-9+.-]*:/i.test(data)) return data;
+  try {
+    if (/^file:\/\/\/[^?#]*$/i.test(data)) return fileURLToPath(data);
+  } catch {
+    // An encoded slash, say.
+  }
+  throw invalid('ALMANAC_DATA', 'expected a folder, file:///FOLDER or s3://BUCKET/PREFIX', data);
 }
 
 /** A connection string fit for a screen: the password, and parameters that may hold one, replaced. */

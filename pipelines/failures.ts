@@ -139,6 +139,7 @@ export const CODES = {
   'store.path': { class: 'user', when: 'A path leaves the object store.', next: 'Use a plain relative path below the data root.' },
   'store.region': { class: 'user', when: 'The bucket is in another region than the one asked, or no region is set.', next: 'Set ALMANAC_S3_REGION to the region of the bucket.' },
   'store.throttled': { class: 'platform', when: 'S3 asked to slow down for longer than its client tries again.', next: 'Nothing: stages retry by themselves. If it stays, run fewer places at once.' },
+  'store.unconditional': { class: 'user', when: 'The S3 service of the store does not honour the conditions of requests (`If-None-Match`, `If-Match`): of two writers both would win.', next: 'Use AWS S3, or name a service that honours them in ALMANAC_S3_ENDPOINT; `almanac doctor` tries it.' },
   'store.unreachable': { class: 'platform', when: 'S3 does not answer, or answers with errors of its own.', next: '`almanac doctor` asks it again; stages retry by themselves for 30 minutes.' },
   'store.unwritable': { class: 'resource', when: 'A folder of the object store or of the spill may not be written to, is on a read-only disk, or is no folder.', next: 'Give the workers’ user the folder the message names, `almanac doctor`, then retry.' },
   'test.invalid': { class: 'user', when: 'A case in `pipelines/ID/tests` is not one: its YAML, a stage, a dataset or a column.', next: 'Correct the file at the line the message names.' },

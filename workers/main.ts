@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { Client } from '@temporalio/client';
 import type pg from 'pg';
 import { Runtime, type NativeConnection, type Worker } from '@temporalio/worker';
-import { openStore } from '../activities/storage/open-store';
+import { openStore, requireStore } from '../activities/storage/open-store';
 import type { OperatorActivities } from '../activities/tasks';
 import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
@@ -59,6 +59,7 @@ export async function runWorker(
     ...(config.sdkMetrics === undefined ? {} : sdkTelemetry(config.sdkMetrics)),
   });
   if (config.s3 === undefined) await mkdir(config.data, { recursive: true });
+  await requireStore(config);
   const connection: NativeConnection = await connectWorker(config, addresses.temporalAddress);
   const database = connect(addresses.databaseUrl, { application_name: `almanac ${role}`, max: stageSlots(config) + 8 });
   const stopBackground = new AbortController();

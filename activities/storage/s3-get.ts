@@ -1,11 +1,11 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GetObjectCommand, HeadObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
+import { GetObjectCommand, HeadObjectCommand, type GetObjectCommandOutput, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import { isErrno } from '../../lib/file-failure';
 import { eachOf } from '../../lib/each-of';
 import { FollowingHash, writeBody } from './s3-body';
-import { brokenBody, isAbsent, nameOf, s3Failure } from './s3-failures';
+import { brokenBody, isAbsent, nameOf, s3Failure, statusOf } from './s3-failures';
 import { addressed, asked, type S3Place } from './s3-place';
 
 /** Larger objects come in ranges of this size, so many at once; each goes to the disk as it comes. */
@@ -41,7 +41,7 @@ export async function getObject(place: S3Place, key: string): Promise<Buffer | u
  */
 export async function download(place: S3Place, key: string, file: string, signal?: AbortSignal): Promise<string> {
   const question = { key, action: 's3:GetObject' };
-  const head = await asked(place, question, place.client.send(new HeadObjectCommand({ ...addressed(place), Key: key }), stoppable(signal)));
+  const head = await asked(place, question, headOf(place, key, signal));
   const { ContentLength: bytes = 0, ETag: etag } = head;
   const handle = await open(file, 'wx+');
   const hash = new FollowingHash(handle);
@@ -58,6 +58,18 @@ export async function download(place: S3Place, key: string, file: string, signal
     return hash.digest();
   } finally {
     await handle.close();
+  }
+}
+
+async function headOf(place: S3Place, key: string, signal: AbortSignal | undefined): Promise<HeadObjectCommandOutput> {
+  const object = { ...addressed(place), Key: key };
+  try {
+    return await place.client.send(new HeadObjectCommand(object), stoppable(signal));
+  } catch (error) {
+    // The answer to a HEAD has no words: whether credentials expired, a clock is wrong or a region, a GET is told.
+    if ([400, 403].includes(statusOf(error) ?? 0))
+      await place.client.send(new GetObjectCommand({ ...object, Range: 'bytes=0-0' }), stoppable(signal));
+    throw error;
   }
 }
 

@@ -7,6 +7,7 @@ import { createLocalStore } from './local-store';
 import { pathFault, requirePath } from './object-path';
 import type { LocalFiles, ObjectInfo, ObjectStore, WantedFile } from './object-store';
 import { createReadCache, folderOfThisBoot } from './read-cache';
+import { requireConditions } from './s3-conditions';
 import { createCopies } from './s3-copies';
 import { getObject } from './s3-get';
 import { addressed, asked, s3Place } from './s3-place';
@@ -20,7 +21,8 @@ const ARCHIVED: readonly (StorageClass | undefined)[] = ['GLACIER', 'DEEP_ARCHIV
  * Objects below a prefix of an S3 bucket. A write is a conditional put: of racing writers one wins, and one whose answer was lost knows
  * its own object again. What statements read is copied below `folder` first, through a cache by content. `scratch/` is a folder of this
  * machine, never of the bucket. Throws AlmanacError `store.path`, `store.bucket-missing`, `store.denied`, `store.region`, `store.credentials`,
- * `store.clock`, `store.throttled`, `store.unreachable` and `store.damaged`.
+ * `store.clock`, `store.throttled`, `store.unreachable` and `store.damaged`; `store.unconditional` before its first write to a service that
+ * would let two writers win.
  */
 export function createS3Store(client: S3Client, config: S3Config, folder: string): ObjectStore {
   const place = s3Place(client, config);
@@ -58,11 +60,28 @@ export function createS3Store(client: S3Client, config: S3Config, folder: string
     return copies.bring(files, await here.scratch(), signal);
   }
 
+  let conditions: Promise<void> | undefined;
+
+  /** Once a process: nothing is written where a condition means nothing. */
+  function conditional(): Promise<void> {
+    conditions ??= requireConditions(place).catch((error: unknown) => {
+      conditions = undefined;
+      throw error;
+    });
+    return conditions;
+  }
+
   return {
-    putIfAbsent: async (objectPath, body) => putIfAbsent(place, keyOf(objectPath), Buffer.from(body)),
+    async putIfAbsent(objectPath, body) {
+      const key = keyOf(objectPath);
+      await conditional();
+      return putIfAbsent(place, key, Buffer.from(body));
+    },
 
     async adoptFile(file, objectPath) {
-      const adopted = await uploadIfAbsent(place, keyOf(objectPath), file);
+      const key = keyOf(objectPath);
+      await conditional();
+      const adopted = await uploadIfAbsent(place, key, file);
       if (adopted) await rm(file, { force: true });
       return adopted;
     },
@@ -97,11 +116,12 @@ export function createS3Store(client: S3Client, config: S3Config, folder: string
   };
 }
 
-/** Throws what keeps the store from being listed; changes nothing. */
+/** Throws what keeps the store from being listed and written; leaves one object below `probes/`. */
 export async function probeBucket(client: S3Client, config: S3Config): Promise<void> {
   const place = s3Place(client, config);
   const asks = new ListObjectsV2Command({ ...addressed(place), Prefix: place.prefix, MaxKeys: 1 });
   await asked(place, { action: 's3:ListBucket' }, client.send(asks));
+  await requireConditions(place, true);
 }
 
 function isScratch(objectPath: string): boolean {

@@ -10,6 +10,10 @@ export const HEADS = 'heads/';
 export const QUARANTINE = 'quarantine/';
 export const SCRATCH = 'scratch/';
 export const REPLAYS = 'replays/';
+export const PROBES = 'probes/';
+
+/** What a service's conditions are tried on. */
+export const CONDITIONS_PROBE = `${PROBES}conditions`;
 
 export function landingFolder(source: string, day: string): string {
   return `${landingSource(source)}dt=${segment(day)}/`;

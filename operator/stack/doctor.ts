@@ -20,7 +20,7 @@ const OLDEST_POSTGRES = 150_000;
 const PROBE_MS = 5000;
 const GB = 1e9;
 
-/** Looks at everything a stack needs and changes nothing; every check is made, whatever the others found. */
+/** Looks at everything a stack needs and changes nothing but one object that tells what a bucket does; every check is made, whatever the others found. */
 export async function doctor(env: Environment, projectDirectory: string): Promise<readonly Finding[]> {
   const findings: Finding[] = [checkNode(), checkBuild()];
   let config: Config;
@@ -85,7 +85,7 @@ function checkData(data: string): Finding {
   return ok('data', data);
 }
 
-/** Asks for one name: the bucket is there, in the region that is asked, and lets us in. */
+/** The bucket is there, in the region that is asked, lets us in, and refuses the second of two writers. */
 async function checkBucket(s3: S3Config): Promise<Finding> {
   try {
     const [{ s3Client }, { probeBucket }] = await Promise.all([import('../../lib/aws.js'), import('../../activities/storage/s3-store.js')]);

@@ -17,6 +17,7 @@ import { isRunning, type ProcessIdentity } from './process-identity';
 import { requireSameServices } from './same-services';
 import { readStackState, removeStackState, type ProcessRecord, type StackState } from './stack-state';
 import { Supervisor } from './supervisor';
+import { requireStore } from '../../activities/storage/open-store';
 import { obtainTemporal } from './temporal-binary';
 
 const POLL_MS = 50;
@@ -215,6 +216,7 @@ async function poll(what: string, deadlineMs: number, condition: () => boolean):
 async function defaultProcesses({ config, projectDirectory, tell }: UpOptions): Promise<StackProcesses> {
   // Here, where someone is watching: a worker that is refused would only start again and again.
   if (config.databaseUrl !== undefined) await requireDatabase(config.databaseUrl);
+  await requireStore(config);
   const binary = config.temporal.external ? undefined : await obtainTemporal(process.env, tell);
   const ports = await stackPorts(config.home);
   return stackProcesses({ config, projectDirectory, ports, ...(binary ? { temporalBinary: binary.file } : {}) });

@@ -15,7 +15,19 @@ export type Fault =
   /** The answer ends early as though it were whole. */
   | { readonly kind: 'truncated-body' }
   /** One byte of the answer is another. */
-  | { readonly kind: 'spoiled-body' };
+  | { readonly kind: 'spoiled-body' }
+  /** The same of what is sent: the connection breaks within it, or it has another byte. */
+  | { readonly kind: 'reset-upload' | 'spoiled-upload' }
+  /** A condition that does not hold is told as though it did, as by a service that knows no conditions. */
+  | { readonly kind: 'unconditional' };
+
+/** What a client sent. */
+export interface Sent {
+  readonly method: string;
+  /** The path with its query. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
 
 /** Which requests: `GET` or `PUT`, and a part of the path with its query. */
 export interface Which {
@@ -23,12 +35,17 @@ export interface Which {
   readonly path: string;
 }
 
+const COMPLETED =
+  '<?xml version="1.0" encoding="UTF-8"?><CompleteMultipartUploadResult><ETag>"written"</ETag></CompleteMultipartUploadResult>';
+
 export class FaultProxy implements AsyncDisposable {
   /** It never closes a connection by itself: one that a client takes up again just then would break, and nobody asked for that. */
   readonly #server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     this.#serve(request, response).catch(() => response.destroy());
   });
   readonly #faults: { which: Which; fault: Fault; times: number }[] = [];
+  /** All requests, in the order they came. */
+  readonly requests: Sent[] = [];
   /** Faults that came true. */
   struck = 0;
 
@@ -50,8 +67,15 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const sent = await buffer(request);
+    const { method = '', url = '' } = request;
+    this.requests.push({ method, url, headers: request.headers });
     const fault = this.#faultOf(request);
+    if (fault?.kind === 'reset-upload') {
+      request.once('data', () => request.socket.destroy());
+      return;
+    }
+    const whole = await buffer(request);
+    const sent = fault?.kind === 'spoiled-upload' ? spoiled(whole) : whole;
     if (fault?.kind === 'latency') await sleep(fault.ms);
     if (fault?.kind === 'answer') {
       const body = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${fault.code}</Code><Message>said by a fault</Message></Error>`;
@@ -72,14 +96,13 @@ export class FaultProxy implements AsyncDisposable {
         response.writeHead(status, { ...headers, 'content-length': String(short.length) }).end(short);
         return;
       }
-      case 'spoiled-body': {
-        const spoiled = Buffer.from(body);
-        spoiled[Math.floor(body.length / 2)] = (spoiled[Math.floor(body.length / 2)] ?? 0) ^ 1;
-        response.writeHead(status, headers).end(spoiled);
+      case 'spoiled-body':
+        response.writeHead(status, headers).end(spoiled(body));
         return;
-      }
       default:
-        response.writeHead(status, headers).end(body);
+        if (fault?.kind !== 'unconditional' || status !== 412) response.writeHead(status, headers).end(body);
+        else if (method === 'POST') response.writeHead(200, { 'content-type': 'application/xml' }).end(COMPLETED);
+        else response.writeHead(200, { etag: '"written"' }).end();
     }
   }
 
@@ -117,4 +140,11 @@ export class FaultProxy implements AsyncDisposable {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
+}
+
+function spoiled(body: Buffer): Buffer {
+  const copy = Buffer.from(body);
+  const middle = Math.floor(body.length / 2);
+  copy[middle] = (copy[middle] ?? 0) ^ 1;
+  return copy;
 }

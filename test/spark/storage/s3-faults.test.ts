@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createDatasetStore } from '../../../activities/storage/datasets';
 import type { ObjectStore } from '../../../activities/storage/object-store';
-import { createS3Store } from '../../../activities/storage/s3-store';
+import { createS3Store, probeBucket } from '../../../activities/storage/s3-store';
 import { s3Client } from '../../../lib/aws';
 import { systemClock } from '../../../lib/clock';
 import type { S3Config } from '../../../lib/s3-config';
@@ -37,12 +37,16 @@ afterEach(async () => {
   rmSync(root, { recursive: true });
 });
 
-function open(endpoint: string): ObjectStore {
+function configOf(endpoint: string): S3Config {
   const { region, bucket: name } = bucket;
-  const config: S3Config = {
+  return {
     ...{ bucket: name, prefix: `test-${tests}/`, endpoint, region },
     ...{ pathStyle: true, requesterPays: false, cacheBytes: 1e9 },
   };
+}
+
+function open(endpoint: string): ObjectStore {
+  const config = configOf(endpoint);
   return createS3Store(s3Client(config), config, path.join(root, 'here'));
 }
 
@@ -79,6 +83,7 @@ describe('a transfer is right all the same', () => {
     ['answers come late', { kind: 'latency', ms: 300 }],
     ['S3 asks to slow down', SLOW_DOWN],
     ['the answer is lost', { kind: 'lost-answer' }],
+    ['the connection breaks within what is sent', { kind: 'reset-upload' }],
     ['the server fails', { kind: 'answer', status: 500, code: 'InternalError' }],
   ])('when %s, up', async (_what, fault) => {
     for (const part of ['data/large?partNumber=1', 'data/large?partNumber=2', 'data/small'])
@@ -147,6 +152,35 @@ describe('what does not pass has a code', () => {
     await expect(store.putIfAbsent('b', 'x')).rejects.toMatchObject({ code });
   });
 
+  // What is asked is nothing that the client asks again.
+  test.each<[string, Fault, string]>([
+    ['clocks apart', { kind: 'answer', status: 403, code: 'RequestTimeTooSkewed' }, 'store.clock'],
+    ['expired credentials', { kind: 'answer', status: 400, code: 'ExpiredToken' }, 'store.credentials'],
+    ['denied', { kind: 'answer', status: 403, code: 'AccessDenied' }, 'store.denied'],
+    ['another region', { kind: 'answer', status: 301, code: 'PermanentRedirect' }, 'store.region'],
+    ['another region in the signature', { kind: 'answer', status: 400, code: 'AuthorizationHeaderMalformed' }, 'store.region'],
+  ])('%s, of files, in parts and in lists', async (_what, fault, code) => {
+    const large = await adopt('data/large', randomBytes(20e6));
+    const file = path.join(await store.scratch(), 'file');
+    writeFileSync(file, randomBytes(20e6));
+    for (const method of ['HEAD', 'GET', 'POST']) proxy.inject({ method, path: '' }, fault, FOREVER);
+    await expect(store.localFiles([large])).rejects.toMatchObject({ code });
+    await expect(store.adoptFile(file, 'data/another')).rejects.toMatchObject({ code });
+    await expect(store.list('data')).rejects.toMatchObject({ code });
+    expect(existsSync(file)).toBe(true);
+  });
+
+  test('what is spoiled on its way up, which no object comes of', async () => {
+    const file = path.join(await store.scratch(), 'file');
+    writeFileSync(file, randomBytes(20e6));
+    await store.putIfAbsent('data/first', 'x');
+    for (const part of ['data/small', 'data/large?partNumber=2'])
+      proxy.inject({ method: 'PUT', path: part }, { kind: 'spoiled-upload' }, FOREVER);
+    await expect(store.putIfAbsent('data/small', 'rows')).rejects.toMatchObject({ code: 'store.damaged' });
+    await expect(store.adoptFile(file, 'data/large')).rejects.toMatchObject({ code: 'store.damaged' });
+    expect((await store.list('data')).map(({ path: name }) => name)).toEqual(['data/first']);
+  });
+
   test.each<[string, Fault, string]>([
     ['bytes that are spoiled every time', { kind: 'spoiled-body' }, 'store.damaged'],
     ['bodies that end early every time', { kind: 'truncated-body' }, 'store.damaged'],
@@ -154,5 +188,34 @@ describe('what does not pass has a code', () => {
     const file = await adopt('data/a', randomBytes(20e6));
     proxy.inject({ method: 'GET', path: 'data/a' }, fault, FOREVER);
     await expect(store.localFiles([file])).rejects.toMatchObject({ code });
+  });
+});
+
+describe('a service that does not honour conditions is refused before anything is written to it', () => {
+  test.each([
+    ['PUT', 'If-None-Match of PutObject'],
+    ['HEAD', 'If-Match of GetObject'],
+    ['POST', 'If-None-Match of CompleteMultipartUpload'],
+  ])('of %s requests', async (method, condition) => {
+    proxy.inject({ method, path: 'probes/' }, { kind: 'unconditional' }, FOREVER);
+    const refused = { code: 'store.unconditional', message: expect.stringContaining(condition) };
+    await expect(store.putIfAbsent('data/a', 'x')).rejects.toMatchObject(refused);
+    expect(await store.get('data/a')).toBeUndefined();
+    await expect(probeBucket(s3Client(configOf(proxy.endpoint)), configOf(proxy.endpoint))).rejects.toMatchObject(refused);
+  });
+
+  test('also when another process had tried it with a service that did', async () => {
+    await store.putIfAbsent('data/a', 'x');
+    proxy.inject({ method: 'PUT', path: 'probes/' }, { kind: 'unconditional' }, FOREVER);
+    await expect(open(proxy.endpoint).putIfAbsent('data/b', 'x')).rejects.toMatchObject({ code: 'store.unconditional' });
+  });
+
+  test('and it is tried once a process, in few requests', async () => {
+    await store.putIfAbsent('data/a', 'x');
+    const another = open(proxy.endpoint);
+    const probes = (): number => proxy.requests.filter(({ url }) => url.includes('probes/')).length;
+    const before = probes();
+    for (const name of ['b', 'c', 'd']) await another.putIfAbsent(`data/${name}`, 'x');
+    expect(probes() - before).toBe(3);
   });
 });

@@ -119,6 +119,15 @@ test.each([
   expect(() => readConfig({ [name]: '1' }, '/')).toThrow(expect.objectContaining({ code: 'config.unknown', next }));
 });
 
+test.each([
+  ['file:///lake/of%20ours', '/lake/of ours'],
+  ['FILE:///lake/', '/lake/'],
+  ['lake', '/project/lake'],
+  ['./a:b', '/project/a:b'],
+])('objects lie in a folder, also one that is given as a URI: %s', (given, folder) => {
+  expect(readConfig({ ALMANAC_DATA: given }, '/project')).toMatchObject({ data: path.resolve(folder) });
+});
+
 test('objects lie in a bucket when the data root is one', () => {
   const config = readConfig({ ALMANAC_DATA: 's3://lake/team/almanac/' }, '/project');
   expect(config.data).toBe('s3://lake/team/almanac');
@@ -148,6 +157,11 @@ test.each([
   ['ALMANAC_DATA', 's3a://lake'],
   ['ALMANAC_DATA', 's3://lake/a/../b'],
   ['ALMANAC_DATA', 's3://lake//a'],
+  ['ALMANAC_DATA', 'file://lake'],
+  ['ALMANAC_DATA', 'file:lake'],
+  ['ALMANAC_DATA', 'file:///lake?a=b'],
+  ['ALMANAC_DATA', 'file:///lake%2Fa'],
+  ['ALMANAC_DATA', 'gs://lake/a'],
   ['ALMANAC_S3_ENDPOINT', '127.0.0.1:7070'],
   ['ALMANAC_S3_PATH_STYLE', 'yes'],
   ['ALMANAC_S3_CACHE', '1MB'],
