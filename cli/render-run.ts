@@ -1,7 +1,7 @@
 import type { AttemptRow } from '../activities/ledger/attempts';
 import type { RunRow } from '../activities/ledger/runs';
 import type { RunGrid } from '../operator/runs/grid';
-import type { RunListing, RunView } from '../operator/runs/inspect';
+import type { RunListing, RunView, StepView } from '../operator/runs/inspect';
 import { formatRun } from '../pipelines/run-id';
 import type { Sensed } from '../pipelines/sensed';
 import type { PermitWait } from '../pipelines/why';
@@ -94,6 +94,7 @@ export function renderRun(view: RunView): string {
     `plan ${plan.hash.slice(0, 12)}, claimed ${row.claimedAt}, ended ${row.endedAt ?? '-'}`,
     '',
     table,
+    ...(view.steps.length === 0 ? [] : ['', ...renderSteps(view.steps)]),
     ...(pins.length === 0 ? [] : ['', row.pinsTainted ? 'pinned, of a tainted window:' : 'pinned:', ...pins]),
     ...(sensed.length === 0 ? [] : ['', 'sensed:', ...sensed]),
     ...(verbs.length === 0 ? [] : ['', 'verbs:', ...verbs]),
@@ -101,6 +102,20 @@ export function renderRun(view: RunView): string {
     `waits for ${view.why.waitsFor} (since ${view.why.since})`,
     ...(view.why.next === null ? [] : [`next: ${view.why.next}`]),
   ].join('\n');
+}
+
+/** Jobs on EMR, and what they came to. */
+function renderSteps(steps: readonly StepView[]): string[] {
+  const costs = steps.map(({ cost }) => cost).filter((cost) => cost !== null);
+  const seconds = steps.reduce((sum, step) => sum + (step.seconds ?? 0), 0);
+  const sum = `${seconds.toFixed(1)} s${costs.length === 0 ? '' : `, about ${costs.reduce((all, cost) => all + cost, 0).toFixed(2)} by the prices in the settings`}`;
+  return [`on EMR: ${sum}`, ...steps.map((step) => `  ${stepLine(step)}`)];
+}
+
+function stepLine({ stage, round, state, cluster, step, seconds, cost, reason }: StepView): string {
+  const place = cluster === null ? 'not submitted' : `${step ?? 'submission not known'} on ${cluster}`;
+  const spent = `${seconds === null ? '' : `, ${seconds.toFixed(1)} s`}${cost === null ? '' : `, about ${cost.toFixed(4)}`}`;
+  return `${stage}${round === 1 ? '' : ` round ${round}`}: ${state}, ${place}${spent}${reason === null ? '' : `: ${reason.split('\n', 1)[0]}`}`;
 }
 
 /** As many as one looks at; `--json` has them all. */

@@ -1,5 +1,6 @@
 import { isTainted, standingOutputs } from '../../activities/accept-window';
 import { listAttempts, type AttemptRow } from '../../activities/ledger/attempts';
+import { listEffects, type EffectRow } from '../../activities/ledger/effects';
 import { planReader } from '../../activities/ledger/plans';
 import { latestRun, listRuns, readRun, runKey, type ListedRun, type RunFilter, type RunRow } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
@@ -21,11 +22,32 @@ export interface RunView {
   readonly plan: Plan;
   readonly attempts: readonly AttemptRow[];
   readonly actions: readonly ActionView[];
+  /** Its jobs on EMR, by stage and round. */
+  readonly steps: readonly StepView[];
   readonly why: Why;
   /** Its stages in the lines of pools. */
   readonly permits: readonly PermitWait[];
   /** Set when what its window accepts was built on rows that are no longer current. */
   readonly stale: StaleWindow | null;
+}
+
+/** One round of a stage's Spark job. */
+export interface StepView {
+  readonly stage: string;
+  readonly round: number;
+  /** The newest that took it up. */
+  readonly attempt: number;
+  readonly state: EffectRow['state'];
+  /** Null before it was submitted. */
+  readonly cluster: string | null;
+  readonly step: string | null;
+  readonly endedAt: string | null;
+  /** Of the step, as EMR tells them; null while it is not over. */
+  readonly seconds: number | null;
+  /** By the prices in the settings; null without them. */
+  readonly cost: number | null;
+  /** What EMR says of an end otherwise than COMPLETED. */
+  readonly reason: string | null;
 }
 
 export interface ActionView {
@@ -65,10 +87,11 @@ export async function findRun(session: OperatorSession, address: RunAddress & { 
 
 export async function showRun(session: OperatorSession, address: RunAddress & { readonly generation?: number }): Promise<RunView> {
   const row = await findRun(session, address);
-  const [plan, attempts, actions, newest, allStale] = await Promise.all([
+  const [plan, attempts, actions, effects, newest, allStale] = await Promise.all([
     planReader(session.database)(row.planHash),
     listAttempts(session.database, row.run),
     listActions(session, row.run),
+    listEffects(session.database, row.run),
     latestRun(session.database, row.run.pipeline, row.run.window, row.run.branch),
     findStale(session.database),
   ]);
@@ -83,10 +106,15 @@ export async function showRun(session: OperatorSession, address: RunAddress & { 
     plan,
     attempts,
     actions,
+    steps: effects.map(stepView),
     why: whyStale(whyOf(row, plan, attempts, actions, permits, failing), row, stale, allStale),
     permits,
     stale: stale ?? null,
   };
+}
+
+function stepView({ stage, round, attempt, state, cluster, step, endedAt, seconds, cost, reason }: EffectRow): StepView {
+  return { stage, round, attempt, state, cluster, step, endedAt: endedAt?.toISOString() ?? null, seconds, cost, reason };
 }
 
 export async function whyRun(

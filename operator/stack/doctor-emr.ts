@@ -58,7 +58,7 @@ async function clusterFinding(client: EmrClient, id: string, place: string): Pro
 function mend({ kind, service, message }: EmrFault, { endpoint, cluster }: EmrConfig): string {
   if (/Region is missing/.test(message)) return 'set ALMANAC_EMR_REGION to the region of the clusters';
   if (CREDENTIALS.test(service)) return 'renew them where the AWS SDK looks (role, profile, environment), for the region of the clusters';
-  if (/^AccessDenied/.test(service)) return 'let its credentials do what docs/operating.md lists';
+  if (/^AccessDenied/.test(service)) return 'allow its credentials what docs/operating.md lists';
   if (kind === 'throttled') return 'nothing: who follows steps waits; if it stays, raise pollSeconds of the settings';
   if (kind !== 'refused')
     return endpoint === undefined
