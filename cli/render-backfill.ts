@@ -5,6 +5,7 @@ import type { PlannedBackfill } from '../operator/backfills/plan';
 import type { BackfillListing, BackfillView, CancelledBackfill } from '../operator/backfills/verbs';
 import type { BackfillEstimate } from '../pipelines/backfill-estimate';
 import { REPROCESS } from '../pipelines/backfill-plan';
+import { ENGINE_TITLES } from '../pipelines/engine-choice';
 import { formatRun } from '../pipelines/run-id';
 import { renderCount, renderTable } from './render';
 import { renderProofLine } from './render-proof';
@@ -32,6 +33,7 @@ export function renderPlan({ hash, plan, concurrency, estimate }: PlannedBackfil
       '',
       `builds on branch ${plan.branch.name} from ${plan.branch.from} on, with all windows after the range; the chain stays as it is until it is promoted`,
     );
+  if (plan.request.engine !== undefined) lines.push('', `computes on ${ENGINE_TITLES[plan.request.engine]}, whatever its stages declare`);
   if (plan.left.length > 0) lines.push('', 'left alone:', ...leftAlone(plan.left));
   lines.push('', `takes ${renderEstimate(estimate)}${concurrency === 1 ? '' : `, ${concurrency} windows at a time`}`);
   lines.push(`hash ${hash}`, plan.windows.length === 0 ? startsNothing(plan) : `next: almanac backfill start ${hash} --reason …`);
@@ -160,12 +162,13 @@ export function renderBackfills(rows: readonly BackfillListing[]): string {
 }
 
 export function renderBackfill(view: BackfillView): string {
-  const { from, to } = view.plan.request;
+  const { from, to, engine } = view.plan.request;
   const counts = Object.entries(view.counts).filter(([, count]) => count > 0);
   const lines = [
     `backfill ${view.hash}: ${view.pipeline} ${from} to ${to}, ${view.state}${view.reason === null ? '' : ` (${view.reason})`}`,
     `windows: ${counts.map(([phase, count]) => `${count} ${phase}`).join(', ') || 'none'}; ${view.concurrency} at a time`,
   ];
+  if (engine !== undefined) lines.push(`computes on ${ENGINE_TITLES[engine]}, whatever its stages declare`);
   if (view.branch !== 'main')
     lines.push(`on branch ${view.branch}${view.state === 'built' ? `: almanac backfill diff ${view.hash}, then promote or discard` : ''}`);
   if (view.failure !== null) lines.push(`${view.failure.code}: ${view.failure.message}`, `next: ${view.failure.next}`);

@@ -1,4 +1,5 @@
 import type { RetryAnswer } from '../operator/runs/retry';
+import { ENGINE_TITLES } from '../pipelines/engine-choice';
 import { formatRun, retryCommand } from '../pipelines/run-id';
 import { renderBuiltOn } from './render-stale';
 
@@ -10,7 +11,7 @@ function indented(line: string | undefined): string[] {
 export function renderRetry(answer: RetryAnswer, verb = 'retry'): string {
   const { plan, changes, unread } = answer;
   return [
-    `${formatRun(answer.run)} generation ${answer.run.generation}: ${verb} with ${answer.code} code, ${answer.inputs} inputs and ${answer.matrix.params} params${paramsText(answer)}`,
+    `${formatRun(answer.run)} generation ${answer.run.generation}: ${verb} with ${answer.code} code, ${answer.inputs} inputs and ${answer.matrix.params} params${paramsText(answer)}${engineText(answer)}`,
     ...changes.flatMap(({ stage, added, removed, changed }) => [
       ...added.map((path) => `  ${stage}: ${path} is new`),
       ...removed.map((path) => `  ${stage}: ${path} is gone`),
@@ -29,6 +30,10 @@ export function renderRetry(answer: RetryAnswer, verb = 'retry'): string {
       ? []
       : [`  the declaration changed since (${answer.codeDiffers.join(', ')}); --code latest would use it`]),
   ].join('\n');
+}
+
+function engineText({ matrix: { engine } }: RetryAnswer): string {
+  return engine === undefined ? '' : `, on ${ENGINE_TITLES[engine]}`;
 }
 
 function paramsText({ matrix }: RetryAnswer): string {

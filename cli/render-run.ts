@@ -2,6 +2,7 @@ import type { AttemptRow } from '../activities/ledger/attempts';
 import type { RunRow } from '../activities/ledger/runs';
 import type { RunGrid } from '../operator/runs/grid';
 import type { RunListing, RunView, StepView } from '../operator/runs/inspect';
+import { ENGINE_TITLES } from '../pipelines/engine-choice';
 import { formatRun } from '../pipelines/run-id';
 import type { Sensed } from '../pipelines/sensed';
 import type { PermitWait } from '../pipelines/why';
@@ -79,6 +80,7 @@ export function renderRun(view: RunView): string {
         quarantineText(last) ??
         sensedText(last?.output?.sensed) ??
         last?.output?.gate?.status ??
+        (last?.output?.engine === undefined ? undefined : `on ${ENGINE_TITLES[last.output.engine]}`) ??
         (last?.output?.publication === undefined ? undefined : `publication ${last.output.publication}`),
     },
   ]);
@@ -91,7 +93,7 @@ export function renderRun(view: RunView): string {
   const sensed = stages.flatMap(({ id, last }) => renderSensed(id, last?.output?.sensed ?? []));
   return [
     head,
-    `plan ${plan.hash.slice(0, 12)}, claimed ${row.claimedAt}, ended ${row.endedAt ?? '-'}`,
+    `plan ${plan.hash.slice(0, 12)}${plan.engine === undefined ? '' : ` on ${ENGINE_TITLES[plan.engine]}`}, claimed ${row.claimedAt}, ended ${row.endedAt ?? '-'}`,
     '',
     table,
     ...(view.steps.length === 0 ? [] : ['', ...renderSteps(view.steps)]),

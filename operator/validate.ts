@@ -1,5 +1,7 @@
 import { createScratchEngine } from './scratch-engine';
 import type { Engine } from '../activities/compute/engine';
+import { mayUseSpark } from '../pipelines/engine-choice';
+import { isSparkVariant, textsOfStage, variedText } from '../pipelines/engine-texts';
 import { AlmanacError, failureInfo, type FailureInfo } from '../pipelines/failures';
 import { suiteMetrics, suiteQueries, versionView } from '../pipelines/suite-sql';
 import { columnsOf } from '../pipelines/duckdb-sql';
@@ -14,7 +16,7 @@ export interface PipelineValidation {
   /** Set when there is a plan. */
   readonly planHash?: string;
   readonly problems: readonly FailureInfo[];
-  /** What runs, yet is probably not meant: texts no stage uses. */
+  /** What runs, yet is probably not meant: texts no stage uses, stages for Spark where no EMR is known. */
   readonly warnings: readonly string[];
 }
 
@@ -23,22 +25,27 @@ export interface ProjectValidation {
   readonly pipelines: readonly PipelineValidation[];
 }
 
+export interface ValidationOptions {
+  /** Whether the environment names EMR, so that a stage may run on Spark. Default: nothing is said of it. */
+  readonly emr?: boolean;
+}
+
 const LIMITS = { memoryBytes: 500e6, threads: 1 };
 
 /**
  * Checks all declarations of a project: graph and names when it is loaded, texts and placeholders by planning, and every
- * text and predicate by binding it in DuckDB over empty datasets. Throws what {@link loadProject} throws; what is wrong
+ * text and predicate by binding it in DuckDB over empty datasets; of texts for Spark alone, placeholders. Throws what {@link loadProject} throws; what is wrong
  * with single pipelines is in the answer.
  */
-export async function validateProject(directory: string, now: Date): Promise<ProjectValidation> {
+export async function validateProject(directory: string, now: Date, { emr = true }: ValidationOptions = {}): Promise<ProjectValidation> {
   const project = await loadProject(directory);
   await using scratch = createScratchEngine();
   const pipelines: PipelineValidation[] = [];
-  for (const pipeline of project.pipelines.values()) pipelines.push(await validatePipeline(pipeline, scratch.engine, now));
+  for (const pipeline of project.pipelines.values()) pipelines.push(await validatePipeline(pipeline, scratch.engine, now, emr));
   return { directory: project.directory, pipelines };
 }
 
-async function validatePipeline(pipeline: ProjectPipeline, engine: Engine, now: Date): Promise<PipelineValidation> {
+async function validatePipeline(pipeline: ProjectPipeline, engine: Engine, now: Date, emr: boolean): Promise<PipelineValidation> {
   const { spec } = pipeline;
   const problems: FailureInfo[] = [];
   const plan = await collect(problems, () => pipeline.plan());
@@ -52,11 +59,24 @@ async function validatePipeline(pipeline: ProjectPipeline, engine: Engine, now: 
     }
     await collect(problems, () => bindSuite(engine, plan, stage), `the checks of stage ${stage.id}`);
   }
-  const used = new Set(plan.stages.flatMap(({ sqlHash, bootstrapHash }) => [sqlHash, bootstrapHash]));
-  const unused = [...pipeline.textNames]
+  const warnings = [...unusedTexts(pipeline, plan), ...(emr ? [] : stagesForSpark(plan))];
+  return { pipeline: spec.id, stages, planHash: plan.hash, problems, warnings };
+}
+
+function unusedTexts({ spec, textNames }: ProjectPipeline, { stages }: Plan): string[] {
+  const used = new Set(stages.flatMap(textsOfStage).map(({ hash }) => hash));
+  return [...textNames]
     .filter(([hash]) => !used.has(hash))
-    .map(([, name]) => `no stage uses pipelines/${spec.id}/sql/${name}`);
-  return { pipeline: spec.id, stages, planHash: plan.hash, problems, warnings: unused };
+    .map(([, name]) => {
+      const unused = `no stage uses pipelines/${spec.id}/sql/${name}`;
+      return isSparkVariant(name) ? `${unused}: it is for Spark in the place of ${variedText(name)}, which no stage names` : unused;
+    });
+}
+
+function stagesForSpark({ stages }: Plan): string[] {
+  const onSpark = stages.filter(({ spec }) => spec.kind === 'compute' && mayUseSpark(spec.engine, undefined)).map(({ id }) => id);
+  if (onSpark.length === 0) return [];
+  return [`ALMANAC_EMR_SETTINGS is not set here, and without it workers cannot compute on Spark, as ${onSpark.join(', ')} may`];
 }
 
 /** What a declaration causes is collected, so that one problem does not hide the next; anything else is thrown. */

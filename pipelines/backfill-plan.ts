@@ -7,7 +7,7 @@ import { AlmanacError } from './failures';
 import type { Hash } from './plan';
 import { isPrevious } from './reads';
 import { planRetry } from './retry-plan';
-import type { ParamValue, Plan, PlanStage } from './types';
+import type { EngineName, ParamValue, Plan, PlanStage } from './types';
 
 /** Each mode does what those before it do: never built; also failed; also built from other code or inputs; also all the rest. */
 export const REPROCESS = ['missing', 'failed', 'stale', 'all'] as const;
@@ -26,6 +26,8 @@ export interface BackfillRequest {
   readonly order: 'forward' | 'backward';
   /** In the place of the declared ones. */
   readonly params?: Readonly<Record<string, ParamValue>>;
+  /** Computes every stage that computes; absent: what each declares. */
+  readonly engine?: EngineName;
 }
 
 /** How the newest run of a window stands; `stopped` ended without a failure and without acceptance. */

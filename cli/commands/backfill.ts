@@ -1,6 +1,8 @@
 import { Option, type Command } from 'commander';
 import type { PlannedBackfill } from '../../operator/backfills/plan';
 import { REPROCESS, type Reprocess } from '../../pipelines/backfill-plan';
+import type { EngineName } from '../../pipelines/types';
+import { engineOption, warnWithoutEmr } from '../engine-option';
 import type { CliIo } from '../io';
 import { registerBranchCommands } from './backfill-branch';
 import { collect, parseParam } from './run';
@@ -39,6 +41,7 @@ interface PlanOptions {
   readonly concurrency: string;
   readonly order: 'forward' | 'backward';
   readonly param: readonly string[];
+  readonly engine?: EngineName;
 }
 
 function registerPlan(backfill: Command, io: CliIo): void {
@@ -56,17 +59,20 @@ function registerPlan(backfill: Command, io: CliIo): void {
     .option('--concurrency <n>', 'windows at a time; an ordered chain has one', '1')
     .addOption(new Option('--order <order>', 'oldest or newest window first').choices(['forward', 'backward']).default('forward'))
     .addOption(new Option('--param <k=v>', 'override a parameter').argParser(collect).default([] as string[]))
+    .addOption(engineOption())
     .addHelpText(
       'after',
       '\nExamples:\n  almanac backfill plan audience-index --from 2011-11-01 --to 2011-11-30 --reprocess stale\n  almanac backfill plan audience-index --from 2011-11-01 --to 2011-11-30 --reprocess all --param min_support=3',
     )
     .action(async (pipeline: string, options: PlanOptions) => {
       const concurrency = wholeNumber('--concurrency', options.concurrency, { minimum: 1, maximum: 1000 });
-      const { from, to, reprocess, order, fromStage, param } = options;
+      const { from, to, reprocess, order, fromStage, param, engine } = options;
       const params = param.length === 0 ? {} : { params: Object.fromEntries(param.map(parseParam)) };
       const { makeBackfill } = await import('../../operator/backfills/plan.js');
-      const request = { pipeline, from, to, reprocess, fromStage: fromStage ?? null, order, ...params };
-      const planned: PlannedBackfill = await makeBackfill(await io.session(), request, concurrency);
+      const request = { pipeline, from, to, reprocess, fromStage: fromStage ?? null, order, ...params, ...(engine && { engine }) };
+      const session = await io.session();
+      warnWithoutEmr(io, session.config, engine);
+      const planned: PlannedBackfill = await makeBackfill(session, request, concurrency);
       io.print(planned, () => renderPlan(planned));
     });
   backfill

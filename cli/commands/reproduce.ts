@@ -75,14 +75,15 @@ async function openShell(shell: string, script: string): Promise<number> {
   }
 }
 
-function renderReproduction({ run, stage, digest }: Reproduction, found: ReproducedRows): string {
+function renderReproduction({ run, stage, digest, engine }: Reproduction, found: ReproducedRows): string {
   const [first] = found.sample;
+  const by = engine === 'spark' ? ' on Spark' : '';
   const verdict =
     digest === null
       ? 'the run has no output of it to compare with'
       : digest === found.digest
-        ? 'the same as the run wrote'
-        : 'NOT what the run wrote';
+        ? `the same as the run wrote${by}`
+        : `NOT what the run wrote${by}`;
   return [
     `${run} ${stage}: ${renderCount(found.rows, 'row')}, ${verdict} (${found.digest})`,
     ...(first === undefined

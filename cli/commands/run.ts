@@ -2,7 +2,8 @@ import { Option, type Command } from 'commander';
 import type { RunRow } from '../../activities/ledger/runs';
 import { AlmanacError, FAILURE_CLASSES } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH, type RunAddress } from '../../pipelines/run-id';
-import type { ParamValue } from '../../pipelines/types';
+import type { EngineName, ParamValue } from '../../pipelines/types';
+import { engineOption, warnWithoutEmr } from '../engine-option';
 import type { CliIo } from '../io';
 import { renderRetry } from '../render-retry';
 import { renderSettledRun } from '../render-run';
@@ -19,6 +20,7 @@ interface RunOptions {
   readonly bootstrap?: boolean;
   readonly patience?: string;
   readonly param: readonly string[];
+  readonly engine?: EngineName;
   readonly reason?: string;
   readonly code?: 'same' | 'latest';
   readonly inputs?: 'pinned' | 'latest';
@@ -35,13 +37,14 @@ export function registerRunCommand(program: Command, io: CliIo): void {
     .option('--bootstrap', 'compute state from all landing data instead of the window before')
     .option('--patience <seconds>', 'wait this long for landing data and sensed conditions that are not there yet')
     .addOption(new Option('--param <k=v>', 'override a parameter').argParser(collect).default([] as string[]))
+    .addOption(engineOption())
     .option('--reason <text>', 'recorded with the run')
     .addOption(new Option('--code <which>', 'with --again: the code of today, or that of the run before').choices(['same', 'latest']))
     .addOption(new Option('--inputs <which>', 'with --again: list landing again, or keep what was read').choices(['pinned', 'latest']))
     .option('--dry-run', 'with --again: say what would run, do nothing')
     .addHelpText(
       'after',
-      '\nExamples:\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac run audience-index --window 2011-10-31 --bootstrap --wait\n  almanac run audience-index --window 2011-11-01 --again --code same --inputs pinned --dry-run',
+      '\nExamples:\n  almanac run audience-index --window 2011-11-01 --wait\n  almanac run audience-index --window 2011-10-31 --bootstrap --wait\n  almanac run audience-index --window 2011-11-01 --again --code same --inputs pinned --dry-run\n  almanac run audience-index --window 2011-11-01 --engine spark --wait',
     )
     .action(async (pipeline: string, options: RunOptions) => {
       if (options.code !== undefined || options.inputs !== undefined || options.dryRun === true) {
@@ -53,6 +56,7 @@ export function registerRunCommand(program: Command, io: CliIo): void {
       const patienceSeconds =
         options.patience === undefined ? undefined : wholeNumber('--patience', options.patience, { maximum: MOST_PATIENCE_SECONDS });
       const session = await io.session();
+      warnWithoutEmr(io, session.config, options.engine);
       const answer = await startRun(session, {
         pipeline,
         window: options.window,
@@ -60,11 +64,15 @@ export function registerRunCommand(program: Command, io: CliIo): void {
         bootstrap: options.bootstrap,
         patienceSeconds,
         params: Object.fromEntries(options.param.map(parseParam)),
+        engine: options.engine,
         reason: options.reason,
       });
       const name = formatRun(answer.run);
       if (answer.unusedParams !== undefined) {
         io.warn(`${name} has other values of ${answer.unusedParams.join(', ')}; only --again makes a new generation with those given`);
+      }
+      if (answer.unusedEngine !== undefined) {
+        io.warn(`${name} was not started with --engine ${answer.unusedEngine}; only --again makes a new generation with it`);
       }
       const later = renderBuiltOn(answer.builtOn ?? []);
       if (later !== undefined) io.warn(later);
@@ -91,9 +99,10 @@ async function runAgainAs(io: CliIo, pipeline: string, options: RunOptions): Pro
   const { runAgain } = await import('../../operator/runs/again.js');
   const session = await io.session();
   const address = { pipeline, window: options.window, branch: MAIN_BRANCH };
-  const { code, inputs, dryRun } = options;
+  const { code, inputs, engine, dryRun } = options;
+  warnWithoutEmr(io, session.config, engine);
   const params = Object.fromEntries(options.param.map(parseParam));
-  const answer = await runAgain(session, { address, code, inputs, params, dryRun, reason: options.reason ?? 'run again' });
+  const answer = await runAgain(session, { address, code, inputs, params, engine, dryRun, reason: options.reason ?? 'run again' });
   if (options.wait !== true || dryRun === true) {
     io.print(answer, () => renderRetry(answer, 'run again'));
     return;

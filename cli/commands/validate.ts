@@ -12,7 +12,9 @@ export function registerValidateCommands(program: Command, io: CliIo): void {
     .addHelpText('after', '\nExamples:\n  almanac validate\n  almanac validate --project ~/pipelines --json')
     .action(async () => {
       const { validateProject } = await import('../../operator/validate.js');
-      const validation = await validateProject(io.projectDirectory(), systemClock.now());
+      const validation = await validateProject(io.projectDirectory(), systemClock.now(), {
+        emr: Boolean(process.env.ALMANAC_EMR_SETTINGS),
+      });
       io.print(validation, () => renderValidation(validation));
       if (validation.pipelines.some(({ problems }) => problems.length > 0)) io.exitWith(FAILURE_CLASSES.user.exitCode);
     });

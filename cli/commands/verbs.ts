@@ -4,6 +4,8 @@ import type { RetryVerb } from '../../operator/runs/retry';
 import { parseRun } from '../../pipelines/parse-run';
 import { formatRun } from '../../pipelines/run-id';
 import { AlmanacError } from '../../pipelines/failures';
+import type { EngineName } from '../../pipelines/types';
+import { engineOption, warnWithoutEmr } from '../engine-option';
 import type { CliIo } from '../io';
 import { renderProofLine } from '../render-proof';
 import { renderRetry } from '../render-retry';
@@ -20,6 +22,7 @@ interface RetryOptions {
   readonly expect?: string;
   readonly wait?: boolean;
   readonly param: readonly string[];
+  readonly engine?: EngineName;
   readonly dryRun?: boolean;
 }
 
@@ -46,6 +49,7 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
     .addOption(new Option('--code <which>', 'default: latest after a failure of class user, else same').choices(['same', 'latest']))
     .addOption(new Option('--downstream <which>', 'also run finished stages below').choices(['incomplete', 'all']))
     .addOption(new Option('--param <k=v>', 'another value of a parameter').argParser(collect).default([] as string[]))
+    .addOption(engineOption())
     .option('--dry-run', 'say what would run, do nothing')
     .option('--expect <epoch>', 'refuse unless the stage is at this order')
     .option('--wait', 'return at the end or at a hold')
@@ -56,13 +60,14 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
     .action(async (run: string | undefined, options: RetryOptions & BulkOptions) => {
       const params = Object.fromEntries(options.param.map(parseParam));
       if (run === undefined) {
-        const { inputs, code, downstream } = options;
-        await runBulk(io, 'retry', options, { inputs, code, downstream, params });
+        const { inputs, code, downstream, engine } = options;
+        await runBulk(io, 'retry', options, { inputs, code, downstream, params, engine });
         return;
       }
       const { retryRun } = await import('../../operator/runs/retry.js');
       const expectedEpoch = options.expect === undefined ? undefined : wholeNumber('--expect', options.expect);
       const session = await io.session();
+      warnWithoutEmr(io, session.config, options.engine);
       const answer = await retryRun(session, {
         address: parseRun(run),
         stages: options.stage,
@@ -72,6 +77,7 @@ export function registerVerbCommands(program: Command, io: CliIo): void {
         downstream: options.downstream,
         expectedEpoch,
         params,
+        engine: options.engine,
         dryRun: options.dryRun,
       });
       if (options.wait !== true || options.dryRun === true) {
@@ -147,7 +153,7 @@ async function runBulk(io: CliIo, verb: BulkAnswer['verb'], options: BulkOptions
   io.exitWith(answer.exitCode);
 }
 
-type BulkRetry = 'inputs' | 'code' | 'downstream' | 'params';
+type BulkRetry = 'inputs' | 'code' | 'downstream' | 'params' | 'engine';
 
 function renderBulk({ verb, preview, results }: BulkAnswer): string {
   if (results.length === 0) return `there is no such run to ${verb}`;

@@ -25,7 +25,7 @@ export interface PlannedBackfill {
 export async function makeBackfill(session: OperatorSession, request: BackfillRequest, concurrency: number): Promise<PlannedBackfill> {
   const { database, config, clock } = session;
   const pipeline = (await session.project()).pipeline(request.pipeline);
-  const today = pipeline.plan(request.params);
+  const today = pipeline.plan(request.params, request.engine);
   if (today.chain === 'ordered') requireOne(request.pipeline, concurrency);
   const plan = await planNow(session, request);
   if (plan.branch !== undefined)
@@ -40,7 +40,7 @@ export async function makeBackfill(session: OperatorSession, request: BackfillRe
 
 /** What the same request would do now. */
 export async function planNow(session: OperatorSession, request: BackfillRequest): Promise<BackfillPlan> {
-  const plan = (await session.project()).pipeline(request.pipeline).plan(request.params);
+  const plan = (await session.project()).pipeline(request.pipeline).plan(request.params, request.engine);
   return planBackfill(await backfillFacts(session, plan, request));
 }
 

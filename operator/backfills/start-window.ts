@@ -107,7 +107,10 @@ async function startPartly(
     origin,
     from: latest,
     carried,
-    matrix: { code: 'latest', inputs: 'latest', params: plan.params, backfill: row.hash },
+    matrix: {
+      ...{ code: 'latest', inputs: 'latest', params: plan.params, backfill: row.hash },
+      ...(plan.engine === undefined ? {} : { engine: plan.engine }),
+    },
     verb: 'backfill',
     stage: undefined,
     reason: `backfill ${row.hash}`,

@@ -235,8 +235,11 @@ const NAMED = 5;
 
 function drifted(row: BackfillRow, drift: readonly string[]): AlmanacError {
   const more = drift.length > NAMED ? `; and ${drift.length - NAMED} more` : '';
-  const { pipeline, from, to, reprocess, params = {} } = row.plan.request;
-  const given = Object.entries(params).map(([name, value]) => ` --param ${name}=${String(value)}`);
+  const { pipeline, from, to, reprocess, params = {}, engine } = row.plan.request;
+  const given = [
+    ...Object.entries(params).map(([name, value]) => ` --param ${name}=${String(value)}`),
+    ...(engine === undefined ? [] : [` --engine ${engine}`]),
+  ];
   return new AlmanacError(
     'backfill.drift',
     `the plan ${row.hash} is not what would be done now: ${drift.slice(0, NAMED).join('; ')}${more}`,

@@ -2,6 +2,7 @@ import { latestRun } from '../../activities/ledger/runs';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
+import type { EngineName } from '../../pipelines/types';
 import type { OperatorSession } from '../session';
 import type { Matrix, Params } from './code';
 import { retryRun, type RetryAnswer } from './retry';
@@ -13,6 +14,8 @@ export interface AgainVerb {
   /** `pinned` keeps what the ingest stages read and the versions of the window before. Default `latest`. */
   readonly inputs?: Matrix['inputs'] | undefined;
   readonly params?: Params | undefined;
+  /** Default: that of the run before. */
+  readonly engine?: EngineName | undefined;
   readonly reason: string;
   /** Says what would be done. */
   readonly dryRun?: boolean | undefined;
@@ -33,13 +36,14 @@ export async function runAgain(session: OperatorSession, verb: AgainVerb): Promi
       next: `almanac cancel ${name} --reason …, or almanac retry ${name} --reason …`,
     });
   }
-  const { code = 'latest', inputs = 'latest', params, reason, dryRun } = verb;
+  const { code = 'latest', inputs = 'latest', params, engine, reason, dryRun } = verb;
   return retryRun(session, {
     address: verb.address,
     everything: true,
     code,
     inputs,
     params,
+    engine,
     reason,
     dryRun,
     recordedAs: { verb: 'run --again', detail: {} },

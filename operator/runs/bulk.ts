@@ -20,7 +20,7 @@ export interface BulkVerb {
   /** Else nothing is done but the preview. */
   readonly yes: boolean;
   /** Of a retry. */
-  readonly options?: Pick<RetryVerb, 'inputs' | 'code' | 'downstream' | 'params'> | undefined;
+  readonly options?: Pick<RetryVerb, 'inputs' | 'code' | 'downstream' | 'params' | 'engine'> | undefined;
 }
 
 /** What became of one run of a bulk verb; `would` in a preview. */

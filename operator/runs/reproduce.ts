@@ -6,6 +6,7 @@ import { listAttempts } from '../../activities/ledger/attempts';
 import { planReader, textReader } from '../../activities/ledger/plans';
 import { combineDigests, digestSql, type DigestPart } from '../../pipelines/digest-sql';
 import { columnsOf } from '../../pipelines/duckdb-sql';
+import { engineText, type EngineText } from '../../pipelines/engine-texts';
 import { AlmanacError } from '../../pipelines/failures';
 import { selectText } from '../../pipelines/output-sql';
 import { quoteName } from '../../pipelines/quote-sql';
@@ -13,7 +14,7 @@ import { RESULT, reproduceScript } from '../../pipelines/reproduce-sql';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { renderSql, windowValues } from '../../pipelines/sql-text';
 import { versionsFor } from '../../pipelines/standing-versions';
-import type { Plan, VersionRef } from '../../pipelines/types';
+import type { EngineName, Plan, PlanStage, VersionRef } from '../../pipelines/types';
 import { parseWindow } from '../../pipelines/window';
 import type { OperatorSession } from '../session';
 import { findRun } from './inspect';
@@ -25,6 +26,8 @@ export interface Reproduction {
   readonly dataset: string;
   /** SQL that reads the pinned versions. */
   readonly script: string;
+  /** What computed it in the run; the script is for DuckDB, whose rows are the same. Null when the stage has no output that stands. */
+  readonly engine: EngineName | null;
   /** Digest of what the run wrote; null when the stage has no output that stands. */
   readonly digest: string | null;
 }
@@ -60,19 +63,20 @@ export async function reproduceStage(
   const inputs: Record<string, VersionRef> = Object.fromEntries(versionsFor(plan.stages, stageId, outputs));
   for (const [dataset, version] of Object.entries(row.pins)) inputs[`previous:${dataset}`] = version;
   const resolved = await resolveInputs({ plan, stage, inputs, outputs, datasets }, stage.spec, usesBootstrap);
-  const hash = usesBootstrap ? stage.bootstrapHash : stage.sqlHash;
-  const file = usesBootstrap ? stage.spec.bootstrap : stage.spec.sql;
+  const { hash, file } = textFor(stage, 'duckdb', usesBootstrap, name);
   const values = { ...windowValues(parseWindow(plan.window, row.run.window)), ...plan.params };
-  const text = renderSql(await textReader(database)(hash ?? ''), values, `pipelines/${plan.pipeline}/sql/${file ?? ''}`);
+  const text = renderSql(await textReader(database)(hash), values, `pipelines/${plan.pipeline}/sql/${file}`);
   const buckets = bucketsOfPasses(stage.spec, stage.output, resolved);
   const passes = buckets === undefined ? [undefined] : Array.from({ length: buckets.count }, (_, bucket) => ({ buckets, bucket }));
   const written = outputs[stageId]?.versions[0];
+  const engine = written === undefined ? null : (outputs[stageId]?.engine ?? 'duckdb');
   const facts = [
-    `${name} stage ${stageId}, pipelines/${plan.pipeline}/sql/${file ?? ''}, plan ${plan.hash.slice(0, 12)}`,
+    `${name} stage ${stageId}, pipelines/${plan.pipeline}/sql/${file}, plan ${plan.hash.slice(0, 12)}`,
     ...resolved.flatMap(({ alias, refs }) =>
       refs.length === 0 ? [`${alias}: no rows`] : refs.map((ref) => `${alias}: ${ref.dataset}@${ref.window}#${ref.version} ${ref.digest}`),
     ),
     written === undefined ? 'no output of it stands' : `wrote ${written.dataset}@${written.window}#${written.version} ${written.digest}`,
+    ...(engine === 'spark' ? [`computed on Spark by ${textFor(stage, engine, usesBootstrap, name).file}; here DuckDB runs ${file}`] : []),
   ];
   return {
     files: resolved.flatMap(({ manifests }) => manifests.flatMap(({ files }) => files)),
@@ -83,7 +87,7 @@ export async function reproduceStage(
         facts,
         views.map((sql) => ({ views: sql, select })),
       );
-      return { run: name, stage: stageId, dataset: stage.dataset, script, digest: written?.digest ?? null };
+      return { run: name, stage: stageId, dataset: stage.dataset, script, engine, digest: written?.digest ?? null };
     },
   };
 }
@@ -109,6 +113,12 @@ export async function runReproduction(
 /** The plan of the run a reproduction is of. */
 export async function planOfRun(session: OperatorSession, address: RunAddress & { readonly generation?: number }): Promise<Plan> {
   return planReader(session.database)((await findRun(session, address)).planHash);
+}
+
+function textFor(stage: PlanStage, engine: EngineName, bootstrap: boolean, run: string): EngineText {
+  const text = engineText(stage, engine, bootstrap);
+  if (text !== undefined) return text;
+  throw new AlmanacError('internal', `the plan of ${run} lacks the SQL text of stage ${stage.id}`, { next: 'almanac validate' });
 }
 
 function computeStageOf(plan: Plan, name: string, id: string) {

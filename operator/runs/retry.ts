@@ -9,7 +9,7 @@ import { isPrevious } from '../../pipelines/reads';
 import { planRetry, type RetryPlan } from '../../pipelines/retry-plan';
 import { formatRun, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
-import type { Plan, RunRef, VersionRef } from '../../pipelines/types';
+import type { EngineName, Plan, RunRef, VersionRef } from '../../pipelines/types';
 import type { RetryRequest } from '../../workflows/messages';
 import { requireReason } from '../reason';
 import { builtOn } from '../stale';
@@ -37,6 +37,8 @@ export interface RetryVerb {
   readonly downstream?: 'incomplete' | 'all' | undefined;
   /** Params in the place of the run's own. */
   readonly params?: Params | undefined;
+  /** Computes every stage that computes; default: what the run was started with. */
+  readonly engine?: EngineName | undefined;
   /** Of a closed run: every stage, but those that ingest or sense when inputs are pinned. */
   readonly everything?: boolean | undefined;
   /** Says what would be done. */
@@ -92,9 +94,9 @@ export async function retryRun(session: OperatorSession, verb: RetryVerb): Promi
   const project = await declaredNow(session, row, verb);
   // What left the project goes on by its frozen plan.
   const code = verb.code ?? (project !== undefined && stages.some((stage) => classOf(stage) === 'user') ? 'latest' : 'same');
-  const params = verb.params ?? {};
-  const latestPlan = project === undefined ? frozen : latestCode(project, frozen, params);
-  const plan = code === 'latest' ? latestPlan : await sameCode(database, frozen, params);
+  const wanted = { params: verb.params ?? {}, engine: verb.engine };
+  const latestPlan = project === undefined ? frozen : latestCode(project, frozen, wanted);
+  const plan = code === 'latest' ? latestPlan : await sameCode(database, frozen, wanted);
   const matrix = matrixOf(frozen, plan, code, inputs);
   const kept = await presentOutputs(session, attempts);
   const standing = Object.fromEntries(Object.entries(kept).map(([id, { stageHash }]) => [id, stageHash]));

@@ -5,7 +5,7 @@ import type { KnownGenerations } from '../../activities/storage/dataset-store';
 import { AlmanacError } from '../../pipelines/failures';
 import { formatRun, MAIN_BRANCH, type RunAddress } from '../../pipelines/run-id';
 import { RUN_STATES } from '../../pipelines/status';
-import type { ParamValue, Plan, RunRef } from '../../pipelines/types';
+import type { EngineName, ParamValue, Plan, RunRef } from '../../pipelines/types';
 import { isOver, parseWindow } from '../../pipelines/window';
 import { transaction } from '../../lib/postgres';
 import { queueNames, type StageQueue } from '../../lib/queues';
@@ -28,6 +28,8 @@ export interface RunRequest {
   /** Makes a new generation of an accepted or closed window. */
   readonly again?: boolean | undefined;
   readonly params?: Readonly<Record<string, ParamValue>> | undefined;
+  /** Computes every stage that computes; default: what each declares. */
+  readonly engine?: EngineName | undefined;
   /** Seconds to wait for data and conditions that are not there yet. Default 0: refused at once. */
   readonly patienceSeconds?: number | undefined;
   /** Stages that declare a patience wait that long instead. Default false: only the schedule asks for it. */
@@ -52,6 +54,8 @@ export interface RunAnswer {
   readonly builtOn?: readonly RunAddress[];
   /** Params asked for that the run does not have: only a new generation takes them. */
   readonly unusedParams?: readonly string[];
+  /** The engine asked for, where the run has another or none: as params. */
+  readonly unusedEngine?: EngineName;
 }
 
 /** The idempotent `run`: accepted → says so; open → attaches; held by the platform → retries; else the failure itself. */
@@ -74,7 +78,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
   if (lost !== undefined) return lost;
   if (latest !== undefined) {
     const settled = await settle(session, latest, request);
-    if (settled !== undefined) return { ...settled, ...(await unusedParams(session, latest, plan, request)) };
+    if (settled !== undefined) return { ...settled, ...(await unused(session, latest, plan, request)) };
   }
   const run: RunRef = {
     pipeline: request.pipeline,
@@ -105,6 +109,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
       code: 'latest',
       inputs: 'latest',
       params: request.params ?? {},
+      ...(plan.engine === undefined ? {} : { engine: plan.engine }),
       patienceSeconds: request.patienceSeconds ?? 0,
       ...under,
       ...(request.declaredPatience === true ? { declaredPatience: true } : {}),
@@ -127,7 +132,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
     if (other === undefined) throw new AlmanacError('internal', `the claim of ${formatRun(run)} was lost`, { next: 'almanac run again' });
     const settled = await settle(session, other, request);
     if (settled === undefined) throw stale(other, 'somebody faster made a new generation, and it ended');
-    return { ...settled, ...(await unusedParams(session, other, plan, request)) };
+    return { ...settled, ...(await unused(session, other, plan, request)) };
   }
   await startExecution(await session.temporal(), queueNames(config, request.queue), { run, claim, planHash: plan.hash }, plan, [], {
     seconds: request.patienceSeconds ?? 0,
@@ -140,7 +145,7 @@ export async function startRun(session: OperatorSession, request: RunRequest): P
 async function codeOf(session: OperatorSession, request: RunRequest): Promise<{ plan: Plan; texts?: ReadonlyMap<string, string> }> {
   if (request.plan !== undefined) return { plan: request.plan };
   const pipeline = (await session.project()).pipeline(request.pipeline);
-  return { plan: pipeline.plan(request.params), texts: pipeline.texts };
+  return { plan: pipeline.plan(request.params, request.engine), texts: pipeline.texts };
 }
 
 /** What is current stays so without the ledger: an accepted set that it does not know is as good an answer as one it knows. */
@@ -150,12 +155,15 @@ function acceptedWithoutLedger({ accepted }: KnownGenerations, latest: RunRow | 
   return { run: accepted.run, did: 'accepted', origin: accepted.origin === true, ledgerLost: true };
 }
 
-async function unusedParams(session: OperatorSession, row: RunRow, wanted: Plan, request: RunRequest): Promise<Partial<RunAnswer>> {
+async function unused(session: OperatorSession, row: RunRow, wanted: Plan, request: RunRequest): Promise<Partial<RunAnswer>> {
   const asked = Object.keys(request.params ?? {});
-  if (asked.length === 0) return {};
-  const { params } = await planReader(session.database)(row.planHash);
-  const unused = asked.filter((name) => params[name] !== wanted.params[name]);
-  return unused.length === 0 ? {} : { unusedParams: unused };
+  if (asked.length === 0 && request.engine === undefined) return {};
+  const { params, engine } = await planReader(session.database)(row.planHash);
+  const unusedParams = asked.filter((name) => params[name] !== wanted.params[name]);
+  return {
+    ...(unusedParams.length === 0 ? {} : { unusedParams }),
+    ...(request.engine === undefined || request.engine === engine ? {} : { unusedEngine: request.engine }),
+  };
 }
 
 /** What an earlier generation already answers; undefined when a new one is to be made. */

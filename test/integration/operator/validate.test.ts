@@ -76,6 +76,43 @@ describe('validateProject', () => {
     });
   });
 
+  it('holds a text for Spark to the params, and notes one that stands for no text', async () => {
+    const variants = {
+      'pipelines/plays/sql/add.spark.sql': 'select `user_id`, $flor as plays from added',
+      'pipelines/plays/sql/all.spark.sql': 'select `user_id` from added',
+    };
+    expect((await validate(variants)).pipelines[0]?.problems).toEqual([
+      expect.objectContaining({ code: 'sql.placeholder', message: expect.stringContaining('pipelines/plays/sql/add.spark.sql') }),
+    ]);
+    const orphan = { 'pipelines/plays/sql/ad.spark.sql': 'select 1', 'pipelines/plays/sql/all.spark.sql': 'select `user_id` from added' };
+    expect((await validate(orphan)).pipelines[0]).toMatchObject({
+      problems: [],
+      warnings: ['no stage uses pipelines/plays/sql/ad.spark.sql: it is for Spark in the place of ad.sql, which no stage names'],
+    });
+  });
+
+  it('notes stages that may be computed on Spark where no EMR is known, and asks nothing more of them', async () => {
+    const pipeline = PLAYS['pipelines/plays/pipeline.ts'].replace('add: compute({', "add: compute({ engine: { sparkAbove: '20GB' },");
+    using project = new ForeignProject({ ...PLAYS, 'pipelines/plays/pipeline.ts': pipeline });
+    expect((await validateProject(project.directory, NOW)).pipelines[0]).toMatchObject({ problems: [], warnings: [] });
+    const [validation] = (await validateProject(project.directory, NOW, { emr: false })).pipelines;
+    expect(validation).toMatchObject({
+      problems: [],
+      warnings: ['ALMANAC_EMR_SETTINGS is not set here, and without it workers cannot compute on Spark, as add may'],
+    });
+  });
+
+  it.each([
+    ["engine: 'sprak'", `stages.add.engine: "sprak" is none of 'duckdb', 'spark', 'none'`],
+    ["engine: { sparkAbove: 'much' }", 'stages.add.engine.sparkAbove: "much" is no size such as 20GB'],
+  ])('refuses %s where it stands', async (engine, message) => {
+    const pipeline = PLAYS['pipelines/plays/pipeline.ts'].replace('add: compute({', `add: compute({ ${engine},`);
+    await expect(validate({ 'pipelines/plays/pipeline.ts': pipeline })).rejects.toMatchObject({
+      code: 'pipeline.invalid',
+      message: expect.stringContaining(message) as string,
+    });
+  });
+
   it('throws what keeps the project from loading', async () => {
     await expect(validate({ 'almanac.config.ts': 'export default {{' })).rejects.toMatchObject({ code: 'project.invalid' });
   });
