@@ -179,9 +179,11 @@ describe('a bucketed state', () => {
 it('reports what is wrong with a text as a failure of the user, and leaves no version', async () => {
   const nothing = Object.entries(typed).map(([name, type]) => `null::${DUCKDB_TYPES[type]} as ${name}`);
   const landed = await harness.version('landed', `select ${nothing.join(', ')}`);
-  const failure = (text: string, generation: number): Promise<unknown> => {
+  const failure = (text: string, generation: number, limits?: StageRequest['limits']): Promise<unknown> => {
     const spec = { reads: { landed: 'landed' }, sql: 'text.sql', writes: 'typed' };
-    return onSpark({ spec, texts: { 'text.sql': text }, inputs: { landed }, generation }).catch((error: unknown) => error);
+    return onSpark({ spec, texts: { 'text.sql': text }, inputs: { landed }, generation, ...(limits && { limits }) }).catch(
+      (error: unknown) => error,
+    );
   };
   expect(await failure('select id, word, amount, small, share, yes, seen, cast(day as string) as day from landed', 21)).toMatchObject({
     code: 'compute.schema',
@@ -197,4 +199,18 @@ it('reports what is wrong with a text as a failure of the user, and leaves no ve
     message: expect.stringMatching(/CAST_INVALID_INPUT/) as string,
   });
   expect((await harness.store.list('datasets/typed/')).filter(({ path }) => path.endsWith('.parquet'))).toEqual([]);
+  const masked = { memoryBytes: 1e9, threads: 1, maskValues: true };
+  const refused = await failure(`select id, word, amount, ${number} as small, share, yes, seen, day from landed`, 24, masked);
+  expect(refused).toMatchObject({ code: 'engine.sql', message: 'pipelines/example/sql/text.sql: [CAST_INVALID_INPUT]' });
+  const faults: string[] = [];
+  for (const { path } of await harness.store.list('datasets/typed/')) {
+    if (path.endsWith('result.json')) faults.push((await harness.store.get(path))?.toString('utf8') ?? '');
+  }
+  // Those of the texts before are not of personal data.
+  expect(
+    faults
+      .filter((fault) => fault.includes('CAST_INVALID_INPUT'))
+      .map((fault) => fault.includes('nothing'))
+      .sort(),
+  ).toEqual([false, true]);
 });
