@@ -72,7 +72,7 @@ export async function runWorker(
     await using server = await metricsServer(config, ledger ?? metrics, log);
     let background: Promise<unknown> = Promise.resolve();
     let close = (): Promise<void> => Promise.resolve();
-    const store = await openStore(config);
+    const store = await openStore(config, metrics.reads);
     const emr = await openEmr(config, { database, store });
     const resources = { config, connection, database, store, emr };
     let workers: readonly Worker[];

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { SettledAttempt, StageObserver } from '../activities/run-stage';
+import type { ReadObserver } from '../activities/storage/read-cache';
 import type { CheckStatus } from '../pipelines/types';
 
 /** Stage durations reach from milliseconds (adopted) to hours (backfills). */
@@ -77,6 +78,18 @@ export class StageMetrics implements StageObserver {
     registers: [this.registry],
   });
 
+  private readonly cacheObjects = this.counter('almanac_read_cache_objects_total', 'Objects of a bucket that the read cache met.', [
+    'event',
+  ]);
+  private readonly cacheBytes = this.counter('almanac_read_cache_bytes_total', 'Bytes of those objects.', ['event']);
+
+  /** Of a bucket's objects. */
+  readonly reads: ReadObserver = {
+    taken: (bytes) => this.cached('hit', bytes),
+    fetched: (bytes) => this.cached('fetched', bytes),
+    evicted: (bytes) => this.cached('evicted', bytes),
+  };
+
   settled(event: SettledAttempt): void {
     const { pipeline, stage, kind, engine, outcome, output } = event;
     this.duration.observe({ pipeline, stage, kind, engine, outcome }, event.seconds);
@@ -104,6 +117,11 @@ export class StageMetrics implements StageObserver {
 
   waitedForLock(pipeline: string, seconds: number): void {
     this.lockWait.observe({ pipeline }, seconds);
+  }
+
+  private cached(event: 'hit' | 'fetched' | 'evicted', bytes: number): void {
+    this.cacheObjects.inc({ event });
+    this.cacheBytes.inc({ event }, bytes);
   }
 
   private counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {

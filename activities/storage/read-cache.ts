@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { link, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { codeOf } from './error-code';
+import { hashFile } from './sealed-file';
 
 /** After an eviction there is room for a tenth of the limit before the next. */
 const KEPT_SHARE = 0.9;
@@ -10,14 +11,28 @@ const LOOK_EVERY = 64;
 
 /** Bytes by their hash in a folder that processes of one machine share. Nothing in it is needed: it may be deleted at any time. */
 export interface ReadCache {
-  /** Names the bytes `file` as well, which no eviction takes away; false when they are not here. */
+  /** Names the bytes `file` as well, which no eviction takes away; false when they are not here, or not those of the hash. */
   take(sha256: string, file: string): Promise<boolean>;
   /** Keeps the bytes of a file that nobody writes to any more; those used longest ago make room. */
   keep(sha256: string, file: string): Promise<void>;
 }
 
-/** `limit` in bytes; a file beyond it is not kept. */
-export function createReadCache(folder: string, limit: number): ReadCache {
+/** Is told what reading costs; bytes of one object each. */
+export interface ReadObserver {
+  /** It was here. */
+  taken(bytes: number): void;
+  /** It came from the bucket. */
+  fetched(bytes: number): void;
+  /** It made room. */
+  evicted(bytes: number): void;
+}
+
+export const NOBODY: ReadObserver = { taken: () => undefined, fetched: () => undefined, evicted: () => undefined };
+
+/** `limit` in bytes; a file beyond it is not kept. What another process kept is hashed at its first use here: one that was spoiled goes. */
+export function createReadCache(folder: string, limit: number, observer: ReadObserver = NOBODY): ReadCache {
+  /** Hashes that this process has seen the bytes of. */
+  const seen = new Set<string>();
   let known: number | undefined;
   let kept = 0;
   let evicting: Promise<void> | undefined;
@@ -31,6 +46,8 @@ export function createReadCache(folder: string, limit: number): ReadCache {
       for (const { file, bytes } of entries.sort((a, b) => a.used - b.used)) {
         if (total <= limit * KEPT_SHARE) break;
         await rm(file, { force: true });
+        seen.delete(path.basename(file));
+        observer.evicted(bytes);
         total -= bytes;
       }
     }
@@ -46,8 +63,16 @@ export function createReadCache(folder: string, limit: number): ReadCache {
         if (['ENOENT', 'EMLINK'].includes(codeOf(error) ?? '')) return false;
         throw error;
       }
+      if (!seen.has(sha256)) {
+        if ((await hashFile(file)).sha256 !== sha256) {
+          await Promise.all([rm(file), rm(nameOf(sha256), { force: true })]);
+          return false;
+        }
+        seen.add(sha256);
+      }
       const now = new Date();
       await utimes(file, now, now);
+      observer.taken((await stat(file)).size);
       return true;
     },
 
@@ -62,6 +87,7 @@ export function createReadCache(folder: string, limit: number): ReadCache {
         if (codeOf(error) === 'EEXIST') return;
         throw error;
       }
+      seen.add(sha256);
       kept += 1;
       if (known !== undefined) known += size;
       if (known !== undefined && known <= limit && kept % LOOK_EVERY !== 0) return;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { AlmanacError } from '../../pipelines/failures';
 import { eachOf } from '../../lib/each-of';
 import type { LocalFiles, WantedFile } from './object-store';
-import type { ReadCache } from './read-cache';
+import { NOBODY, type ReadCache, type ReadObserver } from './read-cache';
 import { download } from './s3-get';
 import type { S3Place } from './s3-place';
 
@@ -19,7 +19,7 @@ export interface Copies {
   bring(files: readonly WantedFile[], folder: string, signal?: AbortSignal): Promise<LocalFiles>;
 }
 
-export function createCopies(place: S3Place, cache: ReadCache): Copies {
+export function createCopies(place: S3Place, cache: ReadCache, observer: ReadObserver = NOBODY): Copies {
   /** What is on its way already, by hash: stages beside each other read the same versions. */
   const coming = new Map<string, Promise<unknown>>();
 
@@ -45,7 +45,8 @@ export function createCopies(place: S3Place, cache: ReadCache): Copies {
   async function fetch(objectPath: string, sha256: string | undefined, file: string, signal: AbortSignal | undefined): Promise<void> {
     const key = `${place.prefix}${objectPath}`;
     for (let tries = 1; ; tries++) {
-      const found = await download(place, key, file, signal);
+      const { sha256: found, bytes } = await download(place, key, file, signal);
+      observer.fetched(bytes);
       if (sha256 === undefined || found === sha256) return cache.keep(found, file);
       await rm(file);
       if (tries === DOWNLOADS) throw damaged(place, key, sha256, found);

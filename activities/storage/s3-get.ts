@@ -7,6 +7,7 @@ import { eachOf } from '../../lib/each-of';
 import { FollowingHash, writeBody } from './s3-body';
 import { brokenBody, isAbsent, nameOf, s3Failure, statusOf } from './s3-failures';
 import { addressed, asked, type S3Place } from './s3-place';
+import type { Seal } from './sealed-file';
 
 /** Larger objects come in ranges of this size, so many at once; each goes to the disk as it comes. */
 const RANGE_BYTES = 16 * 2 ** 20;
@@ -36,10 +37,10 @@ export async function getObject(place: S3Place, key: string): Promise<Buffer | u
 }
 
 /**
- * Brings an object to a new file, in ranges beside each other when it is large, and answers the SHA-256 of what the file then holds. All
+ * Brings an object to a new file, in ranges beside each other when it is large, and answers what the file then holds. All
  * ranges are of one object, or it throws `store.damaged`.
  */
-export async function download(place: S3Place, key: string, file: string, signal?: AbortSignal): Promise<string> {
+export async function download(place: S3Place, key: string, file: string, signal?: AbortSignal): Promise<Seal> {
   const question = { key, action: 's3:GetObject' };
   const head = await asked(place, question, headOf(place, key, signal));
   const { ContentLength: bytes = 0, ETag: etag } = head;
@@ -55,7 +56,7 @@ export async function download(place: S3Place, key: string, file: string, signal
         await hash.written(part.start, part.bytes);
       });
     }
-    return hash.digest();
+    return { sha256: hash.digest(), bytes };
   } finally {
     await handle.close();
   }

@@ -6,7 +6,7 @@ import type { S3Config } from '../../lib/s3-config';
 import { createLocalStore } from './local-store';
 import { pathFault, requirePath } from './object-path';
 import type { LocalFiles, ObjectInfo, ObjectStore, WantedFile } from './object-store';
-import { createReadCache, folderOfThisBoot } from './read-cache';
+import { createReadCache, folderOfThisBoot, NOBODY, type ReadObserver } from './read-cache';
 import { requireConditions } from './s3-conditions';
 import { createCopies } from './s3-copies';
 import { getObject } from './s3-get';
@@ -24,10 +24,11 @@ const ARCHIVED: readonly (StorageClass | undefined)[] = ['GLACIER', 'DEEP_ARCHIV
  * `store.clock`, `store.throttled`, `store.unreachable` and `store.damaged`; `store.unconditional` before its first write to a service that
  * would let two writers win.
  */
-export function createS3Store(client: S3Client, config: S3Config, folder: string): ObjectStore {
+export function createS3Store(client: S3Client, config: S3Config, folder: string, observer: ReadObserver = NOBODY): ObjectStore {
   const place = s3Place(client, config);
   const here = createLocalStore(folder);
-  const copies = createCopies(place, createReadCache(folderOfThisBoot(path.join(folder, 'cache')), config.cacheBytes));
+  const cache = createReadCache(folderOfThisBoot(path.join(folder, 'cache')), config.cacheBytes, observer);
+  const copies = createCopies(place, cache, observer);
 
   const keyOf = (objectPath: string): string => `${place.prefix}${requirePath(objectPath)}`;
 

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline as stream } from 'node:stream/promises';
 
-/** What is known of a written file whose bytes are on the disk for good. */
+/** What is known of a file that nobody writes to any more. */
 export interface Seal {
   readonly sha256: string;
   readonly bytes: number;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createReadCache, folderOfThisBoot } from '../../../activities/storage/read-cache';
@@ -89,4 +89,34 @@ test('two that share the folder, many at once, stay near the limit', async () =>
     await cache.keep(hash, name);
   }
   expect(kept().length).toBeLessThanOrEqual(20);
+});
+
+test('what was spoiled since another process kept it is found by its hash, and goes', async () => {
+  const [{ name, hash }, whole] = [file('rows'), file('rows')];
+  await createReadCache(path.join(root, 'cache'), 1000).keep(hash, name);
+  writeFileSync(name, 'spoilt');
+  const cache = createReadCache(path.join(root, 'cache'), 1000);
+  const taken = target();
+  expect(await cache.take(hash, taken)).toBe(false);
+  expect([existsSync(taken), kept()]).toEqual([false, []]);
+  await cache.keep(hash, whole.name);
+  expect(await cache.take(hash, taken)).toBe(true);
+});
+
+test('tells what was taken and what made room', async () => {
+  const told: [string, number][] = [];
+  const tell = (what: string) => (bytes: number) => void told.push([what, bytes]);
+  const observer = { taken: tell('taken'), fetched: tell('fetched'), evicted: tell('evicted') };
+  const cache = createReadCache(path.join(root, 'cache'), 250, observer);
+  const [old, fresh, newest] = ['a', 'b', 'c'].map((letter) => file(letter.repeat(100)));
+  if (!old || !fresh || !newest) throw new Error('there are three');
+  await cache.keep(old.hash, old.name);
+  utimesSync(old.name, LONG_AGO, LONG_AGO);
+  await cache.keep(fresh.hash, fresh.name);
+  await cache.take(fresh.hash, target());
+  await cache.keep(newest.hash, newest.name);
+  expect(told).toEqual([
+    ['taken', 100],
+    ['evicted', 100],
+  ]);
 });

@@ -109,3 +109,20 @@ test('a thousand windows of one stage cost no more series than one', async () =>
   metrics.waitedForLock('plays', 1);
   expect(await series()).toBe(before + 22);
 });
+
+test('the read cache counts what it had, what it fetched and what made room', async () => {
+  for (const bytes of [10, 20]) metrics.reads.fetched(bytes);
+  metrics.reads.taken(20);
+  metrics.reads.evicted(10);
+  const values = async (name: string) => (await scraped()).get(name)?.samples.map(({ labels, value }) => [labels.event, value]);
+  expect(await values('almanac_read_cache_objects_total')).toEqual([
+    ['fetched', 2],
+    ['hit', 1],
+    ['evicted', 1],
+  ]);
+  expect(await values('almanac_read_cache_bytes_total')).toEqual([
+    ['fetched', 30],
+    ['hit', 20],
+    ['evicted', 10],
+  ]);
+});
