@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { computeStage } from '../../activities/compute/compute-stage';
@@ -30,8 +30,6 @@ export interface BenchRun {
   readonly log: readonly string[];
 }
 
-const BODIES: Partial<Record<string, StageBody>> = { ingest: ingestStage, compute: computeStage, check: checkStage };
-
 /** A text of a pipeline as it stands in the repository. */
 export function textOf(spec: Pick<PipelineSpec, 'id'>, file: string): string {
   return readFileSync(path.join(packageRoot(), 'pipelines', spec.id, 'sql', file), 'utf8');
@@ -54,6 +52,7 @@ export class PipelineBench implements AsyncDisposable {
     readonly database: TestDatabase,
     changes: Readonly<Record<string, string>>,
     open: (folder: string) => ObjectStore,
+    private readonly compute: StageBody,
   ) {
     this.store = open(path.join(this.root, 'data'));
     this.datasets = createDatasetStore(this.store, systemClock);
@@ -63,15 +62,16 @@ export class PipelineBench implements AsyncDisposable {
     this.plan = buildPlan(spec, files, {}, sha256);
   }
 
-  /** `changes` are texts in place of files of `pipelines/ID/sql`; `open` answers with a store, by default one of files. */
+  /** `changes` are texts in place of files of `pipelines/ID/sql`; `open` answers with a store, by default one of files; `compute` by default DuckDB. */
   static async open(
     spec: PipelineSpec,
     changes: Readonly<Record<string, string>> = {},
     open: (folder: string) => ObjectStore = createLocalStore,
+    compute: StageBody = computeStage,
   ): Promise<PipelineBench> {
     const database = await testDatabase();
     await migrate(database.pool);
-    return new PipelineBench(spec, database, changes, open);
+    return new PipelineBench(spec, database, changes, open, compute);
   }
 
   /** Absolute path of a file under the data root; its folder is made. */
@@ -89,6 +89,7 @@ export class PipelineBench implements AsyncDisposable {
   async land(): Promise<void> {
     for (const source of ['landing', 'reference']) {
       const folder = path.join(this.root, 'data', source);
+      if (!existsSync(folder)) continue;
       for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
         if (!entry.isFile()) continue;
         const file = path.join(entry.parentPath, entry.name);
@@ -101,9 +102,10 @@ export class PipelineBench implements AsyncDisposable {
     rmSync(path.join(this.root, 'data', ...objectPath.split('/')), { recursive: true, force: true });
   }
 
-  /** Runs all stages but the publication and accepts the window. Throws what a stage throws. */
-  async run(windowKey: string): Promise<BenchRun> {
+  /** Runs all stages but the publication and accepts the window; with `bootstrap` states come from all that landed. Throws what a stage throws. */
+  async run(windowKey: string, bootstrap = false): Promise<BenchRun> {
     const { plan } = this;
+    const bodies: Partial<Record<string, StageBody>> = { ingest: ingestStage, compute: this.compute, check: checkStage };
     const window = parseWindow(plan.window, windowKey);
     const run = { pipeline: plan.pipeline, window: window.key, branch: 'main', generation: (this.#generation += 1) };
     const outputs: Record<string, StageOutput> = {};
@@ -111,7 +113,7 @@ export class PipelineBench implements AsyncDisposable {
     const log: string[] = [];
     for (const id of layers(graphOf(Object.fromEntries(plan.stages.map((stage) => [stage.id, stage.spec])))).flat()) {
       const stage = plan.stages.find((one) => one.id === id);
-      const body = stage && BODIES[stage.kind];
+      const body = stage && bodies[stage.kind];
       if (stage === undefined || body === undefined) continue;
       const output = await body({
         store: this.store,
@@ -127,7 +129,7 @@ export class PipelineBench implements AsyncDisposable {
         attempt: 1,
         inputs: { ...this.#pins, ...versions },
         outputs: { ...outputs },
-        bootstrap: false,
+        bootstrap,
         limits: { memoryBytes: 1e9, threads: 2 },
         signal: new AbortController().signal,
         computing: () => undefined,
