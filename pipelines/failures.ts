@@ -47,7 +47,7 @@ export const CODES = {
   'chain.schema': { class: 'refused', when: 'The declared columns or buckets of a state dataset differ from the accepted state of the window before.', next: 'Rebuild the state under the new declaration: `almanac run PIPELINE --window KEY --bootstrap`.' },
   'check.invalid': { class: 'user', when: 'A rule of a check contradicts itself, or bounds nothing.', next: 'Correct the bounds the message names.' },
   'check.unknown': { class: 'missing', when: 'No check of that dataset was ever measured under that name, or the run has no results yet.', next: 'Use one of the names the message lists.' },
-  'compute.bucket': { class: 'user', when: 'A text run bucket by bucket returned rows of another bucket.', next: 'Return the bucket column as it was read, or declare the stage without `each`.' },
+  'compute.bucket': { class: 'user', when: 'A text run bucket by bucket returned rows of another bucket, or has no variant for Spark that tells buckets apart.', next: 'Return the bucket column as it was read, write the variant, or declare the stage without `each`.' },
   'compute.schema': { class: 'user', when: 'A text returns other columns or types than its dataset declares.', next: 'Correct the select list of the text or the columns of the dataset.' },
   'config.invalid': { class: 'user', when: 'An environment variable or option has a value Almanac cannot use.', next: 'Correct the variable the message names.' },
   'config.unknown': { class: 'user', when: 'An `ALMANAC_*` variable does not exist.', next: 'Use the nearest name, which the message gives, or unset it.' },

@@ -1,4 +1,5 @@
 import { columnsOf } from '../../pipelines/duckdb-sql';
+import { engineText, isSparkVariant, sparkVariant } from '../../pipelines/engine-texts';
 import { AlmanacError } from '../../pipelines/failures';
 import { schemaFault } from '../../pipelines/output-sql';
 import {
@@ -31,10 +32,12 @@ export function createSparkStage(runner: SparkRunner): StageBody {
 
 /**
  * Computes a stage by one Spark job over pinned versions and commits what it wrote as one version, with the digest that DuckDB would have
- * come to. A text of `each: 'bucket'` is run once over all buckets: what it says of a row may depend on rows of its bucket only.
+ * come to. A text of `each: 'bucket'` is run once over all buckets: what it says of a row may depend on rows of its bucket only, and a
+ * variant for Spark has to tell buckets apart where the output does not. Throws `compute.bucket` where there is none.
  */
 export async function computeOnSpark(runner: SparkRunner, context: StageContext, computation: Computation): Promise<StageOutput> {
   const { inputs, dataset, key } = computation;
+  refuseMergedBuckets(context, computation);
   const computed = { ...computation, ...(await renderedText(context, computation, 'spark')) };
   const end = await timed(context, `computed ${dataset} on Spark`, () =>
     runner.run(
@@ -56,6 +59,21 @@ export async function computeOnSpark(runner: SparkRunner, context: StageContext,
   await context.point('computed');
   const manifest = await commitVersion(context, computation, 'spark', version);
   return { ...stageOutput(inputs, manifest), cpuSeconds: written.cpuSeconds, peakMemoryBytes: written.peakMemoryBytes };
+}
+
+/** Counts of two buckets would become one row where DuckDB writes two. */
+function refuseMergedBuckets({ stage }: StageContext, { spec, output, dataset, usesBootstrap }: Computation): void {
+  const text = engineText(stage, 'spark', usesBootstrap);
+  if (spec.each !== 'bucket' || output.buckets !== undefined || text === undefined || isSparkVariant(text.file)) return;
+  const variant = sparkVariant(text.file);
+  throw new AlmanacError(
+    'compute.bucket',
+    `${text.file} is run bucket by bucket and ${dataset} has no buckets: Spark, which runs it over all at once, would merge their rows.`,
+    {
+      next: `Write ${variant} beside ${text.file}, which returns the rows of each bucket apart; or compute stage ${stage.id} with \`--engine duckdb\`.`,
+      details: { dataset, text: text.file, variant },
+    },
+  );
 }
 
 /** Every attempt of the candidate writes the same order, so the first one's may stay. */

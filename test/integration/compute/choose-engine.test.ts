@@ -8,7 +8,7 @@ const TEXTS = { 'count.sql': 'select user_id, plays from events', 'count.spark.s
 
 let harness: StageHarness;
 beforeAll(() => {
-  harness = new StageHarness({ events: plays, report: plays });
+  harness = new StageHarness({ events: plays, report: plays, cut: { ...plays, buckets: { by: 'user_id', count: 2 } } });
 });
 afterAll(() => harness[Symbol.asyncDispose]());
 
@@ -53,6 +53,21 @@ it('computes on DuckDB what the run forces there and what the rule finds small, 
   const silent = harness.context(await requestOf(undefined, 4));
   await stage(silent);
   expect(silent.lines.some((line) => line.startsWith('computes on'))).toBe(false);
+});
+
+it('lets Spark run a text bucket by bucket into a table without buckets only by a variant for Spark', async () => {
+  const request = await requestOf(undefined, 6);
+  const cut = await harness.version('cut', `select 'u' as user_id, 1 as plays`);
+  const spec: StageRequest['spec'] = { reads: { events: 'cut' }, sql: 'count.sql', writes: 'report', each: 'bucket' };
+  const asked: SparkRunner = { run: () => Promise.reject(new Error('the runner was asked')) };
+  const onSpark = (texts: Readonly<Record<string, string>>, writes = 'report'): Promise<unknown> =>
+    createComputeStage(asked)(harness.context({ ...request, spec: { ...spec, writes }, inputs: { cut }, texts, engine: 'spark' }));
+  await expect(onSpark({ 'count.sql': TEXTS['count.sql'] })).rejects.toMatchObject({
+    code: 'compute.bucket',
+    next: expect.stringContaining('Write count.spark.sql beside count.sql') as string,
+  });
+  await expect(onSpark(TEXTS)).rejects.toThrow('the runner was asked');
+  await expect(onSpark({ 'count.sql': TEXTS['count.sql'] }, 'cut')).rejects.toThrow('the runner was asked');
 });
 
 it('leaves a join point alone whatever the run forces', async () => {
