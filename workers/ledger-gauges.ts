@@ -6,6 +6,7 @@ import { FAILURE_CLASSES } from '../pipelines/failures';
 import { RUN_STATES } from '../pipelines/status';
 import { BACKFILL_FIGURES, BackfillGauges, type BackfillFigures } from './backfill-gauges';
 import { CHECK_FIGURES, CheckGauges, type CheckFigures } from './check-gauges';
+import { EMR_FIGURES, EmrGauges, type EmrFigures } from './emr-gauges';
 import { POOL_FIGURES, PoolGauges, type PoolFigures } from './pool-gauges';
 import { SLOT_FIGURES, SlotGauges, type SlotFigures } from './slot-gauges';
 
@@ -19,7 +20,7 @@ const OPEN_STATES = Object.entries(RUN_STATES)
   .map(([state]) => state);
 
 /** One reading: one statement, so that all figures are of one snapshot. Instants are unix seconds. */
-interface Figures extends SlotFigures, BackfillFigures, PoolFigures, CheckFigures {
+interface Figures extends SlotFigures, BackfillFigures, PoolFigures, CheckFigures, EmrFigures {
   readonly pipelines: readonly string[];
   readonly runs: readonly { readonly pipeline: string; readonly state: string; readonly runs: number }[];
   readonly held: readonly { readonly pipeline: string; readonly class: string; readonly runs: number }[];
@@ -43,7 +44,8 @@ select
 ${SLOT_FIGURES},
 ${BACKFILL_FIGURES},
 ${POOL_FIGURES},
-${CHECK_FIGURES}`;
+${CHECK_FIGURES},
+${EMR_FIGURES}`;
 
 export interface LedgerGaugesOptions {
   readonly databaseUrl: string;
@@ -83,6 +85,7 @@ export class LedgerGauges implements AsyncDisposable {
   private readonly backfills = new BackfillGauges(this.registry);
   private readonly pools = new PoolGauges(this.registry);
   private readonly checks = new CheckGauges(this.registry);
+  private readonly emr = new EmrGauges(this.registry);
 
   /** Of its own: a scrape neither waits for stages nor takes a connection from them. */
   private readonly database: pg.Pool;
@@ -134,6 +137,7 @@ export class LedgerGauges implements AsyncDisposable {
     this.backfills.show(figures);
     this.pools.show(figures, at);
     this.checks.show(figures);
+    this.emr.show(figures);
     this.up.set(figures === undefined ? 0 : 1);
     if (figures === undefined) return;
     for (const pipeline of figures.pipelines) {

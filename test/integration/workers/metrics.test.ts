@@ -66,6 +66,24 @@ describe('what the ledger says', () => {
     ]);
   }
 
+  test('jobs and clusters of EMR are told of while they are not over', async () => {
+    await claim('2026-01-08', 'running');
+    const key = `'plays', '2026-01-08', 'main', 1`;
+    await database.pool.query(
+      `insert into almanac.effect (pipeline, window_key, branch, generation, stage, round, candidate, epoch, attempt, name, state, intent_at, ended_at)
+       values (${key}, 'add', 1, 'c', 1, 1, 'n1', 'failed', now(), now()), (${key}, 'add', 2, 'c', 1, 1, 'n2', 'running', now(), null)`,
+    );
+    await database.pool.query(
+      `insert into almanac.emr_cluster (pipeline, window_key, branch, generation, number, name, intent_at, ended_at)
+       values (${key}, 1, 'c1', now(), now()), (${key}, 2, 'c2', now(), null)`,
+    );
+    const families = await figures();
+    expect(samplesOf(families, 'almanac_emr_steps')).toEqual([
+      { name: 'almanac_emr_steps', labels: { pipeline: 'plays', state: 'running' }, value: 1 },
+    ]);
+    expect(sampleOf(families, 'almanac_emr_clusters', { pipeline: 'plays' }).value).toBe(1);
+  });
+
   test('a ledger without runs has no pipelines and is up', async () => {
     const families = await figures();
     expect(sampleOf(families, 'almanac_ledger_up').value).toBe(1);
