@@ -42,7 +42,7 @@ export const orNull =
     random.chance(probability) ? undefined : value(random, row);
 
 /** Instants at the edges of a window, of its hours and of the thirty days before its end, and any between. */
-export function instants({ start, end }: Window): Value {
+function instants({ start, end }: Window): Value {
   const [from, to] = [Date.parse(start), Date.parse(end)];
   const edges = [from, to, to - 30 * DAY_MS, from - 30 * DAY_MS, to - 31 * DAY_MS, from + 5 * 3_600_000, from + 22 * 3_600_000];
   return (random) => {
