@@ -146,7 +146,8 @@ async function sampleRows(services: QuarantineServices, groups: readonly Group[]
   const { memoryBytes, threads } = services.config.worker;
   const rows = await services.engine.session({ memoryBytes, threads }, new AbortController().signal, (session) =>
     session.rows<SampleRow>(
-      `${selects.map((select) => `(${select})`).join(' union all ')} order by version, reason, file, try_cast(line as bigint)`,
+      // A union is ordered by its columns alone; what is made of them needs a select around it.
+      `select * from (${selects.map((select) => `(${select})`).join(' union all ')}) order by version, reason, file, try_cast(line as bigint)`,
     ),
   );
   return rows.map((row) => (personal.has(row.version) ? { ...row, raw: MASK } : row));
