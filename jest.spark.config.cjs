@@ -5,6 +5,8 @@ module.exports = {
   ...base,
   roots: ['<rootDir>/test/spark'],
   testPathIgnorePatterns: ['/node_modules/'],
+  // A Spark uses every core by itself.
+  maxWorkers: 1,
   // Spark takes seconds to begin, and minutes where others use the machine too.
   testTimeout: 900_000,
 };

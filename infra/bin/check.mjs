@@ -1,5 +1,6 @@
 // Everything that infra/ must pass, as `npm run test:infra` of the root: dependencies, lint, types, tests, then for each way to deploy the
-// templates (with cdk-nag) and cfn-lint over them. Needs Node, npm, Python 3.9 or later and no AWS account. Does only what is missing of the installs.
+// templates (with cdk-nag) and cfn-lint over them. Needs Node, npm, Python 3.11 or later and no AWS account. Does only what is missing of the installs.
+// Words after it go to jest.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +12,9 @@ const infra = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 // The environment's own script would name the folder it was made in.
 const LINT = 'import sys, cfnlint.runner; sys.exit(cfnlint.runner.main())';
+
+/** What the versions of requirements.txt ask for. */
+const OLDEST_PYTHON = '3.11';
 
 /** Each template that anyone may deploy is in one of these. */
 const DEPLOYMENTS = {
@@ -71,6 +75,7 @@ function linter() {
   const home = path.join(cache, `cfn-lint-${digest('requirements.txt').slice(0, 12)}`);
   const python = (folder) => path.join(folder, 'bin', 'python');
   if (!existsSync(home)) {
+    requirePython();
     mkdirSync(cache, { recursive: true });
     const making = mkdtempSync(path.join(cache, 'making-'));
     try {
@@ -84,6 +89,15 @@ function linter() {
   return python(home);
 }
 
+function requirePython() {
+  const words = ['-c', `import sys, venv, ensurepip; sys.exit(sys.version_info < (${OLDEST_PYTHON.replace('.', ', ')}))`];
+  if (spawnSync('python3', words, { stdio: 'ignore' }).status !== 0)
+    fail(
+      `there is no \`python3\` of ${OLDEST_PYTHON} or later with venv`,
+      `install Python ${OLDEST_PYTHON} or later with venv, for cfn-lint`,
+    );
+}
+
 function digest(file) {
   return createHash('sha256')
     .update(readFileSync(path.join(infra, file)))
@@ -95,11 +109,7 @@ function step(what, command, words) {
   // No news of the tools, no figures to their makers.
   const environment = { ...process.env, CI: 'true', CDK_DISABLE_CLI_TELEMETRY: 'true', JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION: '1' };
   const { status, error } = spawnSync(command, words, { cwd: infra, env: environment, stdio: ['ignore', 2, 2] });
-  if (error)
-    fail(
-      `${command} could not be started: ${error.message}`,
-      command === 'python3' ? 'install Python 3.9 or later with venv' : `install ${command}`,
-    );
+  if (error) fail(`${command} could not be started: ${error.message}`, `install ${command}`);
   if (status !== 0) fail(`${what}: ${command} ended with ${status}`, 'read its output above');
 }
 

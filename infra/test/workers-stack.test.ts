@@ -34,6 +34,7 @@ function filled(value: unknown): string {
   const { 'Fn::Join': join, 'Fn::ImportValue': imported, Ref } = value as Record<string, unknown> & { 'Fn::Join'?: [string, unknown[]] };
   if (join !== undefined) return join[1].map((part) => (typeof part === 'string' ? part : filled(part))).join(join[0]);
   if (Ref === 'AWS::Region') return 'eu-central-1';
+  if (/OutputRefCluster[\dA-F]{8}/.test(String(imported))) return 'j-2AXXXXXXGAPLF';
   return /OutputRefData[\dA-F]{8}/.test(String(imported)) ? 'a-bucket' : String(imported ?? Ref).replace(/^.*ExportsOutput/, '');
 }
 
@@ -92,7 +93,8 @@ test('the first deployment starts no worker, so that nothing waits for secrets t
 test.each(ROLES)('the %s workers are told of EMR: settings that the program takes, all of the deployment’s own making', (role) => {
   using emr = startedWith(environment(container(cloud, `almanac-${role}`)));
   expect(emr.variables).toMatchObject({ ALMANAC_EMR_REGION: 'eu-central-1', ALMANAC_EMR_SETTINGS: '/var/lib/almanac/emr-settings.json' });
-  expect(emr.variables).not.toHaveProperty('ALMANAC_EMR_CLUSTER');
+  const { emr: config } = readConfig(emr.variables, __dirname);
+  expect(config).toEqual({ region: 'eu-central-1', settings: '/var/lib/almanac/emr-settings.json' });
   const { job, transient } = readEmrSettings({ settings: emr.file });
   expect(job).toEqual({
     jar: 's3://a-bucket/almanac/jobs/a1b2c3.jar',
@@ -123,9 +125,9 @@ test.each(ROLES)('the %s workers are told of EMR: settings that the program take
 
 test('beside a cluster that stays the settings describe none, and without EMR there are none', () => {
   using existing = startedWith(environment(container(template('existing', 'workers'), 'almanac-live')));
-  const { ALMANAC_EMR_CLUSTER: cluster = '' } = existing.variables;
-  expect(cluster).toMatch(/Cluster/);
-  expect(readEmrSettings({ settings: existing.file, cluster })).not.toHaveProperty('transient');
+  const { cluster } = readConfig(existing.variables, __dirname).emr ?? {};
+  expect(cluster).toBe('j-2AXXXXXXGAPLF');
+  expect(readEmrSettings({ settings: existing.file, cluster: 'j-2AXXXXXXGAPLF' })).not.toHaveProperty('transient');
   using plain = startedWith(environment(container(template('plain', 'workers'), 'almanac-live')));
   expect(Object.keys(plain.variables).filter((name) => name.includes('EMR'))).toEqual([]);
   expect(existsSync(plain.file)).toBe(false);
