@@ -6,7 +6,7 @@ import { AlmanacError } from '../pipelines/failures';
 import { generateAcquisitions, generateTracks, LISTENER_WINDOWS, ORGANIC_WINDOWS, type GeneratedFiles } from './demo-generated';
 import { landDemo } from './demo-land';
 import { isOurs, placeReference, placeSource, type DemoMark } from './demo-places';
-import { runDemoWindow, type DemoWindow } from './demo-window';
+import { runDemoWindow, type DemoOptions, type DemoWindow } from './demo-window';
 import type { OperatorSession } from './session';
 
 interface SmallDemo {
@@ -70,17 +70,17 @@ export function requireDemo(pipeline: string): SmallDemo {
 export async function runSmallDemo(
   session: OperatorSession,
   pipeline: string,
-  signal: AbortSignal,
-  tell: (line: string) => void,
+  options: DemoOptions,
   window: (window: SmallDemoWindow) => void,
 ): Promise<SmallDemoAnswer> {
   const demo = requireDemo(pipeline);
+  const { signal, tell } = options;
   const written = await landDemo(session, (root) => writeGenerated(root, demo, pipeline));
   tell(written ? `wrote generated landing data of ${demo.source}` : 'the landing data are there already');
   const windows: SmallDemoWindow[] = [];
-  for (const key of demo.windows) {
+  for (const key of demo.windows.slice(0, options.windows)) {
     signal.throwIfAborted();
-    const { ran, outputs: standing } = await runDemoWindow(session, { pipeline, window: key });
+    const { ran, outputs: standing } = await runDemoWindow(session, { pipeline, window: key }, options);
     const outputs = Object.values(standing).map(({ output }) => output);
     const done: SmallDemoWindow = {
       ...ran,

@@ -2,7 +2,7 @@ import { createScratchEngine } from './scratch-engine';
 import { landDemo } from './demo-land';
 import { DEMO_LAST_DAY, daysBetween, writeDemoLanding } from './demo-landing';
 import { DEMO_REPORT_SQL, type DemoReportRow } from './demo-report';
-import { runDemoWindow, type DemoWindow } from './demo-window';
+import { runDemoWindow, type DemoOptions, type DemoWindow } from './demo-window';
 import type { OperatorSession } from './session';
 
 const PIPELINE = 'audience-index';
@@ -25,19 +25,15 @@ export interface DemoAnswer {
 }
 
 /** Runs the real purchases through the audience index: one bootstrap, then day by day; what is accepted already is not computed again. */
-export async function runDemo(
-  session: OperatorSession,
-  signal: AbortSignal,
-  tell: (line: string) => void,
-  day: (day: DemoDay) => void,
-): Promise<DemoAnswer> {
+export async function runDemo(session: OperatorSession, options: DemoOptions, day: (day: DemoDay) => void): Promise<DemoAnswer> {
+  const { signal, tell } = options;
   await using scratch = createScratchEngine();
   const landing = await landDemo(session, (root) => writeDemoLanding({ root, engine: scratch.engine, signal }));
   tell(landing.written ? `wrote ${landing.days} days of purchases as landing data` : 'the landing data are there already');
   const days: DemoDay[] = [];
-  for (const window of [ORIGIN, ...daysBetween(FIRST_DAY, DEMO_LAST_DAY)]) {
+  for (const window of [ORIGIN, ...daysBetween(FIRST_DAY, DEMO_LAST_DAY)].slice(0, options.windows)) {
     signal.throwIfAborted();
-    const done = describeDay(await runDemoWindow(session, { pipeline: PIPELINE, window, bootstrap: window === ORIGIN }));
+    const done = describeDay(await runDemoWindow(session, { pipeline: PIPELINE, window, bootstrap: window === ORIGIN }, options));
     days.push(done);
     day(done);
   }

@@ -148,7 +148,7 @@ function workerName<R extends WorkerRole>(role: R): `worker-${R}` {
   return `worker-${role}`;
 }
 
-function withLog(file: string, launch: (log: number) => ChildProcess): ChildProcess {
+export function withLog(file: string, launch: (log: number) => ChildProcess): ChildProcess {
   const log = openLog(file);
   try {
     return launch(log);
@@ -158,7 +158,7 @@ function withLog(file: string, launch: (log: number) => ChildProcess): ChildProc
 }
 
 /** A worker serves its metrics once it polls. */
-async function listens(port: number, deadlineMs: number, signal: AbortSignal): Promise<void> {
+export async function listens(port: number, deadlineMs: number, signal: AbortSignal): Promise<void> {
   const deadline = Date.now() + deadlineMs;
   for (;;) {
     signal.throwIfAborted();
