@@ -22,6 +22,7 @@ import { testDatabase, type TestDatabase } from '../../support/postgres';
 import { until } from '../../support/until';
 
 const DEADLINE_MS = 60_000;
+jest.setTimeout(4 * DEADLINE_MS);
 const DIRECTORY = mkdtempSync(path.join(os.tmpdir(), 'almanac-close-emr-'));
 
 let database: TestDatabase;
