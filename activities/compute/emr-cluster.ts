@@ -2,18 +2,15 @@ import type { RunJobFlowCommandInput } from '@aws-sdk/client-emr';
 import type pg from 'pg';
 import type { Clock } from '../../lib/clock';
 import type { TransientCluster } from '../../lib/emr-settings';
-import { whileAlone } from '../../lib/postgres';
 import { nextForCluster, type ListedCluster } from '../../pipelines/cluster-effect';
 import { formatRun } from '../../pipelines/run-id';
 import type { RunRef } from '../../pipelines/types';
-import { changeCluster, endIntent, openCluster, type ClusterRow } from '../ledger/clusters';
+import { claimSending, endIntent, noteCluster, openCluster, withdrawSending, type ClusterRow } from '../ledger/clusters';
 import { overtaken } from './emr-failures';
 import type { EmrClient } from './emr-client';
 import { EmrFault } from './emr-fault';
 import { pause } from './pause';
 
-/** Guards the making of a run's cluster; spells "clus". */
-const CLUSTER_LOCK = 0x636c7573;
 const SKEW_MS = 3_600_000;
 
 export interface ClusterServices {
@@ -28,23 +25,17 @@ export interface ClusterServices {
 
 /**
  * The cluster of a run: the one it has, one whose making was interrupted, or a new one. Steps may be given to it at once, whether its machines
- * are there or not.
+ * are there or not. Of several makers at once one asks for it; the others go on with what came of that, and wait for nobody who is frozen.
  */
 export async function clusterOf(services: ClusterServices, run: RunRef, wanted: TransientCluster, signal: AbortSignal): Promise<string> {
-  for (;;) {
-    // One maker a run at a time: of two only one would be on record.
-    const found = await whileAlone(services.database, CLUSTER_LOCK, `${formatRun(run)} ${run.generation}`, () =>
-      make(services, run, wanted, signal),
-    );
-    if (found !== undefined) return found;
-    await pause(services.pollMs, signal);
-  }
-}
-
-async function make(services: ClusterServices, run: RunRef, wanted: TransientCluster, signal: AbortSignal): Promise<string> {
   const { database, client, clock, settleMs, pollMs } = services;
   let row = await opened(services, run);
   let listing: { at: Date; clusters: ListedCluster[] } | undefined;
+  const readAgain = async (): Promise<void> => {
+    const before = row;
+    row = await opened(services, run);
+    if (row.number !== before.number) listing = undefined;
+  };
   for (;;) {
     signal.throwIfAborted();
     const action = nextForCluster(row, listing, settleMs);
@@ -52,40 +43,37 @@ async function make(services: ClusterServices, run: RunRef, wanted: TransientClu
       case 'use':
         return action.cluster;
       case 'adopt':
-        services.log(`cluster ${action.cluster} was made before and is adopted`);
-        if (!(await changeCluster(database, row, { cluster: action.cluster }))) throw overtaken(run);
-        return action.cluster;
+        if (!(await noteCluster(database, row, action.cluster))) await readAgain();
+        else {
+          services.log(`cluster ${action.cluster} was made before and is adopted`);
+          return action.cluster;
+        }
+        break;
       case 'end':
         await endIntent(database, row, action.cluster, clock.now());
-        row = await opened(services, run);
-        listing = undefined;
+        await readAgain();
         break;
-      case 'look':
-        if (action.notBefore !== undefined) await pause(action.notBefore.getTime() - clock.now().getTime(), signal);
-        listing = await look(services, row, signal);
+      case 'look': {
+        const waitMs = (action.notBefore?.getTime() ?? 0) - clock.now().getTime();
+        if (waitMs <= 0) listing = await look(services, row, signal);
+        else {
+          // Whoever sent the request may have its answer meanwhile.
+          await pause(Math.min(waitMs, pollMs), signal);
+          await readAgain();
+        }
         break;
+      }
       case 'create': {
-        const sentAt = clock.now();
-        if (!(await changeCluster(database, row, { sentAt }))) throw overtaken(run);
-        await services.point('cluster-intended');
-        listing = undefined;
         const made = await create(services, row, wanted);
-        if (made === undefined) {
-          row = { ...row, sentAt };
-          break;
+        if (made !== undefined && (await noteCluster(database, row, made))) {
+          services.log(`cluster ${made} is made for this run`);
+          return made;
         }
-        if (made === 'later') {
-          await changeCluster(database, row, { sentAt: null });
-          await pause(pollMs, signal);
-          break;
-        }
-        await services.point('cluster-made');
-        services.log(`cluster ${made} is made for this run`);
-        if (!(await changeCluster(database, row, { cluster: made }))) {
-          await client.terminate(made);
-          throw overtaken(run);
-        }
-        return made;
+        // One too many: another has its place, or the run is over.
+        if (made !== undefined) await client.terminate(made);
+        else await pause(pollMs, signal);
+        listing = undefined;
+        await readAgain();
       }
     }
   }
@@ -97,13 +85,22 @@ async function opened({ database, clock }: ClusterServices, run: RunRef): Promis
   return row;
 }
 
-/** The id, undefined when the answer is in doubt. */
-async function create({ client }: ClusterServices, row: ClusterRow, wanted: TransientCluster): Promise<string | 'later' | undefined> {
+/** Asks for it, unless another is about to; the id, if one came back. */
+async function create(services: ClusterServices, row: ClusterRow, wanted: TransientCluster): Promise<string | undefined> {
+  const { database, client, clock } = services;
+  const sentAt = clock.now();
+  if (!(await claimSending(database, row, sentAt))) return undefined;
+  await services.point('cluster-intended');
   try {
-    return await client.runCluster(clusterRequest(row, wanted));
+    const made = await client.runCluster(clusterRequest(row, wanted));
+    await services.point('cluster-made');
+    return made;
   } catch (error) {
-    if (!(error instanceof EmrFault) || error.kind === 'refused') throw error;
-    return error.kind === 'doubt' ? undefined : 'later';
+    if (!(error instanceof EmrFault)) throw error;
+    // What is in doubt is looked for.
+    if (error.kind !== 'doubt') await withdrawSending(database, row, sentAt);
+    if (error.kind === 'refused') throw error;
+    return undefined;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Queryable } from '../../lib/postgres';
 import { ledgerPrefix } from '../../pipelines/effect';
 import type { RunRef } from '../../pipelines/types';
-import { endCluster, wantedClusters } from '../ledger/clusters';
+import { endCluster, endUnwantedClusters, wantedClusters } from '../ledger/clusters';
 import { changeUnwanted, ledgerId, listEffects, listUnwanted, openEffectNames, type EffectRow } from '../ledger/effects';
 import { isLive } from '../../pipelines/effect';
 import { finishRound, isOpen, type RoundServices } from './emr-rounds';
@@ -97,18 +97,22 @@ export async function sweepEmr(services: RoundServices, options: SweepOptions, s
   const young = new Date(clock.now().getTime() - YOUNG_MS);
   const steps = options.cluster === undefined ? [] : await sweepSteps(services, options.cluster, prefix);
   const clusters: string[] = [];
-  const listed = (await client.listClusters(undefined, true)).filter(
-    ({ name, state }) => name.startsWith(prefix) && state !== 'TERMINATING',
-  );
+  const alive = (await client.listClusters(undefined, true)).filter(({ name }) => name.startsWith(prefix));
   // Read after the list: what was made meanwhile is not in that, and what is in it is on record.
   const wanted = await wantedClusters(database);
-  for (const { id, name, createdAt } of listed) {
+  for (const { id, name, state, createdAt } of alive) {
+    if (state === 'TERMINATING') continue;
     const owner = wanted.get(name);
     if (owner === id || (owner === null && (createdAt === undefined || createdAt > young))) continue;
     await client.terminate(id);
     await endCluster(database, id, 'nobody needs it any more', clock.now());
     clusters.push(id);
   }
+  await endUnwantedClusters(
+    database,
+    alive.map(({ id }) => id),
+    clock.now(),
+  );
   return { rounds, steps, clusters };
 }
 

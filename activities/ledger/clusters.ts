@@ -28,34 +28,57 @@ interface RawCluster {
 
 /** The cluster of a run that is not over, or the intent to make the next one; undefined when the run is over. */
 export async function openCluster(database: Queryable, run: RunRef, now: Date): Promise<ClusterRow | undefined> {
-  const { rows } = await database.query<RawCluster>(
-    'select * from almanac.emr_cluster where (pipeline, window_key, branch, generation) = ($1, $2, $3, $4) and ended_at is null order by number desc limit 1',
-    runKey(run),
-  );
-  if (rows[0] !== undefined) return readCluster(rows[0]);
+  const open = await readOpen(database, run);
+  if (open !== undefined) return open;
   const prefix = `${ledgerPrefix(await ledgerId(database))}${formatRun(run)} g${run.generation} c`;
-  const { rows: opened } = await database.query<RawCluster>(
+  const { rows } = await database.query<RawCluster>(
     `insert into almanac.emr_cluster (pipeline, window_key, branch, generation, number, name, intent_at)
      select $1, $2, $3, $4, n, $5 || n, $6 from (
        select coalesce(max(number), 0) + 1 as n from almanac.emr_cluster where (pipeline, window_key, branch, generation) = ($1, $2, $3, $4)) next
      where exists (select from almanac.run where (pipeline, window_key, branch, generation) = ($1, $2, $3, $4) and ended_at is null)
-     returning *`,
+     on conflict do nothing returning *`,
     [...runKey(run), prefix, now],
   );
-  return opened[0] && readCluster(opened[0]);
+  // Without a row the run is over, or another stage of it was first.
+  return rows[0] === undefined ? readOpen(database, run) : readCluster(rows[0]);
 }
 
-/** False when it is over, or its run is. */
-export async function changeCluster(
-  database: Queryable,
-  { run, number }: ClusterRow,
-  change: { readonly sentAt?: Date | null; readonly cluster?: string },
-): Promise<boolean> {
+async function readOpen(database: Queryable, run: RunRef): Promise<ClusterRow | undefined> {
+  const { rows } = await database.query<RawCluster>(
+    `select c.* from almanac.emr_cluster c join almanac.run r using (pipeline, window_key, branch, generation)
+     where (pipeline, window_key, branch, generation) = ($1, $2, $3, $4) and c.ended_at is null and r.ended_at is null order by number desc limit 1`,
+    runKey(run),
+  );
+  return rows[0] && readCluster(rows[0]);
+}
+
+/** The row $5 of a run is open, and so is the run. */
+const OPEN = `(pipeline, window_key, branch, generation, number) = ($1, $2, $3, $4, $5) and ended_at is null
+  and exists (select from almanac.run where (pipeline, window_key, branch, generation) = ($1, $2, $3, $4) and ended_at is null)`;
+
+/** Whoever may send a request for the cluster: of those who read the same row one. */
+export async function claimSending(database: Queryable, { run, number, sentAt }: ClusterRow, now: Date): Promise<boolean> {
   const { rowCount } = await database.query(
-    `update almanac.emr_cluster set sent_at = case when $6 then $7::timestamptz else sent_at end, cluster_id = coalesce($8, cluster_id)
-     where (pipeline, window_key, branch, generation, number) = ($1, $2, $3, $4, $5) and ended_at is null
-       and exists (select from almanac.run where (pipeline, window_key, branch, generation) = ($1, $2, $3, $4) and ended_at is null)`,
-    [...runKey(run), number, change.sentAt !== undefined, change.sentAt ?? null, change.cluster ?? null],
+    `update almanac.emr_cluster set sent_at = $7 where ${OPEN} and cluster_id is null and sent_at is not distinct from $6`,
+    [...runKey(run), number, sentAt, now],
+  );
+  return rowCount === 1;
+}
+
+/** Takes back a claim whose request surely made nothing. */
+export async function withdrawSending(database: Queryable, { run, number }: ClusterRow, sentAt: Date): Promise<void> {
+  await database.query(`update almanac.emr_cluster set sent_at = null where ${OPEN} and cluster_id is null and sent_at = $6`, [
+    ...runKey(run),
+    number,
+    sentAt,
+  ]);
+}
+
+/** Notes which cluster it is; false when it is another one already, it is over, or its run is. */
+export async function noteCluster(database: Queryable, { run, number }: ClusterRow, cluster: string): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `update almanac.emr_cluster set cluster_id = $6 where ${OPEN} and coalesce(cluster_id, $6) = $6`,
+    [...runKey(run), number, cluster],
   );
   return rowCount === 1;
 }
@@ -78,12 +101,24 @@ export async function endIntent(database: Queryable, { run, number }: ClusterRow
   );
 }
 
+/** The run of a row c is open, or a round on its cluster is. */
+const WANTED = `exists (select from almanac.run r
+  where (r.pipeline, r.window_key, r.branch, r.generation) = (c.pipeline, c.window_key, c.branch, c.generation)
+    and (r.ended_at is null or exists (select from almanac.effect e where e.cluster_id = c.cluster_id and e.ended_at is null)))`;
+
+/** Notes as over what nobody wants and is none of the clusters that go on: it ended by itself, or never came to be. */
+export async function endUnwantedClusters(database: Queryable, alive: readonly string[], now: Date): Promise<void> {
+  await database.query(
+    `update almanac.emr_cluster c set ended_at = $2, reason = 'its run is over'
+     where ended_at is null and (cluster_id is null or cluster_id <> all($1)) and not ${WANTED}`,
+    [alive, now],
+  );
+}
+
 /** Of clusters by name: whose they are, as far as somebody wants them. `cluster` is null while only their name is on record. */
 export async function wantedClusters(database: Queryable): Promise<ReadonlyMap<string, string | null>> {
   const { rows } = await database.query<{ name: string; cluster_id: string | null }>(
-    `select c.name, c.cluster_id from almanac.emr_cluster c join almanac.run r using (pipeline, window_key, branch, generation)
-     where c.ended_at is null and (r.ended_at is null or exists (
-       select from almanac.effect e where e.cluster_id = c.cluster_id and e.ended_at is null))`,
+    `select c.name, c.cluster_id from almanac.emr_cluster c where c.ended_at is null and ${WANTED}`,
   );
   return new Map(rows.map(({ name, cluster_id }) => [name, cluster_id]));
 }

@@ -22,6 +22,7 @@ export interface RunnerPlace {
   readonly endpoint: string;
   readonly cluster?: string;
   readonly transient?: TransientCluster;
+  readonly sparkArguments?: readonly string[];
 }
 
 export interface TestRunner extends AsyncDisposable {
@@ -30,7 +31,7 @@ export interface TestRunner extends AsyncDisposable {
   readonly client: EmrClient;
 }
 
-export function emrRunner({ databaseUrl, root, endpoint, cluster, transient }: RunnerPlace): TestRunner {
+export function emrRunner({ databaseUrl, root, endpoint, cluster, transient, sparkArguments = [] }: RunnerPlace): TestRunner {
   const database = connect(databaseUrl);
   const client = createEmrClient({ endpoint, region: 'us-east-1' });
   const s3 = new S3Client({ region: 'us-east-1' });
@@ -48,7 +49,7 @@ export function emrRunner({ databaseUrl, root, endpoint, cluster, transient }: R
     logTail: async (id, step, signal) => failedLog(read, (await client.describeCluster(id)).logs, id, step, wait, signal),
   };
   const settings: EmrSettings = {
-    job: { jar: 'file:///job.jar', class: 'almanac.Job', sparkArguments: [] },
+    job: { jar: 'file:///job.jar', class: 'almanac.Job', sparkArguments: [...sparkArguments] },
     pollSeconds: POLL_MS / 1000,
     settleSeconds: 0.4,
     logSeconds: 5,
