@@ -34,6 +34,11 @@ export interface EmrCluster {
   readonly logs: string | undefined;
 }
 
+/** Whether a cluster has ended or surely will. */
+export function isOver({ ended, state }: Pick<EmrCluster, 'ended' | 'state'>): boolean {
+  return ended || state === 'TERMINATING';
+}
+
 export interface NewStep {
   readonly name: string;
   readonly args: readonly string[];

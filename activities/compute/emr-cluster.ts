@@ -5,9 +5,9 @@ import type { TransientCluster } from '../../lib/emr-settings';
 import { nextForCluster, type ListedCluster } from '../../pipelines/cluster-effect';
 import { formatRun } from '../../pipelines/run-id';
 import type { RunRef } from '../../pipelines/types';
-import { claimSending, endIntent, noteCluster, openCluster, withdrawSending, type ClusterRow } from '../ledger/clusters';
+import { claimSending, endCluster, endIntent, noteCluster, openCluster, withdrawSending, type ClusterRow } from '../ledger/clusters';
 import { overtaken } from './emr-failures';
-import type { EmrClient } from './emr-client';
+import { isOver, type EmrClient } from './emr-client';
 import { EmrFault } from './emr-fault';
 import { pause } from './pause';
 
@@ -40,8 +40,13 @@ export async function clusterOf(services: ClusterServices, run: RunRef, wanted: 
     signal.throwIfAborted();
     const action = nextForCluster(row, listing, settleMs);
     switch (action.do) {
-      case 'use':
-        return action.cluster;
+      case 'use': {
+        const over = await overReason(client, action.cluster);
+        if (over === undefined) return action.cluster;
+        await endCluster(database, action.cluster, over, clock.now());
+        await readAgain();
+        break;
+      }
       case 'adopt':
         if (!(await noteCluster(database, row, action.cluster))) await readAgain();
         else {
@@ -83,6 +88,18 @@ async function opened({ database, clock }: ClusterServices, run: RunRef): Promis
   const row = await openCluster(database, run, clock.now());
   if (row === undefined) throw overtaken(run);
   return row;
+}
+
+/** Why a cluster takes no steps any more: idle for long, it ended by itself. Undefined while it does, or does not say. */
+async function overReason(client: EmrClient, id: string): Promise<string | undefined> {
+  try {
+    const cluster = await client.describeCluster(id);
+    return isOver(cluster) ? (cluster.reason ?? cluster.state) : undefined;
+  } catch (error) {
+    // The polls of the step tell.
+    if (error instanceof EmrFault) return undefined;
+    throw error;
+  }
 }
 
 /** Asks for it, unless another is about to; the id, if one came back. */

@@ -7,7 +7,7 @@ import { logTail } from '../../pipelines/log-tail';
 import { endCluster } from '../ledger/clusters';
 import type { EffectChange, EffectRow } from '../ledger/effects';
 import type { ObjectStore } from '../storage/object-store';
-import type { EmrClient, EmrStep } from './emr-client';
+import { isOver, type EmrClient, type EmrStep } from './emr-client';
 import { EmrFault } from './emr-fault';
 import type { EmrPoller, Look } from './emr-poller';
 import { overtaken } from './emr-failures';
@@ -119,11 +119,15 @@ export async function finishRound(services: RoundServices, round: Round, signal:
         look = undefined;
         break;
       case 'end': {
-        const change = await endOf(services, { ...round, row }, action.end, look, signal);
+        const over = look !== undefined && isOver(look.cluster) ? look.cluster : undefined;
+        // A step that fails ends no cluster of ours: the end of the cluster was first.
+        const end =
+          over && action.end.state === 'failed' && action.end.why === 'step' ? { ...action.end, why: 'cluster' as const } : action.end;
+        const change = await endOf(services, { ...round, row }, end, look, signal);
         await round.point('step-ended');
         await write(change);
-        if (look?.cluster.ended === true) await endCluster(services.database, look.cluster.id, look.cluster.reason, clock.now());
-        return { row, ...(action.end.state === 'failed' && { why: action.end.why }) };
+        if (over !== undefined) await endCluster(services.database, over.id, over.reason, clock.now());
+        return { row, ...(end.state === 'failed' && { why: end.why }) };
       }
     }
   }

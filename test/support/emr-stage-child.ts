@@ -5,6 +5,7 @@
 import { CancelledFailure } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { createSparkStage } from '../../activities/compute/spark-stage';
 import type { Engine } from '../../activities/compute/engine';
 import { planReader, textReader } from '../../activities/ledger/plans';
@@ -28,7 +29,9 @@ export type StageEnd =
 
 export type StageWord = { readonly order: StageOrder } | { readonly go: true } | { readonly cancel: true };
 
-const environment = new MockActivityEnvironment();
+/** Failures are part of the test. */
+const logger = new DefaultLogger('ERROR');
+const environment = new MockActivityEnvironment(undefined, { logger });
 let goOn: () => void = () => undefined;
 
 process.on('message', (word: StageWord) => {

@@ -157,7 +157,7 @@ test(
     await using own = await testDatabase();
     await using unfenced = await EmrChaosStack.start(own);
     const run = await unfenced.newRun();
-    await unfenced.fault({ fault: 'delay-request', operation: 'AddJobFlowSteps', count: 1, milliseconds: 4_000 });
+    await unfenced.fault({ fault: 'delay-request', operation: 'AddJobFlowSteps', count: 1, milliseconds: 2_500 });
     const late = await unfenced.work(run, 'left', 1, unfenced.place(0, false), (worker) => {
       worker.atPoint = (name) => {
         if (name === 'left:step-intended') setTimeout(() => worker.kill('SIGKILL'), 200);
@@ -165,7 +165,7 @@ test(
       };
     });
     await late.ended;
-    const next = await unfenced.work(run, 'left', 1, unfenced.place(10_000, false));
+    const next = await unfenced.work(run, 'left', 1, unfenced.place(5_000, false));
     await until('both jobs', () => unfenced.notes(run).filter(({ act }) => act === 'put').length === 1, DEADLINE_MS);
     await next.ended;
     await unfenced.endRun(run, 'succeeded');
