@@ -51,6 +51,7 @@ const stage = (id: ChaosStage): Plan['stages'][number] => ({
 const PLAN: Plan = {
   hash: 'chaos-plan',
   pipeline: PIPELINE,
+  engine: 'spark',
   chain: 'ordered',
   window: { every: 'day', timezone: 'UTC' },
   params: {},

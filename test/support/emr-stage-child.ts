@@ -1,12 +1,12 @@
 /**
- * A compute worker in a process of its own: runs one ordered Spark stage by the shell of the runner, tells each point it passes, and goes on only
+ * A compute worker in a process of its own: runs one ordered stage by the shell of the runner, tells each point it passes, and goes on only
  * when it is told to.
  */
 import { CancelledFailure } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { createSparkStage } from '../../activities/compute/spark-stage';
+import { createComputeStage } from '../../activities/compute/choose-engine';
 import type { Engine } from '../../activities/compute/engine';
 import { planReader, textReader } from '../../activities/ledger/plans';
 import { runStage, type StageShell } from '../../activities/run-stage';
@@ -59,7 +59,7 @@ async function serve({ place, task }: StageOrder): Promise<void> {
   const engine: Engine = { session: unused, place: (_signal, body) => body(engine), close: () => Promise.resolve() };
   const shell: StageShell = {
     services: { store, datasets: createDatasetStore(store, systemClock), engine, database, clock: systemClock, text: textReader(database) },
-    bodies: { compute: createSparkStage(runner.runner), ingest: unused, check: unused, sense: unused, publish: unused },
+    bodies: { compute: createComputeStage(runner.runner), ingest: unused, check: unused, sense: unused, publish: unused },
     worker: `host:${process.pid}`,
     limits: { memoryBytes: 500e6, threads: 1 },
     observer: { settled: () => undefined },

@@ -36,3 +36,28 @@ test('no value comes through, however an engine quotes it', () => {
     }),
   );
 });
+
+test('it is of bounded length, in lines and in all, its end kept', () => {
+  expect(logTail(Array.from({ length: 100 }, (_, at) => `line ${at}`).join('\r\n')).split('\n')).toEqual(
+    Array.from({ length: 20 }, (_, at) => `line ${80 + at}`),
+  );
+  expect(logTail('')).toBe('');
+  const tail = logTail(`${'x'.repeat(5_000)}the end`);
+  expect(tail.length).toBeLessThanOrEqual(2_001);
+  expect(tail).toMatch(/^…x+the end$/);
+});
+
+test.each([
+  ['an access key', 'using AKIAIOSFODNN7EXAMPLE now', /IOSFODNN7EXAMPLE/],
+  ['a temporary key', 'ASIAIOSFODNN7EXAMPLE', /IOSFODNN7EXAMPLE/],
+  ['a signed address', 'GET https://b.s3/x?X-Amz-Credential=me%2Fus&X-Amz-Signature=abcdef0123 failed', /abcdef0123|me%2Fus/],
+  ['a session in an address', 'https://b.s3/x?x-amz-security-token=FwoGZXIvYXdzE', /FwoGZXIvYXdzE/],
+  ['a password of a setting', 'spark.jdbc.password=hunter2', /hunter2/],
+  ['a key of Hadoop', 'fs.s3a.secret.key: wJalrXUtnFEMI', /wJalrXUtnFEMI/],
+  ['an access key of a setting', 'fs.s3a.access.key = minioadmin', /minioadmin/],
+  ['a token', 'the session_token=abc was refused', /abc/],
+])('%s is not shown', (_, line, secret) => {
+  const tail = logTail(`before\n${line}\nafter`);
+  expect(tail).not.toMatch(secret);
+  expect(tail).toMatch(/^before\n.*\*\*\*.*\nafter$/s);
+});
