@@ -36,10 +36,11 @@ export async function openCluster(database: Queryable, run: RunRef, now: Date): 
      select $1, $2, $3, $4, n, $5 || n, $6 from (
        select coalesce(max(number), 0) + 1 as n from almanac.emr_cluster where (pipeline, window_key, branch, generation) = ($1, $2, $3, $4)) next
      where exists (select from almanac.run where (pipeline, window_key, branch, generation) = ($1, $2, $3, $4) and ended_at is null)
+       and not exists (select from almanac.emr_cluster where (pipeline, window_key, branch, generation) = ($1, $2, $3, $4) and ended_at is null)
      on conflict do nothing returning *`,
     [...runKey(run), prefix, now],
   );
-  // Without a row the run is over, or another stage of it was first.
+  // Without a row the run is over, or another stage of it was first: who did not see that one's row means the same number.
   return rows[0] === undefined ? readOpen(database, run) : readCluster(rows[0]);
 }
 

@@ -36,6 +36,8 @@ export const WORKER_POINTS = [
 const ACTS: readonly JobAct[] = ['begun', 'claimed', 'wrote', 'put'];
 /** About as long as a job takes between two acts. */
 const LONGEST_MS = 250;
+/** The same at its end. */
+const SHORT_MS = 40;
 /** Longer than a submission is waited for, so that another one is under way before it arrives. */
 const LATE_MS = 1_500;
 
@@ -64,7 +66,8 @@ function plan(victim: EmrVictim, random: Random): EmrKill {
         ]
       : [],
   );
-  const act: EmrMoment = { act: random.pick(ACTS), ms: random.below(LONGEST_MS) };
+  const done = random.pick(ACTS);
+  const act: EmrMoment = { act: done, ms: random.below(done === 'wrote' || done === 'put' ? SHORT_MS : LONGEST_MS) };
   const at = random.below(WORKER_POINTS.length);
   const lasts = at < WORKER_POINTS.indexOf('fenced');
   const point: EmrMoment = { point: WORKER_POINTS[at] ?? '', ms: lasts && random.chance(0.5) ? random.below(LONGEST_MS) : 0 };

@@ -54,7 +54,7 @@ test.each([
 
 test('what EMR refuses is the affair of who set it up; what it does not answer is tried again', () => {
   const fault = (kind: 'refused' | 'doubt' | 'throttled' | 'unreachable'): unknown =>
-    emrFailure(new EmrFault(kind, 'RunJobFlow', 'ValidationException', 'no such role', undefined), RUN, 'count');
+    emrFailure(new EmrFault(kind, 'RunJobFlow', 'ValidationException', 'no such role'), RUN, 'count');
   expect(fault('refused')).toMatchObject({
     code: 'emr.refused',
     class: 'user',

@@ -29,7 +29,7 @@ class Service {
         this.asked.push({ at: Date.now(), cluster, operation: 'list' });
         const fault = this.faults.shift();
         if (fault === undefined) return Promise.resolve(this.steps);
-        return Promise.reject(new EmrFault(fault, 'ListSteps', '', fault, undefined));
+        return Promise.reject(new EmrFault(fault, 'ListSteps', '', fault));
       },
     };
     this.poller = createEmrPoller(client, systemClock, EVERY_MS, SILENCE_MS);
