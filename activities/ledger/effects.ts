@@ -84,7 +84,7 @@ export async function takeUpEffect(database: pg.Pool, order: EffectOrder): Promi
     const { rows: runs } = await client.query<{ id: string; epoch: number }>(
       `select l.id, a.epoch from almanac.ledger l, almanac.run r join almanac.attempt a using (pipeline, window_key, branch, generation)
        where (pipeline, window_key, branch, generation) = ($1, $2, $3, $4) and r.ended_at is null
-         and a.stage = $5 and a.attempt = $6 and a.state = 'running' for share of r, a`,
+         and a.stage = $5 and a.attempt = $6 and a.state = 'running' for share of r for no key update of a`,
       [...runKey(run), stage, attempt],
     );
     const [own] = runs;

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { sweepEmr } from '../../../activities/compute/emr-sweep';
 import { listEffects } from '../../../activities/ledger/effects';
 import { isEnded } from '../../../operator/emr-local/states';
 import type { RunRef } from '../../../pipelines/types';
@@ -157,20 +156,17 @@ test(
     await using own = await testDatabase();
     await using unfenced = await EmrChaosStack.start(own);
     const run = await unfenced.newRun();
-    await unfenced.fault({ fault: 'delay-request', operation: 'AddJobFlowSteps', count: 1, milliseconds: 2_500 });
-    const late = await unfenced.work(run, 'left', 1, unfenced.place(0, false), (worker) => {
-      worker.atPoint = (name) => {
-        if (name === 'left:step-intended') setTimeout(() => worker.kill('SIGKILL'), 200);
-        return Promise.resolve();
-      };
-    });
-    await late.ended;
-    const next = await unfenced.work(run, 'left', 1, unfenced.place(5_000, false));
-    await until('both jobs', () => unfenced.notes(run).filter(({ act }) => act === 'put').length === 1, DEADLINE_MS);
-    await next.ended;
+    const worker = await unfenced.work(run, 'left', 1, unfenced.place(2_000, false));
+    const claimed = (): number => unfenced.notes(run).filter(({ act }) => act === 'claimed').length;
+    await until('the first job', () => claimed() === 1, DEADLINE_MS);
+    // What a request does that arrives late.
+    for (const { id, steps } of unfenced.clustersOf(run))
+      for (const { name, jar } of steps)
+        await unfenced.runner.client.addStep(id, { name, args: (jar.Args ?? []).map((word) => word.replace(/(submission=).*/, '$1late')) });
+    await until('the second job', () => claimed() === 2, DEADLINE_MS);
+    await worker.ended;
     await unfenced.endRun(run, 'succeeded');
     expect(await emrComplaints(unfenced, { runs: [run], digest })).toContainEqual(expect.stringMatching(/^2 jobs claimed for /));
-    await sweepEmr(unfenced.runner.services, { cluster: undefined, failed: () => undefined }, new AbortController().signal);
   },
   DEADLINE_MS,
 );
