@@ -39,6 +39,10 @@ export async function runDemoOnEmr(options: DemoOnEmrOptions): Promise<number> {
   const environment = strangersEnvironment(process.env, credentials);
   const addresses = { s3: `http://127.0.0.1:${ports.s3}`, emr: `http://127.0.0.1:${ports.emr}` };
   const inside = { ...environment, ...demoVariables(places, addresses) };
+  // Once they run, the servers outlive the stack that works with them.
+  const starting = new AbortController();
+  const giveUp = (): void => starting.abort();
+  interrupted.addEventListener('abort', giveUp);
   const services = await superviseStack(
     {
       config: readConfig({ ALMANAC_HOME: places.services }, projectDirectory),
@@ -50,8 +54,9 @@ export async function runDemoOnEmr(options: DemoOnEmrOptions): Promise<number> {
         return { specs: demoServices({ places, credentials, ports, versitygw: program, environment }), external: [] };
       },
     },
-    interrupted,
+    starting.signal,
   );
+  interrupted.removeEventListener('abort', giveUp);
   if (services === 'found')
     throw new AlmanacError('demo.running', `another demo on EMR runs in ${places.services}`, {
       next: 'End it with Ctrl-C where it runs, or give this one a home of its own: ALMANAC_HOME=.almanac-other almanac demo --emr',
