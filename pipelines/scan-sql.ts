@@ -35,9 +35,8 @@ export interface ScanStatement {
 /** Column `rows`; of the i-th metric `v<i>` or aggregates `a<n>`, and in the row of samples `s<i>`. */
 export function scanStatement(dataset: string, metrics: readonly ScannedMetric[], scope: ScanScope): ScanStatement {
   const { dialect } = scope;
-  const numbers = new Set(Object.entries(scope.spec?.columns ?? {}).flatMap(([name, type]) => (NUMBERS.has(type) ? [name] : [])));
   const doubles = new Set(Object.entries(scope.spec?.columns ?? {}).flatMap(([name, type]) => (type === 'double' ? [name] : [])));
-  const context = { numbers, ...(scope.reference === undefined ? {} : { reference: scope.reference }) };
+  const context = { types: scope.spec?.columns ?? {}, ...(scope.reference === undefined ? {} : { reference: scope.reference }) };
   const flags: string[] = [];
   const columns = ['count(*) as "rows"'.replaceAll('"', dialect.name === 'spark' ? '`' : '"')];
   const aggregates = new Map<string, string>();
@@ -107,8 +106,6 @@ function flagged(dataset: string, flags: readonly string[], dialect: Dialect): s
   const source = dialect.quote(dataset);
   return flags.length === 0 ? source : `(select ${source}.*,\n  ${flags.join(',\n  ')}\nfrom ${source})`;
 }
-
-const NUMBERS = new Set<string>(['bigint', 'integer', 'double']);
 
 function isCounted(measure: ScannedMetric['measure']): measure is CountedMetric {
   return ['rows', 'null-count', 'rows-where', 'missing-references'].includes(measure.metric);

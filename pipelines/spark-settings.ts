@@ -11,6 +11,7 @@ export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
   'spark.sql.ansi.doubleQuotedIdentifiers': 'true',
   'spark.sql.variable.substitute': 'false',
   'spark.sql.session.timeZone': 'UTC',
+  'spark.sql.legacy.timeParserPolicy': 'CORRECTED',
   'spark.sql.timestampType': 'TIMESTAMP_LTZ',
   'spark.sql.parquet.inferTimestampNTZ.enabled': 'false',
   'spark.sql.parquet.datetimeRebaseModeInRead': 'CORRECTED',

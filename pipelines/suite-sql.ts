@@ -12,7 +12,7 @@ import { ownStatements, type OwnMetric } from './quality/statements';
 import { quoteName, quoteText } from './quote-sql';
 import { sampled, SAMPLE_ROWS, type SampleRow } from './sample-sql';
 import { scanStatement, type ScannedMetric } from './scan-sql';
-import type { CheckDeclaration, DatasetSpec, Metric, SuiteSpec } from './types';
+import type { CheckDeclaration, ColumnType, DatasetSpec, Metric, SuiteSpec } from './types';
 
 export type { SampleRow } from './sample-sql';
 
@@ -139,7 +139,7 @@ function isOwned(metric: SuiteMetric): metric is OwnedMetric {
 }
 
 function ownQueries(dataset: string, metrics: readonly OwnedMetric[], scope: SuiteScope): MetricQuery[] {
-  const columnsOf = (name: string): string[] => Object.keys(scope.datasets[name]?.columns ?? {});
+  const columnsOf = (name: string): Readonly<Record<string, ColumnType>> => scope.datasets[name]?.columns ?? {};
   return ownStatements(metrics, columnsOf, scope.dialect ?? DUCKDB).map(({ sql, metrics: answered, read }) => ({
     dataset,
     sql,
@@ -181,13 +181,19 @@ from read_parquet([${files.map(quoteText).join(', ')}]) where reason in (${reaso
 
 /** Rows beyond the first of each key; NULLs are equal here, as they are for who looks at the rows. */
 function duplicatesQuery(metric: SuiteMetric, key: readonly string[], scope: SuiteScope): MetricQuery {
-  const spec = scope.datasets[metric.dataset];
-  const names = key.map(quoteName).join(', ');
-  const copies = quoteName('copies');
-  const sql = `select coalesce(sum(${copies}), 0) as "rows",
-  coalesce(sum(${copies} - 1), 0) as v0,
-  ${sampled(`${copies} > 1`, metric.sample, spec, scope.salt, [`${copies}: cast(${copies} as varchar)`])} as s0
-from (select ${names}, count(*) as ${copies} from ${quoteName(metric.dataset)} group by ${names})`;
+  const { datasets, salt, dialect = DUCKDB } = scope;
+  const names = key.map((name) => dialect.quote(name)).join(', ');
+  const copies = dialect.quote('copies');
+  // Spark has no aggregate that keeps a few rows of many; its samples come with its engine.
+  const columns = [
+    `coalesce(sum(${copies}), 0) as ${dialect.quote('rows')}`,
+    `coalesce(sum(${copies} - 1), 0) as v0`,
+    ...(dialect.name === 'spark'
+      ? []
+      : [`${sampled(`${copies} > 1`, metric.sample, datasets[metric.dataset], salt, [`${copies}: cast(${copies} as varchar)`])} as s0`]),
+  ];
+  const sql = `select ${columns.join(',\n  ')}
+from (select ${names}, count(*) as ${copies} from ${dialect.quote(metric.dataset)} group by ${names})`;
   const read = (row: Readonly<Record<string, unknown>>): [Measurement | undefined] => {
     const value = numeric(row['v0']);
     const rows = numeric(row['rows']);

@@ -16,12 +16,15 @@ import type { EngineSession } from '../compute/engine';
 /** What is known of each metric, by its key. */
 export type Measurements = ReadonlyMap<string, Measurement | Unmeasured>;
 
+/** What answers the statements: a session of DuckDB, or of another engine in whose dialect they are. */
+export type Answers = Pick<EngineSession, 'rows'>;
+
 /**
  * Measures metrics over views that are there already: one statement a dataset, another for its failing rows where there are any,
  * and one a set of grouping columns. When a shared statement is refused, each of its metrics is measured alone, so one broken
  * predicate costs nobody else their value. Failures that are not the statement's (memory, disk, a lost child) are thrown.
  */
-export async function measure(session: EngineSession, metrics: readonly SuiteMetric[], scope: SuiteScope): Promise<Measurements> {
+export async function measure(session: Answers, metrics: readonly SuiteMetric[], scope: SuiteScope): Promise<Measurements> {
   const measured = new Map<string, Measurement | Unmeasured>();
   for (const query of suiteQueries(metrics, scope)) {
     const answer = await ask(session, query, scope);
@@ -42,7 +45,7 @@ export async function measure(session: EngineSession, metrics: readonly SuiteMet
 const nothing: Unmeasured = { reason: 'the engine returned no number' };
 
 async function ask(
-  session: EngineSession,
+  session: Answers,
   query: MetricQuery,
   scope: SuiteScope,
 ): Promise<Map<string, Measurement | Unmeasured> | Unmeasured> {

@@ -1,4 +1,5 @@
 /** Counts of a column's values between edges: given ones, or as many of equal width as asked between the least and the greatest value. */
+import type { ColumnType } from '../types';
 import type { Dialect } from './dialect';
 import { narrowedSource } from './group-sql';
 import type { GroupMetric, SketchMetric } from './metrics';
@@ -18,7 +19,7 @@ const DEFAULT_BINS = 10;
 const MOST_BINS = 1000;
 
 /** A histogram of bins that hold their lower edge, the last one its upper edge too. NaN lies above every edge. */
-export function binnedHistogram(view: string, measure: BinnedMetric, dialect: Dialect): Binned {
+export function binnedHistogram(view: string, measure: BinnedMetric, type: ColumnType | undefined, dialect: Dialect): Binned {
   const bins = measure.edges === undefined ? (measure.bins ?? DEFAULT_BINS) : measure.edges.length - 1;
   const given = measure.edges;
   const edge = (i: number): string =>
@@ -32,6 +33,7 @@ export function binnedHistogram(view: string, measure: BinnedMetric, dialect: Di
       usable ? bins : 1,
       (i) => (given === undefined && i === bins ? 'hi' : edge(i)),
       false,
+      type,
       dialect,
     ),
     read: (row) => {
@@ -55,11 +57,20 @@ export function binnedHistogram(view: string, measure: BinnedMetric, dialect: Di
 }
 
 /** Counts of the bins of a partition, and how far they are from its weights. */
-export function binnedDistance(view: string, measure: DistanceMetric, dialect: Dialect): Binned {
+export function binnedDistance(view: string, measure: DistanceMetric, type: ColumnType | undefined, dialect: Dialect): Binned {
   const bins = finiteBins(measure);
   if (typeof bins === 'string') return { sql: `select 0 as b_rows`, read: () => ({ value: undefined, rows: 0, reason: bins }) };
   return {
-    sql: countsSql(view, measure, undefined, bins.weights.length, (i) => number(bins.edges[i] ?? Number.NaN), bins.openAbove, dialect),
+    sql: countsSql(
+      view,
+      measure,
+      undefined,
+      bins.weights.length,
+      (i) => number(bins.edges[i] ?? Number.NaN),
+      bins.openAbove,
+      type,
+      dialect,
+    ),
     read: (row) => ({ rows: count(row['b_rows']), ...distanceOf(measure, bins, row) }),
   };
 }
@@ -79,13 +90,14 @@ function countsSql(
   bins: number,
   edge: (i: number) => string,
   openAbove: boolean,
+  type: ColumnType | undefined,
   dialect: Dialect,
 ): string {
   const weight = (condition: string): string =>
-    sumOf === undefined ? `count(*) filter (where ${condition})` : `coalesce(sum(w) filter (where ${condition}), 0)`;
+    sumOf === undefined ? `count(*) filter (where ${condition})` : `coalesce(${dialect.sum('w')} filter (where ${condition}), 0)`;
   const inside = (i: number): string => `x >= ${edge(i)} and x ${i === bins - 1 && !openAbove ? '<=' : '<'} ${edge(i + 1)}`;
   const counts = Array.from({ length: bins }, (_, i) => `${weight(inside(i))} as b${i}`);
-  const value = dialect.double(`(${dialect.quote(column)} + 0)`);
+  const value = dialect.double(`(${dialect.number(dialect.quote(column), type)})`);
   const valued = `select ${value} as x${sumOf === undefined ? '' : `, ${dialect.quote(sumOf)} as w`} from ${narrowedSource(view, where, dialect)} as narrowed`;
   return `with valued as (${valued}), extent as (select min(x) as lo, max(x) as hi from valued)
 select count(*) as b_rows, count(*) - count(x) as b_nulls, max(lo) as b_lo, max(hi) as b_hi,

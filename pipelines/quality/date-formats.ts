@@ -2,8 +2,8 @@
 
 /** A specifier in Java's letters: as many digits as there are, and a fixed number of them where nothing parts it from its neighbours. */
 const SPECIFIERS: Readonly<Record<string, readonly [free: string, fixed: string]>> = {
-  a: ['EEE', 'EEE'],
-  A: ['EEEE', 'EEEE'],
+  a: ['', ''],
+  A: ['', ''],
   b: ['MMM', 'MMM'],
   B: ['MMMM', 'MMMM'],
   d: ['d', 'dd'],
@@ -32,9 +32,49 @@ export function formatProblem(format: string): string | undefined {
   return tokens(format).some(isSpecifier) ? undefined : 'the format names no part of a date';
 }
 
-/** Whether the format has years of four digits. */
-export function hasFullYear(format: string): boolean {
-  return tokens(format).includes('%Y');
+/** Names of days, the longer ones first. */
+export const WEEKDAYS = '(?i)(Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|Mon|Tue|Wed|Thu|Fri|Sat|Sun)';
+
+/** Names are names however they are written. */
+function named(names: string): readonly [free: string, fixed: string] {
+  return [`(?i:${names})`, `(?i:${names})`];
+}
+
+/** What a specifier stands for: as many digits as there are, and a fixed number of them. */
+const FORMS: Readonly<Record<string, readonly [free: string, fixed: string]>> = {
+  a: named('Mon|Tue|Wed|Thu|Fri|Sat|Sun'),
+  A: named('Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday'),
+  b: named('Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec'),
+  B: named('January|February|March|April|May|June|July|August|September|October|November|December'),
+  d: ['(0?[1-9]|[12][0-9]|3[01])', '(0[1-9]|[12][0-9]|3[01])'],
+  f: ['[0-9]{6}', '[0-9]{6}'],
+  H: ['([01]?[0-9]|2[0-3])', '([01][0-9]|2[0-3])'],
+  I: ['(0?[1-9]|1[0-2])', '(0[1-9]|1[0-2])'],
+  j: ['[0-9]{1,3}', '[0-9]{3}'],
+  m: ['(0?[1-9]|1[0-2])', '(0[1-9]|1[0-2])'],
+  M: ['[0-5]?[0-9]', '[0-5][0-9]'],
+  p: named('AM|PM'),
+  S: ['[0-5]?[0-9]', '[0-5][0-9]'],
+  y: ['[0-9]{2}', '[0-9]{2}'],
+  Y: ['[1-9][0-9]{3}', '[1-9][0-9]{3}'],
+  z: ['[+-](0[0-9]|1[0-4])[0-5][0-9]', '[+-](0[0-9]|1[0-4])[0-5][0-9]'],
+};
+
+/** A regular expression of texts that are written so, with nothing around them; whether there is such a day is for an engine to say. */
+export function writtenForm(format: string): string {
+  const all = tokens(format);
+  const forms = all.map((token, i) =>
+    isSpecifier(token)
+      ? pick(FORMS, all, i)
+      : (token === '%%' ? '%' : token).replaceAll(/[^0-9A-Za-z ]/g, (c) => (c < '\u0080' ? `\\${c}` : c)),
+  );
+  return `^${forms.join('')}$`;
+}
+
+/** The spelling of a specifier, by whether digits of another one lie beside it. */
+function pick(of: Readonly<Record<string, readonly [free: string, fixed: string]>>, all: readonly string[], i: number): string {
+  const beside = [all[i - 1], all[i + 1]].some((other) => other !== undefined && isSpecifier(other));
+  return of[(all[i] ?? '').slice(1)]?.[beside ? 1 : 0] ?? '';
 }
 
 /** The same format as a pattern of Java. */
@@ -43,8 +83,7 @@ export function javaPattern(format: string): string {
   return all
     .map((token, i) => {
       if (!isSpecifier(token)) return `'${(token === '%%' ? '%' : token).replaceAll("'", "''")}'`;
-      const beside = [all[i - 1], all[i + 1]].some((other) => other !== undefined && isSpecifier(other));
-      return SPECIFIERS[token.slice(1)]?.[beside ? 1 : 0] ?? '';
+      return pick(SPECIFIERS, all, i);
     })
     .join('');
 }

@@ -3,7 +3,11 @@
  * generators. Both hash by md5, so that a sketch of one engine merges with one of the other.
  */
 import { quoteName, quoteSparkText, quoteText } from '../quote-sql';
-import { hasFullYear, javaPattern } from './date-formats';
+import type { ColumnType } from '../types';
+import { writtenForm, javaPattern, WEEKDAYS } from './date-formats';
+import { JSON_ODDITIES, JSON_TEXTS } from './forms';
+import { javaRegex } from './java-regex';
+import { sparkDoubleText } from './spark-double-text';
 
 export interface ListOrder {
   readonly member: string;
@@ -15,7 +19,14 @@ export interface Dialect {
   quote(name: string): string;
   text(value: string): string;
   double(expression: string): string;
-  varchar(expression: string): string;
+  /** As DuckDB prints a value of the type. */
+  varchar(expression: string, type?: ColumnType): string;
+  /** The value itself, and a refusal of what is no number, a text among them. */
+  number(expression: string, type?: ColumnType): string;
+  /** Of whole numbers exactly, however large it gets. */
+  sum(value: string): string;
+  /** Sample deviation over all rows; a refusal where infinities leave none. */
+  deviation(value: string): string;
   /** NULL where the text is no value of the type. */
   tryCast(expression: string, type: 'integer' | 'double' | 'date' | 'timestamp' | 'json'): string;
   /** TRUE of a text that is a date or a time as strftime would write it, nothing around it. */
@@ -33,7 +44,8 @@ export interface Dialect {
   instant(iso: string): string;
   /** One list of rows of a subquery: objects with these members, in an order of some of them. */
   list(members: Readonly<Record<string, string>>, orderBy?: readonly ListOrder[]): string;
-  lag(value: string, orderBy: string): string;
+  /** Rows without a value of the order come last. */
+  lag(value: string, orderBy: readonly string[]): string;
   /** A relation of columns `name` and `type`, one row a column of the view, in order. */
   describe(view: string): string;
 }
@@ -42,6 +54,9 @@ const named = (members: Readonly<Record<string, string>>, write: (name: string, 
   Object.entries(members)
     .map(([name, value]) => write(name, value))
     .join(', ');
+
+/** Types of columns that hold numbers. */
+export const NUMBERS: ReadonlySet<ColumnType> = new Set(['bigint', 'integer', 'double']);
 
 const TYPES = { integer: 'bigint', double: 'double', date: 'date', timestamp: 'timestamp' } as const;
 
@@ -62,12 +77,15 @@ export const DUCKDB: Dialect = {
   text: quoteText,
   double: (expression) => `cast(${expression} as double)`,
   varchar: (expression) => `cast(${expression} as varchar)`,
-  tryCast: (expression, type) => (type === 'json' ? `json_valid(${expression})` : `try_cast(${expression} as ${TYPES[type]}) is not null`),
-  parses: (text, format) => {
-    // DuckDB takes a text with spaces around it, and a year of two digits for one of four.
-    const parsed = `try_strptime(${text}, ${quoteText(format)})`;
-    return `(${parsed} is not null and ${text} = trim(${text})${hasFullYear(format) ? ` and year(${parsed}) >= 1000` : ''})`;
-  },
+  number: (expression) => `${expression} + 0`,
+  sum: (value) => `sum(${value})`,
+  deviation: (value) => `stddev_samp(${value}) over ()`,
+  tryCast: (expression, type) =>
+    type === 'json'
+      ? `(json_valid(${expression}) and not ${DUCKDB.matches(`regexp_replace(${expression}, ${quoteText(JSON_TEXTS)}, '0', 'g')`, JSON_ODDITIES)})`
+      : `try_cast(${expression} as ${TYPES[type]}) is not null`,
+  // DuckDB takes a text with spaces around it, a year of two digits for one of four, and words such as `epoch`.
+  parses: (text, format) => `(${DUCKDB.matches(text, writtenForm(format))} and try_strptime(${text}, ${quoteText(format)}) is not null)`,
   matches: (text, pattern) => `regexp_matches(${text}, ${quoteText(pattern)})`,
   like: (text, pattern) => `${text} like ${quoteText(pattern)}`,
   skewness: duckdbSkewness,
@@ -77,7 +95,7 @@ export const DUCKDB: Dialect = {
   instant: (iso) => `timestamp ${quoteText(iso)}`,
   list: (members, orderBy = []) =>
     `list({${named(members, (name, value) => `${quoteName(name)}: ${value}`)}}${duckdbOrder(members, orderBy)})`,
-  lag: (value, orderBy) => `lag(${value} ignore nulls) over (order by ${orderBy})`,
+  lag: (value, orderBy) => `lag(${value} ignore nulls) over (order by ${orderBy.join(', ')})`,
   describe: (view) => `(select column_name as name, column_type as type from (describe ${quoteName(view)}))`,
 };
 
@@ -96,17 +114,41 @@ function sparkDescribe(view: string): string {
   return `(select substring_index(c, ':', 1) as name, substr(c, instr(c, ':') + 1) as type from (${columns}) as listed)`;
 }
 
+function sparkDeviation(value: string): string {
+  const deviation = `stddev_samp(${value}) over ()`;
+  return `case when ${deviation} < cast('Infinity' as double) then ${deviation} when ${deviation} is not null then raise_error('the deviation is no number') end`;
+}
+
+/** Spark reads one value and looks at nothing that follows; within a list and an object nothing may follow. */
+function sparkJson(text: string): string {
+  const within = (before: string, after: string): string =>
+    `get_json_object(concat(${quoteSparkText(before)}, ${text}, ${quoteSparkText(after)}), '$') is not null`;
+  const odd = SPARK.matches(`regexp_replace(${text}, ${quoteSparkText(JSON_TEXTS)}, '0')`, JSON_ODDITIES);
+  return `(trim(${text}) <> '' and ${within('[', ']')} and ${within('{"v":', '}')} and not ${odd})`;
+}
+
 export const SPARK: Dialect = {
   name: 'spark',
   quote: sparkName,
   text: quoteSparkText,
   double: (expression) => `cast(${expression} as double)`,
-  varchar: (expression) => `cast(${expression} as string)`,
-  tryCast: (expression, type) =>
-    // Lenient as Spark's reader of JSON is: what follows a whole value is not looked at.
-    type === 'json' ? `get_json_object(${expression}, '$') is not null` : `try_cast(${expression} as ${TYPES[type]}) is not null`,
-  parses: (text, format) => `try_to_timestamp(${text}, ${quoteSparkText(javaPattern(format))}) is not null`,
-  matches: (text, pattern) => `${text} rlike ${quoteSparkText(pattern)}`,
+  varchar: (expression, type) => (type === 'double' ? sparkDoubleText(expression) : `cast(${expression} as string)`),
+  // Arithmetic takes a text for a number. A name nobody has: refused before a row is read, as DuckDB refuses what is of another type.
+  number: (expression, type) => (type === undefined || NUMBERS.has(type) ? `${expression} + 0` : `no_number(${expression})`),
+  // A sum of BIGINT overflows; whole numbers times a decimal are decimals, floats stay floats.
+  sum: (value) => `sum(${value} * 1BD)`,
+  deviation: sparkDeviation,
+  tryCast: (expression, type) => (type === 'json' ? sparkJson(expression) : `try_cast(${expression} as ${TYPES[type]}) is not null`),
+  parses: (text, format) => {
+    // Days of the week are not read, and add nothing to a date.
+    const read = /%[aA]/.test(format) ? `regexp_replace(${text}, ${quoteSparkText(WEEKDAYS)}, '')` : text;
+    return `(${SPARK.matches(text, writtenForm(format))} and try_to_timestamp(${read}, ${quoteSparkText(javaPattern(format))}) is not null)`;
+  },
+  matches: (text, pattern) => {
+    const java = javaRegex(pattern);
+    // Refused as DuckDB refuses such a pattern, before a row is read.
+    return java === undefined ? `no_expression_of_re2(${text}, ${quoteSparkText(pattern)})` : `${text} rlike ${quoteSparkText(java)}`;
+  },
   // Spark takes a backslash for an escape, and refuses it before most characters.
   like: (text, pattern) => `${text} like ${quoteSparkText(pattern.replaceAll('\\', '\\\\'))}`,
   skewness: (value) => `case when var_pop(${value}) > 0 then skewness(${value}) when count(${value}) > 0 then 0.0 end`,
@@ -118,6 +160,6 @@ export const SPARK: Dialect = {
     const list = `collect_list(named_struct(${named(members, (name, value) => `${quoteSparkText(name)}, ${value}`)}))`;
     return orderBy.length === 0 ? list : `array_sort(${list}, (l, r) -> case ${orderBy.map(sparkOrder).join(' ')} else 0 end)`;
   },
-  lag: (value, orderBy) => `lag(${value}) ignore nulls over (order by ${orderBy})`,
+  lag: (value, orderBy) => `lag(${value}) ignore nulls over (order by ${orderBy.map((by) => `${by} nulls last`).join(', ')})`,
   describe: sparkDescribe,
 };

@@ -108,7 +108,9 @@ export function groupReading(
 function histogram({ all, weight, top }: Groups, limit: number): FrequencyDetail {
   const told = top.slice(0, limit);
   const values = told.map(({ v, n }) => ({ value: v === ABSENT_GROUP ? NULL_LABEL : v, count: n, ratio: weight === 0 ? 0 : n / weight }));
-  return { kind: 'frequencies', bins: all, values, tailCount: weight - told.reduce((sum, { n }) => sum + n, 0) };
+  // Sums of fractions leave a rest where nothing is left.
+  const tailCount = all <= told.length ? 0 : weight - told.reduce((sum, { n }) => sum + n, 0);
+  return { kind: 'frequencies', bins: all, values, tailCount };
 }
 
 /** Kept when every group is told, so that states merge exactly or not at all. */

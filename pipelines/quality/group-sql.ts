@@ -1,4 +1,5 @@
 /** Statements of metrics over groups of equal values: one for all metrics of the same columns, rows and weights. */
+import type { ColumnType } from '../types';
 import type { Dialect } from './dialect';
 import type { GroupMetric } from './metrics';
 import { literal } from './row-conditions';
@@ -28,22 +29,30 @@ export function groupingOf(measure: GroupMetric, allColumns: readonly string[]):
 
 /** The relation of a metric's rows: a name, or a subquery. */
 export function narrowedSource(view: string, where: string | undefined, dialect: Dialect): string {
-  return where === undefined ? dialect.quote(view) : `(select * from ${dialect.quote(view)} where (${where}\n))`;
+  // The name again as an alias: without one Spark reads `where (flag)` as an alias with a list of columns.
+  const source = dialect.quote(view);
+  return where === undefined ? source : `(select * from ${source} as ${source} where (${where}\n))`;
 }
 
 /**
  * One row: groups and rows, those with all columns NULL apart, and the largest groups one by one. `own` are further aggregates over
  * `n` (weight) and `k1`, `k2` … (columns).
  */
-export function groupSql(view: string, { columns, where, sumOf }: Grouping, own: readonly string[], dialect: Dialect): string {
+export function groupSql(
+  view: string,
+  { columns, where, sumOf }: Grouping,
+  types: Readonly<Record<string, ColumnType>>,
+  own: readonly string[],
+  dialect: Dialect,
+): string {
   const keys = columns.map((column, i) => `${dialect.quote(column)} as k${i + 1}`);
   const names = columns.map((_, i) => `k${i + 1}`);
   const absent = `(${names.map((name) => `${name} is null`).join(' and ')})`;
   const incomplete = `(${names.map((name) => `${name} is null`).join(' or ')})`;
-  const texts = names.map((name) => `coalesce(${dialect.varchar(name)}, ${dialect.text(ABSENT_GROUP)})`);
+  const texts = names.map((name, i) => `coalesce(${dialect.varchar(name, types[columns[i] ?? ''])}, ${dialect.text(ABSENT_GROUP)})`);
   const label = texts.length === 1 ? texts[0] : `concat_ws(${dialect.text('\u001f')}, ${texts.join(', ')})`;
   // Weights may be fractions; rows are counted beside them.
-  const weight = sumOf === undefined ? 'count(*)' : 'sum(w)';
+  const weight = sumOf === undefined ? 'count(*)' : dialect.sum('w');
   const counted = sumOf === undefined ? '' : ', count(*) as c';
   const grouped = `select ${names.join(', ')}, ${weight} as n${counted}
 from (select ${[...keys, ...(sumOf === undefined ? [] : [`${dialect.quote(sumOf)} as w`])].join(', ')} from ${narrowedSource(view, where, dialect)} as narrowed) as keyed group by ${names.join(', ')}`;
@@ -59,7 +68,7 @@ select coalesce(sum(${sumOf === undefined ? 'n' : 'c'}), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when ${incomplete} then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not ${absent}), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) ${kept}, 0) as g_weighted,
   ${[`(select ${dialect.list({ v: 'v', n: 'n' }, [{ member: 'n', descending: true }, { member: 'v' }])} from told) as g_top`, ...own].join(',\n  ')}
 from grouped`;
 }

@@ -2,6 +2,7 @@
  * HyperLogLog of 4096 registers over md5: its SQL is the same in every engine, so registers of one merge with those of another.
  * Standard error 1.6 %; small counts are counted by the empty registers, nearly exactly.
  */
+import type { ColumnType } from '../types';
 import type { Dialect } from './dialect';
 
 const BUCKET_DIGITS = 3;
@@ -10,8 +11,8 @@ const TAIL_DIGITS = 12;
 const ZERO = '0'.charCodeAt(0);
 
 /** Smallest rest of the hash in each bucket: its leading zeros are what a register holds. One row, column `registers`. */
-export function hllSql(source: string, column: string, dialect: Dialect): string {
-  const hash = `md5(${dialect.varchar(dialect.quote(column))})`;
+export function hllSql(source: string, column: string, type: ColumnType | undefined, dialect: Dialect): string {
+  const hash = `md5(${dialect.varchar(dialect.quote(column), type)})`;
   const hashed = `select left(h, ${BUCKET_DIGITS}) as b, min(substr(h, ${BUCKET_DIGITS + 1}, ${TAIL_DIGITS})) as t
 from (select ${hash} as h from ${source} as narrowed where ${dialect.quote(column)} is not null) as hashed group by left(h, ${BUCKET_DIGITS})`;
   return `select ${dialect.list({ b: 'b', t: 't' })} as registers from (${hashed}) as buckets`;

@@ -2,6 +2,7 @@
  * Quantiles from logarithmic bins: a value's bin is the power of a base it lies under, so a bin is never wider than one percent
  * (or what was declared) of what is in it, whatever the data. Bins of several windows add up exactly. Values that are few are told as they are.
  */
+import type { ColumnType } from '../types';
 import type { Dialect } from './dialect';
 import type { QuantileState } from './states';
 
@@ -12,11 +13,11 @@ const LEAST_ERROR = 0.001;
 /** Values nearer to zero than this share the bin of zero. */
 const SMALLEST = 1e-12;
 /** One row, column `bins`: index, count, smallest and largest value. */
-export function quantileSql(source: string, column: string, relativeError: number, dialect: Dialect): string {
+export function quantileSql(source: string, column: string, relativeError: number, type: ColumnType | undefined, dialect: Dialect): string {
   const step = Math.log(1 + Math.max(relativeError, LEAST_ERROR));
   // Indexes of positive values lie above 0, those of negative ones below.
   const offset = Math.ceil(-Math.log(SMALLEST) / step) + 1;
-  const value = dialect.double(`(${dialect.quote(column)} + 0)`);
+  const value = dialect.double(`(${dialect.number(dialect.quote(column), type)})`);
   const size = `(ceil(ln(abs(x)) / ${step}) + ${offset})`;
   const index = `case when abs(x) < ${SMALLEST} then 0 when x > 0 then ${size} else -${size} end`;
   const binned = `select ${index} as i, count(*) as n, min(x) as lo, max(x) as hi

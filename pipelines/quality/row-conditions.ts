@@ -1,5 +1,6 @@
 /** Which rows fail a row metric, and which count at all: two SQL conditions over one row, neither of them ever NULL. */
 import type { Dialect } from './dialect';
+import { FORMS } from './forms';
 import type { NamedPattern, NullRows, RowMetric, Scalar, ValueRange } from './metrics';
 
 export interface RowCondition {
@@ -69,7 +70,7 @@ function unnarrowed(measure: RowMetric, dialect: Dialect, doubles: ReadonlySet<s
     case 'increasing':
     case 'decreasing': {
       const { value, compared } = windowed(measure, dialect, doubles);
-      const before = dialect.lag(compared, measure.orderBy.map(quote).join(', '));
+      const before = dialect.lag(compared, measure.orderBy.map(quote));
       const sign = `${measure.metric === 'increasing' ? '>' : '<'}${measure.strictly === true ? '' : '='}`;
       return {
         fails: `(${value} is not null and not coalesce(${compared} ${sign} ${before}, ${compared} is not null))`,
@@ -78,7 +79,7 @@ function unnarrowed(measure: RowMetric, dialect: Dialect, doubles: ReadonlySet<s
     }
     case 'z-score-within': {
       const { value, compared } = windowed(measure, dialect, doubles);
-      const score = `(${compared} - avg(${compared}) over ()) / stddev_samp(${compared}) over ()`;
+      const score = `(${compared} - avg(${compared}) over ()) / nullif(${dialect.deviation(compared)}, 0)`;
       const inside = measure.doubleSided === true ? `abs(${score}) < ${number(measure.limit)}` : `${score} < ${number(measure.limit)}`;
       return {
         fails: `(${value} is not null and not coalesce(${inside}, ${compared} is not null))`,
@@ -185,7 +186,14 @@ function tupleCondition(measure: Extract<RowMetric, { metric: 'contained-in-tupl
 }
 
 function parseCondition(value: string, { as, format }: Extract<RowMetric, { metric: 'parseable' }>, dialect: Dialect): string {
-  return `(case when ${value} is not null then ${format === undefined ? dialect.tryCast(value, as) : dialect.parses(value, format)} end)`;
+  return `(case when ${value} is not null then ${format === undefined ? formed(value, as, dialect) : dialect.parses(value, format)} end)`;
+}
+
+function formed(value: string, as: Extract<RowMetric, { metric: 'parseable' }>['as'], dialect: Dialect): string {
+  if (as === 'json') return dialect.tryCast(value, as);
+  // What is no text is judged as it is written.
+  const text = dialect.varchar(value);
+  return `(${dialect.matches(text, FORMS[as])} and ${dialect.tryCast(text, as)})`;
 }
 
 export function literal(value: Scalar, dialect: Dialect): string {

@@ -62,7 +62,7 @@ export function rowLevelSql(
     return `select ${source}.*, case when not ${where} then ${outside} else ${alone} end as answer from ${source}`;
   }
   const column = dialect.quote(measure.column);
-  const value = isLength(measure) ? lengthSql(measure, column, dialect) : `${column} + 0`;
+  const value = isLength(measure) ? lengthSql(measure, column, dialect) : dialect.number(column);
   return `select ${source}.*, case when ${where} then ${dialect.double(value)} end as answer from ${source}`;
 }
 

@@ -1,5 +1,6 @@
 /** Metrics as aggregates of a scan that they share: each brings its own, and reads their values back. */
-import type { Dialect } from './dialect';
+import type { ColumnType } from '../types';
+import { NUMBERS, type Dialect } from './dialect';
 import type { DataTypeName, RowMetric, ScanMetric } from './metrics';
 import { count, NO_VALUES, numeric, type FrequencyDetail, type Reading, type ScanPart } from './reading';
 import { valueOf } from './state-values';
@@ -9,8 +10,8 @@ import type { MetricState, MomentState } from './states';
 export interface ScanContext {
   /** The run's logical time: the end of its window, ISO. */
   readonly reference?: string;
-  /** Columns known to hold numbers, which need no proof of it. */
-  readonly numbers?: ReadonlySet<string>;
+  /** Columns whose types are known; those known to hold numbers need no proof of it. */
+  readonly types?: Readonly<Record<string, ColumnType>>;
 }
 
 /** `fails` and `counts` are columns of the scanned relation, TRUE of such rows. */
@@ -25,12 +26,15 @@ export function rowPart(measure: RowMetric, fails: string, counts: string): Scan
   };
 }
 
-export function scanPart(measure: ScanMetric, dialect: Dialect, { reference, numbers }: ScanContext): ScanPart {
+export function scanPart(measure: ScanMetric, dialect: Dialect, { reference, types = {} }: ScanContext): ScanPart {
   const filter = measure.where === undefined ? '' : ` filter (where (${measure.where}\n))`;
   const rows = `count(*)${filter}`;
   const column = 'column' in measure ? dialect.quote(measure.column) : '';
-  // Adding 0 has the engine refuse what is no number, a text among them.
-  const value = 'column' in measure && numbers?.has(measure.column) === true ? column : `${column} + 0`;
+  const numberOf = (name: string): string => {
+    const type = types[name];
+    return type !== undefined && NUMBERS.has(type) ? dialect.quote(name) : dialect.number(dialect.quote(name), type);
+  };
+  const value = 'column' in measure ? numberOf(measure.column) : '';
   const narrowed = (of: string): string => (measure.where === undefined ? of : `case when (${measure.where}\n) then ${of} end`);
   switch (measure.metric) {
     case 'size':
@@ -56,7 +60,7 @@ export function scanPart(measure: ScanMetric, dialect: Dialect, { reference, num
     case 'sample-standard-deviation':
     case 'skewness':
     case 'kurtosis':
-      return moments(measure, rows, dialect, narrowed(column));
+      return moments(measure, rows, dialect, narrowed(value));
     case 'median':
       return quantile(rows, [dialect.quantile(column, 0.5, filter)]);
     case 'exact-quantile':
@@ -65,13 +69,13 @@ export function scanPart(measure: ScanMetric, dialect: Dialect, { reference, num
     case 'interquartile-range':
       return quantile(rows, [dialect.quantile(column, 0.75, filter), dialect.quantile(column, 0.25, filter)]);
     case 'data-type':
-      return dataType(measure.type, rows, narrowed(dialect.varchar(column)), filter, dialect);
+      return dataType(measure.type, rows, narrowed(dialect.varchar(column, types[measure.column])), filter, dialect);
     case 'ratio-of-sums':
       return {
         aggregates: [
           rows,
-          `${dialect.double(`sum(${dialect.quote(measure.numerator)})${filter}`)}`,
-          dialect.double(`sum(${dialect.quote(measure.denominator)})${filter}`),
+          dialect.double(`${dialect.sum(numberOf(measure.numerator))}${filter}`),
+          dialect.double(`${dialect.sum(numberOf(measure.denominator))}${filter}`),
         ],
         read: ([n, numerator, denominator]) => {
           const over = numeric(numerator);
@@ -81,7 +85,7 @@ export function scanPart(measure: ScanMetric, dialect: Dialect, { reference, num
         },
       };
     case 'correlation':
-      return correlation(measure, rows, dialect, narrowed);
+      return correlation(measure, rows, dialect, (name) => narrowed(numberOf(name)));
     case 'freshness':
       if (reference === undefined) return refused('the run has no logical time to measure freshness against');
       return {
@@ -148,7 +152,7 @@ function quantile(rows: string, quantiles: readonly string[]): ScanPart {
 function moments(measure: ScanMetric, rows: string, dialect: Dialect, value: string): ScanPart {
   const power =
     measure.metric === 'mean' || measure.metric === 'sum' ? 1 : measure.metric === 'skewness' ? 3 : measure.metric === 'kurtosis' ? 4 : 2;
-  const aggregates = [rows, `count(${value})`, dialect.double(`sum(${value})`)];
+  const aggregates = [rows, `count(${value})`, dialect.double(dialect.sum(value))];
   if (power >= 2) aggregates.push(`var_pop(${value})`);
   if (power >= 3) aggregates.push(dialect.skewness(value));
   if (power >= 4) aggregates.push(dialect.kurtosis(value));
@@ -176,9 +180,9 @@ function correlation(
   measure: Extract<ScanMetric, { metric: 'correlation' }>,
   rows: string,
   dialect: Dialect,
-  narrowed: (value: string) => string,
+  numbers: (column: string) => string,
 ): ScanPart {
-  const [x, y] = measure.columns.map((column) => dialect.double(narrowed(`${dialect.quote(column)} + 0`)));
+  const [x, y] = measure.columns.map((column) => dialect.double(numbers(column)));
   const pair = `(${y}, ${x})`;
   const names = ['regr_count', 'regr_avgx', 'regr_avgy', 'regr_sxx', 'regr_syy', 'covar_pop'];
   return {

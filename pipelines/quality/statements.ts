@@ -9,7 +9,8 @@ import { DEFAULT_ERROR, quantileSql } from './quantile-bins';
 import { count, NO_VALUES, type Reading } from './reading';
 import { valueOf } from './state-values';
 import type { MetricState } from './states';
-import { tableStatement } from './table-sql';
+import { tableStatement, type ColumnTypes } from './table-sql';
+import type { ColumnType } from '../types';
 
 export type OwnMetric = GroupMetric | SketchMetric | TableMetric;
 
@@ -25,10 +26,10 @@ interface Owner {
   readonly measure: OwnMetric;
 }
 
-/** Metrics of datasets by the statement that answers them. `columnsOf`: all columns of a dataset. */
+/** Metrics of datasets by the statement that answers them. `columnsOf`: all columns of a dataset, in order. */
 export function ownStatements<M extends Owner>(
   metrics: readonly M[],
-  columnsOf: (dataset: string) => readonly string[],
+  columnsOf: (dataset: string) => ColumnTypes,
   dialect: Dialect,
 ): Statement<M>[] {
   const groups = new Map<string, { readonly metric: M; readonly measure: SharedGroupMetric }[]>();
@@ -37,7 +38,7 @@ export function ownStatements<M extends Owner>(
   for (const metric of metrics) {
     const { measure } = metric;
     if (isGroupMetric(measure) && sharesGroups(measure)) {
-      const key = JSON.stringify([metric.dataset, groupingOf(measure, columnsOf(metric.dataset))]);
+      const key = JSON.stringify([metric.dataset, groupingOf(measure, Object.keys(columnsOf(metric.dataset)))]);
       groups.set(key, [...(groups.get(key) ?? []), { metric, measure }]);
     } else {
       const one = single(metric, columnsOf, dialect);
@@ -61,7 +62,7 @@ function sharesGroups(measure: GroupMetric): measure is SharedGroupMetric {
 
 function grouped<M extends Owner>(
   members: readonly { readonly metric: M; readonly measure: SharedGroupMetric }[],
-  columnsOf: (dataset: string) => readonly string[],
+  columnsOf: (dataset: string) => ColumnTypes,
   dialect: Dialect,
 ): Statement<M> {
   const [first] = members;
@@ -70,7 +71,13 @@ function grouped<M extends Owner>(
   const own = aggregates.flat().map(({ name, sql }) => `${sql} as ${name}`);
   return {
     metrics: members.map(({ metric }) => metric),
-    sql: groupSql(first.metric.dataset, groupingOf(first.measure, columnsOf(first.metric.dataset)), own, dialect),
+    sql: groupSql(
+      first.metric.dataset,
+      groupingOf(first.measure, Object.keys(columnsOf(first.metric.dataset))),
+      columnsOf(first.metric.dataset),
+      own,
+      dialect,
+    ),
     read: (row) => {
       const groups = readGroups(row);
       return members.map(({ measure }, i) =>
@@ -84,7 +91,7 @@ function grouped<M extends Owner>(
   };
 }
 
-function single<M extends Owner>(metric: M, columnsOf: (dataset: string) => readonly string[], dialect: Dialect): Statement<M> {
+function single<M extends Owner>(metric: M, columnsOf: (dataset: string) => ColumnTypes, dialect: Dialect): Statement<M> {
   const { dataset, measure } = metric;
   const { sql, read } = answer(dataset, measure, columnsOf, dialect);
   return { metrics: [metric], sql, read: (row) => [read(row)] };
@@ -93,31 +100,32 @@ function single<M extends Owner>(metric: M, columnsOf: (dataset: string) => read
 function answer(
   dataset: string,
   measure: OwnMetric,
-  columnsOf: (dataset: string) => readonly string[],
+  columnsOf: (dataset: string) => ColumnTypes,
   dialect: Dialect,
 ): { readonly sql: string; read(row: Readonly<Record<string, unknown>>): Reading } {
   if (isGroupMetric(measure)) {
     if (measure.metric === 'mutual-information')
       return { sql: mutualInformationSql(dataset, measure.columns, measure.where, dialect), read: mutualInformationReading };
-    if (measure.metric === 'distribution-distance') return binnedDistance(dataset, measure, dialect);
+    if (measure.metric === 'distribution-distance') return binnedDistance(dataset, measure, columnsOf(dataset)[measure.column], dialect);
     throw new TypeError(`${measure.metric} shares the statement of its groups`);
   }
-  if (isSketchMetric(measure)) return sketch(dataset, measure, dialect);
+  if (isSketchMetric(measure)) return sketch(dataset, measure, columnsOf(dataset)[measure.column], dialect);
   return tableStatement(dataset, measure, columnsOf, dialect);
 }
 
 function sketch(
   dataset: string,
   measure: SketchMetric,
+  type: ColumnType | undefined,
   dialect: Dialect,
 ): { readonly sql: string; read(row: Readonly<Record<string, unknown>>): Reading } {
   const source = narrowedSource(dataset, measure.where, dialect);
   switch (measure.metric) {
     case 'histogram-binned':
-      return binnedHistogram(dataset, measure, dialect);
+      return binnedHistogram(dataset, measure, type, dialect);
     case 'approx-count-distinct':
       return {
-        sql: hllSql(source, measure.column, dialect),
+        sql: hllSql(source, measure.column, type, dialect),
         read: (row) => ofState(measure, { kind: 'hll', registers: registersOf((row['registers'] ?? []) as { b: string; t: string }[]) }, 0),
       };
     case 'approx-quantile': {
@@ -125,7 +133,7 @@ function sketch(
       if (!(quantile >= 0 && quantile <= 1)) return impossible(`a quantile lies between 0 and 1, not at ${quantile}`);
       if (!(relativeError >= 0 && relativeError <= 1)) return impossible(`a relative error lies between 0 and 1, not at ${relativeError}`);
       return {
-        sql: quantileSql(source, measure.column, relativeError, dialect),
+        sql: quantileSql(source, measure.column, relativeError, type, dialect),
         read: (row) => {
           const told = (row['bins'] ?? []) as Readonly<Record<'i' | 'n' | 'lo' | 'hi', unknown>>[];
           const bins = told.map(({ i, n, lo, hi }) => [count(i), count(n), count(lo), count(hi)] as const);

@@ -3,6 +3,7 @@ import type { Dialect } from './dialect';
 import { narrowedSource } from './group-sql';
 import type { TableMetric } from './metrics';
 import { count, NO_VALUES, numeric, type Reading } from './reading';
+import type { ColumnType } from '../types';
 
 export interface TableStatement {
   readonly sql: string;
@@ -12,11 +13,14 @@ export interface TableStatement {
 /** The names types have in declarations, beside those engines give them. */
 const TYPE_NAMES: Readonly<Record<string, string>> = { varchar: 'text', string: 'text', int: 'integer', long: 'bigint' };
 
-/** `columnsOf`: the columns of a dataset of the suite, as declared. */
+/** Of a dataset by column, as declared. */
+export type ColumnTypes = Readonly<Record<string, ColumnType>>;
+
+/** `columnsOf`: the columns of a dataset of the suite. */
 export function tableStatement(
   view: string,
   measure: TableMetric,
-  columnsOf: (dataset: string) => readonly string[],
+  columnsOf: (dataset: string) => ColumnTypes,
   dialect: Dialect,
 ): TableStatement {
   const own = dialect.quote(view);
@@ -81,7 +85,7 @@ function shares(sql: string): TableStatement {
 function matchStatement(
   view: string,
   measure: Extract<TableMetric, { metric: 'data-set-match' }>,
-  columnsOf: (dataset: string) => readonly string[],
+  columnsOf: (dataset: string) => ColumnTypes,
   dialect: Dialect,
 ): TableStatement {
   const columns = comparedColumns(view, measure, columnsOf);
@@ -101,16 +105,16 @@ from (select sum(mine) as mine, sum(theirs) as theirs from (${side(view, 1)} uni
 function comparedColumns(
   view: string,
   { dataset, key = [], compare }: Extract<TableMetric, { metric: 'data-set-match' }>,
-  columnsOf: (dataset: string) => readonly string[],
+  columnsOf: (dataset: string) => ColumnTypes,
 ): string[] {
   if (compare !== undefined) return [...new Set([...key, ...compare])];
-  const theirs = new Set(columnsOf(dataset));
-  return [...new Set([...key, ...columnsOf(view).filter((column) => theirs.has(column))])];
+  const theirs = new Set(Object.keys(columnsOf(dataset)));
+  return [...new Set([...key, ...Object.keys(columnsOf(view)).filter((column) => theirs.has(column))])];
 }
 
 function conservationStatement(own: string, measure: Extract<TableMetric, { metric: 'conservation' }>, dialect: Dialect): TableStatement {
   const amount = (name: string): string => {
-    const of = measure.sumOf === undefined ? 'count(*)' : `coalesce(sum(${dialect.quote(measure.sumOf)}), 0)`;
+    const of = measure.sumOf === undefined ? 'count(*)' : `coalesce(${dialect.sum(dialect.quote(measure.sumOf))}, 0)`;
     return `(select ${of} from ${name})`;
   };
   const removed = measure.removed === undefined ? '' : ` + ${amount(dialect.quote(measure.removed))}`;

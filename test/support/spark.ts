@@ -41,6 +41,16 @@ export interface SparkAnswer {
   readonly jobs: number;
 }
 
+/** What one statement has cost, as Spark's own listeners saw it. */
+export interface SparkWork {
+  /** SQL executions: a statement is one of them, whatever jobs it comes as. */
+  readonly executions: number;
+  /** Nodes of the executed plan that read files. */
+  readonly scans: number;
+  /** Rows that its tasks read from files. */
+  readonly recordsRead: number;
+}
+
 interface Reply {
   readonly id: number;
   readonly error?: string;
@@ -48,6 +58,7 @@ interface Reply {
   readonly rows: readonly unknown[][];
   readonly jobs: number;
   readonly code?: number;
+  readonly work?: SparkWork;
 }
 
 /**
@@ -93,7 +104,17 @@ export class SparkSession implements AsyncDisposable {
 
   /** Runs one statement and returns its rows; rejects with Spark's message. */
   async sql(sql: string): Promise<SparkAnswer> {
-    const { columns, jobs, ...reply } = await this.#ask({ sql });
+    return this.#answer(await this.#ask({ sql }));
+  }
+
+  /** Runs one statement and counts what it has cost. */
+  async counted(sql: string): Promise<SparkAnswer & { readonly work: SparkWork }> {
+    const reply = await this.#ask({ sql, counted: true });
+    if (reply.work === undefined) throw new Error('Spark did not say what it did');
+    return { ...this.#answer(reply), work: reply.work };
+  }
+
+  #answer({ columns, jobs, ...reply }: Reply): SparkAnswer {
     return { columns, jobs, rows: reply.rows.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]]))) };
   }
 
@@ -118,7 +139,7 @@ export class SparkSession implements AsyncDisposable {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  async #ask(request: { readonly sql: string } | { readonly order: string }): Promise<Reply> {
+  async #ask(request: { readonly sql: string; readonly counted?: true } | { readonly order: string }): Promise<Reply> {
     const id = (this.#statements += 1);
     const reply = await new Promise<Reply>((resolve, reject) => {
       if (this.#process.exitCode !== null) return reject(new Error(`Spark has ended: ${this.#errors}`));

@@ -29,16 +29,51 @@ def as_json(value, kind):
     return value
 
 
+def scan_nodes(plan):
+    """The nodes of an executed plan that read tables, those of every stage that adaptive execution has made of it."""
+    kind = plan.getClass().getSimpleName()
+    if kind == "AdaptiveSparkPlanExec":
+        return scan_nodes(plan.executedPlan())
+    if kind.endswith("QueryStageExec"):
+        return scan_nodes(plan.plan())
+    below = plan.children()
+    own = [kind] if kind == "FileSourceScanExec" else []
+    return own + [node for at in range(below.size()) for node in scan_nodes(below.apply(at))]
+
+
+def work(spark, frame, jobs, executions_before):
+    """What one statement has cost, as the listeners of Spark saw it."""
+    context = spark.sparkContext._jsc.sc()
+    context.listenerBus().waitUntilEmpty()
+    tracker = spark.sparkContext.statusTracker()
+    stages = {stage for job in jobs for stage in tracker.getJobInfo(job).stageIds}
+    return {
+        "executions": executions_of(spark) - executions_before,
+        "scans": len(scan_nodes(frame._jdf.queryExecution().executedPlan())),
+        "recordsRead": sum(context.statusStore().lastStageAttempt(stage).inputRecords() for stage in stages),
+    }
+
+
+def executions_of(spark):
+    return spark._jsparkSession.sharedState().statusStore().executionsCount()
+
+
 def answer(spark, request):
     group = str(request["id"])
     spark.sparkContext.setJobGroup(group, request["sql"][:80])
+    counted = request.get("counted", False)
+    if counted:
+        spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
+        before = executions_of(spark)
     frame = spark.sql(request["sql"])
     fields = frame.schema.fields
     rows = [[as_json(value, field.dataType) for value, field in zip(row, fields)] for row in frame.collect()]
+    jobs = spark.sparkContext.statusTracker().getJobIdsForGroup(group)
     return {
         "columns": [{"name": field.name, "type": field.dataType.simpleString()} for field in fields],
         "rows": rows,
-        "jobs": len(spark.sparkContext.statusTracker().getJobIdsForGroup(group)),
+        "jobs": len(jobs),
+        **({"work": work(spark, frame, jobs, before)} if counted else {}),
     }
 
 

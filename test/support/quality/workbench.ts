@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createDuckDbEngine } from '../../../activities/compute/duckdb-engine';
 import type { EngineSession } from '../../../activities/compute/engine';
-import { measure } from '../../../activities/quality/measure';
+import { measure, type Answers } from '../../../activities/quality/measure';
 import { declarationProblems } from '../../../pipelines/quality/check-rules';
 import { quoteName, quoteText } from '../../../pipelines/quote-sql';
-import { metricOf, type Measurement } from '../../../pipelines/suite-sql';
+import { metricOf, suiteMetrics, type Measurement, type SuiteMetric, type SuiteScope } from '../../../pipelines/suite-sql';
 import type { CheckDeclaration, ColumnType, DatasetSpec } from '../../../pipelines/types';
 import { judge, type Unmeasured, type Verdict } from '../../../pipelines/verdict';
 
@@ -83,24 +83,32 @@ export class Workbench {
     );
     for (let i = 0; i < rows.length; i += 2000)
       await this.session.exec(`insert into ${quoteName(view)} values ${rows.slice(i, i + 2000).join(', ')}`);
-    this.#datasets[view] = { columns };
+    await this.declare(view, { columns });
     return view;
+  }
+
+  /** A table of the session, as what it is judged. */
+  declare(view: string, spec: DatasetSpec): Promise<void> {
+    this.#datasets[view] = spec;
+    return Promise.resolve();
   }
 
   /** Measures and judges checks together, as one suite. */
   async judge(checks: readonly CheckDeclaration[], reference?: string): Promise<Judged[]> {
+    return this.judgeBy(this.session, checks, { ...(reference === undefined ? {} : { reference }) });
+  }
+
+  /** The same by whoever answers the statements of a dialect. */
+  protected async judgeBy(
+    answers: Answers,
+    checks: readonly CheckDeclaration[],
+    more: Pick<SuiteScope, 'reference' | 'dialect'>,
+  ): Promise<Judged[]> {
     for (const check of checks) {
       const problems = declarationProblems(check);
       if (problems.length > 0) throw new Refused(problems.join('; '));
     }
-    const metrics = new Map(
-      checks.flatMap((check) => {
-        const metric = metricOf(check, this.#datasets[check.dataset]);
-        return metric === undefined ? [] : [[metric.key, metric] as const];
-      }),
-    );
-    const scope = { datasets: this.#datasets, salt: 'cases', ...(reference === undefined ? {} : { reference }) };
-    const measurements = await measure(this.session, [...metrics.values()], scope);
+    const measurements = await measure(answers, this.metrics(checks), this.scope(more));
     return checks.map((check) => {
       const measured = measurements.get(metricOf(check, this.#datasets[check.dataset])?.key ?? '') ?? { reason: 'not measured' };
       const known = 'value' in measured;
@@ -110,6 +118,14 @@ export class Workbench {
         verdict: judge(check, known ? measured.value : measured, known ? measured.rows : 0, { window: '2026-11-20', accepted: [] }),
       };
     });
+  }
+
+  protected metrics(checks: readonly CheckDeclaration[]): SuiteMetric[] {
+    return suiteMetrics({ checks }, this.#datasets);
+  }
+
+  protected scope(more: Pick<SuiteScope, 'reference' | 'dialect'>): SuiteScope {
+    return { datasets: this.#datasets, salt: 'cases', ...more };
   }
 
   /** The types of a table's columns. */

@@ -33,7 +33,7 @@ select count(*) as `rows`,
   count(*) filter (where true) as a0,
   count(*) filter (where `failing 0`) as a1
 from (select `orders`.*,
-  (not coalesce((not (`note` rlike '^\\d+\'s$' and `note` rlike 'b')), false)) as `failing 0`
+  (not coalesce((not (`note` rlike '(?:^)[0-9]+\'s(?:\\z)' and `note` rlike 'b')), false)) as `failing 0`
 from `orders`)
 
 -- pattern-match(note, patterns: ["100\\%_"], syntax: like)
@@ -49,7 +49,7 @@ select count(*) as `rows`,
   count(*) filter (where true) as a0,
   count(*) filter (where `failing 0`) as a1
 from (select `orders`.*,
-  (not coalesce(`note` rlike '[a-z0-9!#$%&\'*+/=?^_\\x60{|}~-]+(\\.[a-z0-9!#$%&\'*+/=?^_\\x60{|}~-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?', false)) as `failing 0`
+  (not coalesce(`note` rlike '[a-z0-9!#\\$%\\&\'\\*\\+/=\\?\\^_`\\{\\|\\}~\\-]+(?:\\.[a-z0-9!#\\$%\\&\'\\*\\+/=\\?\\^_`\\{\\|\\}~\\-]+)*@(?:[a-z0-9](?:[a-z0-9\\-]*[a-z0-9])?\\.)+[a-z0-9](?:[a-z0-9\\-]*[a-z0-9])?', false)) as `failing 0`
 from `orders`)
 
 -- contained-in(note, values: ["it's","b"])
@@ -99,7 +99,7 @@ select count(*) as `rows`,
   count(*) filter (where `counted 0`) as a0,
   count(*) filter (where `failing 0`) as a1
 from (select `orders`.*,
-  (`price` is not null and not coalesce(nullif(`price`, cast('NaN' as double)) > lag(nullif(`price`, cast('NaN' as double))) ignore nulls over (order by `at`), nullif(`price`, cast('NaN' as double)) is not null)) as `failing 0`,
+  (`price` is not null and not coalesce(nullif(`price`, cast('NaN' as double)) > lag(nullif(`price`, cast('NaN' as double))) ignore nulls over (order by `at` nulls last), nullif(`price`, cast('NaN' as double)) is not null)) as `failing 0`,
   (`price` is not null) as `counted 0`
 from `orders`)
 
@@ -112,7 +112,7 @@ from (select `orders`.*,
 ), false) and ((case when coalesce((price > 0
 ), false) then `id` end) is not null and not coalesce((case when coalesce((price > 0
 ), false) then `id` end) <= lag((case when coalesce((price > 0
-), false) then `id` end)) ignore nulls over (order by `at`, `id`), (case when coalesce((price > 0
+), false) then `id` end)) ignore nulls over (order by `at` nulls last, `id` nulls last), (case when coalesce((price > 0
 ), false) then `id` end) is not null))) as `failing 0`,
   (coalesce((price > 0
 ), false) and ((case when coalesce((price > 0
@@ -124,7 +124,7 @@ select count(*) as `rows`,
   count(*) filter (where `counted 0`) as a0,
   count(*) filter (where `failing 0`) as a1
 from (select `orders`.*,
-  (`price` is not null and not coalesce(abs((nullif(`price`, cast('NaN' as double)) - avg(nullif(`price`, cast('NaN' as double))) over ()) / stddev_samp(nullif(`price`, cast('NaN' as double))) over ()) < 3, nullif(`price`, cast('NaN' as double)) is not null)) as `failing 0`,
+  (`price` is not null and not coalesce(abs((nullif(`price`, cast('NaN' as double)) - avg(nullif(`price`, cast('NaN' as double))) over ()) / nullif(case when stddev_samp(nullif(`price`, cast('NaN' as double))) over () < cast('Infinity' as double) then stddev_samp(nullif(`price`, cast('NaN' as double))) over () when stddev_samp(nullif(`price`, cast('NaN' as double))) over () is not null then raise_error('the deviation is no number') end, 0)) < 3, nullif(`price`, cast('NaN' as double)) is not null)) as `failing 0`,
   (`price` is not null) as `counted 0`
 from `orders`)
 
@@ -133,8 +133,8 @@ select count(*) as `rows`,
   count(*) filter (where `counted 0`) as a0,
   count(*) filter (where `failing 0`) as a1
 from (select `orders`.*,
-  (not coalesce((case when `note` is not null then try_cast(`note` as date) is not null end), true)) as `failing 0`,
-  ((case when `note` is not null then try_cast(`note` as date) is not null end) is not null) as `counted 0`
+  (not coalesce((case when `note` is not null then (cast(`note` as string) rlike '(?:^)[0-9]{4,5}\\-[0-9]{1,2}\\-[0-9]{1,2}(?:\\z)' and try_cast(cast(`note` as string) as date) is not null) end), true)) as `failing 0`,
+  ((case when `note` is not null then (cast(`note` as string) rlike '(?:^)[0-9]{4,5}\\-[0-9]{1,2}\\-[0-9]{1,2}(?:\\z)' and try_cast(cast(`note` as string) as date) is not null) end) is not null) as `counted 0`
 from `orders`)
 
 -- parseable(note, as: json)
@@ -142,8 +142,8 @@ select count(*) as `rows`,
   count(*) filter (where `counted 0`) as a0,
   count(*) filter (where `failing 0`) as a1
 from (select `orders`.*,
-  (not coalesce((case when `note` is not null then get_json_object(`note`, '$') is not null end), true)) as `failing 0`,
-  ((case when `note` is not null then get_json_object(`note`, '$') is not null end) is not null) as `counted 0`
+  (not coalesce((case when `note` is not null then (trim(`note`) <> '' and get_json_object(concat('[', `note`, ']'), '$') is not null and get_json_object(concat('{"v":', `note`, '}'), '$') is not null and not regexp_replace(`note`, '"([^"\\\\\\x00-\\x1f]|\\\\["\\\\/bfnrtu])*"', '0') rlike '["\']|(?:[Nn][Aa][Nn]|[Ii][Nn][Ff])|,[\\x{9}-\\x{a}\\x{c}-\\x{d} ]*[\\]\\}]') end), true)) as `failing 0`,
+  ((case when `note` is not null then (trim(`note`) <> '' and get_json_object(concat('[', `note`, ']'), '$') is not null and get_json_object(concat('{"v":', `note`, '}'), '$') is not null and not regexp_replace(`note`, '"([^"\\\\\\x00-\\x1f]|\\\\["\\\\/bfnrtu])*"', '0') rlike '["\']|(?:[Nn][Aa][Nn]|[Ii][Nn][Ff])|,[\\x{9}-\\x{a}\\x{c}-\\x{d} ]*[\\]\\}]') end) is not null) as `counted 0`
 from `orders`)
 
 -- parseable(note, as: date, format: %d/%m/%Y o'clock %H%M)
@@ -151,8 +151,8 @@ select count(*) as `rows`,
   count(*) filter (where `counted 0`) as a0,
   count(*) filter (where `failing 0`) as a1
 from (select `orders`.*,
-  (not coalesce((case when `note` is not null then try_to_timestamp(`note`, 'd\'/\'M\'/\'yyyy\' o\'\'clock \'HHmm') is not null end), true)) as `failing 0`,
-  ((case when `note` is not null then try_to_timestamp(`note`, 'd\'/\'M\'/\'yyyy\' o\'\'clock \'HHmm') is not null end) is not null) as `counted 0`
+  (not coalesce((case when `note` is not null then (`note` rlike '(?:^)(?:0?[1-9]|[12][0-9]|3[01])/(?:0?[1-9]|1[0-2])/[1-9][0-9]{3} o\'clock (?:[01][0-9]|2[0-3])[0-5][0-9](?:\\z)' and try_to_timestamp(`note`, 'd\'/\'M\'/\'yyyy\' o\'\'clock \'HHmm') is not null) end), true)) as `failing 0`,
+  ((case when `note` is not null then (`note` rlike '(?:^)(?:0?[1-9]|[12][0-9]|3[01])/(?:0?[1-9]|1[0-2])/[1-9][0-9]{3} o\'clock (?:[01][0-9]|2[0-3])[0-5][0-9](?:\\z)' and try_to_timestamp(`note`, 'd\'/\'M\'/\'yyyy\' o\'\'clock \'HHmm') is not null) end) is not null) as `counted 0`
 from `orders`)
 
 -- distinct-within-row(price, paid)
@@ -201,21 +201,21 @@ select count(*) as `rows`,
   count(case when (id > 1
 ) then `price` end) as a1,
   cast(sum(case when (id > 1
-) then `price` end) as double) as a2
+) then `price` end * 1BD) as double) as a2
 from `orders`
 
 -- sum(price)
 select count(*) as `rows`,
   count(*) as a0,
   count(`price`) as a1,
-  cast(sum(`price`) as double) as a2
+  cast(sum(`price` * 1BD) as double) as a2
 from `orders`
 
 -- variance(price)
 select count(*) as `rows`,
   count(*) as a0,
   count(`price`) as a1,
-  cast(sum(`price`) as double) as a2,
+  cast(sum(`price` * 1BD) as double) as a2,
   var_pop(`price`) as a3
 from `orders`
 
@@ -223,7 +223,7 @@ from `orders`
 select count(*) as `rows`,
   count(*) as a0,
   count(`price`) as a1,
-  cast(sum(`price`) as double) as a2,
+  cast(sum(`price` * 1BD) as double) as a2,
   var_pop(`price`) as a3
 from `orders`
 
@@ -231,7 +231,7 @@ from `orders`
 select count(*) as `rows`,
   count(*) as a0,
   count(`price`) as a1,
-  cast(sum(`price`) as double) as a2,
+  cast(sum(`price` * 1BD) as double) as a2,
   var_pop(`price`) as a3
 from `orders`
 
@@ -239,7 +239,7 @@ from `orders`
 select count(*) as `rows`,
   count(*) as a0,
   count(`price`) as a1,
-  cast(sum(`price`) as double) as a2,
+  cast(sum(`price` * 1BD) as double) as a2,
   var_pop(`price`) as a3,
   case when var_pop(`price`) > 0 then skewness(`price`) when count(`price`) > 0 then 0.0 end as a4
 from `orders`
@@ -248,7 +248,7 @@ from `orders`
 select count(*) as `rows`,
   count(*) as a0,
   count(`price`) as a1,
-  cast(sum(`price`) as double) as a2,
+  cast(sum(`price` * 1BD) as double) as a2,
   var_pop(`price`) as a3,
   case when var_pop(`price`) > 0 then skewness(`price`) when count(`price`) > 0 then 0.0 end as a4,
   case when var_pop(`price`) > 0 then kurtosis(`price`) when count(`price`) > 0 then 0.0 end as a5
@@ -299,27 +299,27 @@ from `orders`
 select count(*) as `rows`,
   count(*) as a0,
   count(cast(`note` as string)) as a1,
-  count(*) filter (where cast(`note` as string) rlike '^[-+]? ?([0-9]+\\.[0-9]*|\\.[0-9]+|[0-9]+(\\.[0-9]+)?[eE][-+]?[0-9]+)$') as a2,
-  count(*) filter (where cast(`note` as string) rlike '^[-+]? ?[0-9]+$') as a3,
-  count(*) filter (where cast(`note` as string) rlike '^(true|false)$') as a4
+  count(*) filter (where cast(`note` as string) rlike '(?:^)[\\-\\+]? ?(?:[0-9]+\\.[0-9]*|\\.[0-9]+|[0-9]+(?:\\.[0-9]+)?[eE][\\-\\+]?[0-9]+)(?:\\z)') as a2,
+  count(*) filter (where cast(`note` as string) rlike '(?:^)[\\-\\+]? ?[0-9]+(?:\\z)') as a3,
+  count(*) filter (where cast(`note` as string) rlike '(?:^)(?:true|false)(?:\\z)') as a4
 from `orders`
 
 -- ratio-of-sums(numerator: paid, denominator: price)
 select count(*) as `rows`,
   count(*) as a0,
-  cast(sum(`paid`) as double) as a1,
-  cast(sum(`price`) as double) as a2
+  cast(sum(`paid` * 1BD) as double) as a1,
+  cast(sum(`price` * 1BD) as double) as a2
 from `orders`
 
 -- correlation(price, paid)
 select count(*) as `rows`,
   count(*) as a0,
-  regr_count(cast(`paid` + 0 as double), cast(`price` + 0 as double)) as a1,
-  regr_avgx(cast(`paid` + 0 as double), cast(`price` + 0 as double)) as a2,
-  regr_avgy(cast(`paid` + 0 as double), cast(`price` + 0 as double)) as a3,
-  regr_sxx(cast(`paid` + 0 as double), cast(`price` + 0 as double)) as a4,
-  regr_syy(cast(`paid` + 0 as double), cast(`price` + 0 as double)) as a5,
-  covar_pop(cast(`paid` + 0 as double), cast(`price` + 0 as double)) as a6
+  regr_count(cast(`paid` as double), cast(`price` as double)) as a1,
+  regr_avgx(cast(`paid` as double), cast(`price` as double)) as a2,
+  regr_avgy(cast(`paid` as double), cast(`price` as double)) as a3,
+  regr_sxx(cast(`paid` as double), cast(`price` as double)) as a4,
+  regr_syy(cast(`paid` as double), cast(`price` as double)) as a5,
+  covar_pop(cast(`paid` as double), cast(`price` as double)) as a6
 from `orders`
 
 -- freshness(at)
@@ -341,7 +341,7 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null or k2 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null and k2 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null and k2 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top
 from grouped
 
@@ -358,7 +358,7 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top
 from grouped
 
@@ -375,7 +375,7 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top
 from grouped
 
@@ -392,7 +392,7 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top
 from grouped
 
@@ -409,14 +409,14 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top
 from grouped
 
 -- duplicate-row-count()
 with grouped as (select k1, k2, k3, k4, k5, count(*) as n
 from (select `id` as k1, `price` as k2, `paid` as k3, `note` as k4, `at` as k5 from `orders` as narrowed) as keyed group by k1, k2, k3, k4, k5),
-told as (select concat_ws('\u001f', coalesce(cast(k1 as string), '\u001e'), coalesce(cast(k2 as string), '\u001e'), coalesce(cast(k3 as string), '\u001e'), coalesce(cast(k4 as string), '\u001e'), coalesce(cast(k5 as string), '\u001e')) as v, n from grouped order by n desc, v limit 1000)
+told as (select concat_ws('\u001f', coalesce(cast(k1 as string), '\u001e'), coalesce(transform(array(k2), x -> case when x is null then null when isnan(x) then 'nan' when x = cast('Infinity' as double) then 'inf' when x = cast('-Infinity' as double) then '-inf' else concat(case when cast(x as string) like '-%' then '-' else '' end, transform(array(format_string('%.16e', abs(x))), f -> transform(array(transform(array(format_string(concat('%.', cast(greatest(length(regexp_replace(substring_index(f, 'e', 1), '[.]|0+$', '')) - 2, 0) as string), 'e'), abs(x))), g -> case when cast(g as double) = abs(x) then g else f end)[0]), s -> transform(array(regexp_replace(replace(substring_index(s, 'e', 1), '.', ''), '(?<=.)0+$', '')), d -> transform(array(cast(substring_index(s, 'e', -1) as int)), e -> case when e between 0 and 15 then concat(rpad(left(d, e + 1), e + 1, '0'), '.', case when length(d) > e + 1 then substr(d, e + 2) else '0' end) when e between -4 and -1 then concat('0.', repeat('0', -e - 1), d) else concat(left(d, 1), case when length(d) > 1 then concat('.', substr(d, 2)) else '' end, 'e', case when e < 0 then '-' else '+' end, lpad(cast(abs(e) as string), greatest(2, length(cast(abs(e) as string))), '0')) end)[0])[0])[0])[0]) end)[0], '\u001e'), coalesce(transform(array(k3), x -> case when x is null then null when isnan(x) then 'nan' when x = cast('Infinity' as double) then 'inf' when x = cast('-Infinity' as double) then '-inf' else concat(case when cast(x as string) like '-%' then '-' else '' end, transform(array(format_string('%.16e', abs(x))), f -> transform(array(transform(array(format_string(concat('%.', cast(greatest(length(regexp_replace(substring_index(f, 'e', 1), '[.]|0+$', '')) - 2, 0) as string), 'e'), abs(x))), g -> case when cast(g as double) = abs(x) then g else f end)[0]), s -> transform(array(regexp_replace(replace(substring_index(s, 'e', 1), '.', ''), '(?<=.)0+$', '')), d -> transform(array(cast(substring_index(s, 'e', -1) as int)), e -> case when e between 0 and 15 then concat(rpad(left(d, e + 1), e + 1, '0'), '.', case when length(d) > e + 1 then substr(d, e + 2) else '0' end) when e between -4 and -1 then concat('0.', repeat('0', -e - 1), d) else concat(left(d, 1), case when length(d) > 1 then concat('.', substr(d, 2)) else '' end, 'e', case when e < 0 then '-' else '+' end, lpad(cast(abs(e) as string), greatest(2, length(cast(abs(e) as string))), '0')) end)[0])[0])[0])[0]) end)[0], '\u001e'), coalesce(cast(k4 as string), '\u001e'), coalesce(cast(k5 as string), '\u001e')) as v, n from grouped order by n desc, v limit 1000)
 select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n), 0) as g_weight,
   count(*) as g_all,
@@ -426,13 +426,13 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null or k2 is null or k3 is null or k4 is null or k5 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null and k2 is null and k3 is null and k4 is null and k5 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null and k2 is null and k3 is null and k4 is null and k5 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top
 from grouped
 
 -- entropy(note) where id > 1
 with grouped as (select k1, count(*) as n
-from (select `note` as k1 from (select * from `orders` where (id > 1
+from (select `note` as k1 from (select * from `orders` as `orders` where (id > 1
 )) as narrowed) as keyed group by k1),
 told as (select coalesce(cast(k1 as string), '\u001e') as v, n from grouped order by n desc, v limit 1000)
 select coalesce(sum(n), 0) as g_rows,
@@ -444,7 +444,7 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top
 from grouped
 
@@ -453,7 +453,7 @@ select coalesce(max(total), 0) as m_rows, sum((n * 1e0 / total) * ln((n * 1e0 * 
 where `note` is not null or `id` is not null group by `note`, `id`) as pairs) as margins
 
 -- histogram(note, sumOf: price)
-with grouped as (select k1, sum(w) as n, count(*) as c
+with grouped as (select k1, sum(w * 1BD) as n, count(*) as c
 from (select `note` as k1, `price` as w from `orders` as narrowed) as keyed group by k1),
 told as (select coalesce(cast(k1 as string), '\u001e') as v, n from grouped order by n desc, v limit 1000)
 select coalesce(sum(c), 0) as g_rows,
@@ -465,7 +465,7 @@ select coalesce(sum(c), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top
 from grouped
 
@@ -482,7 +482,7 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top,
   count(*) filter (where k1 is not null and k1 in ('a', 'b')) as o0_0,
   count(*) filter (where k1 is not null and not (k1 in ('a', 'b'))) as o0_1
@@ -501,7 +501,7 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top
 from grouped
 
@@ -518,7 +518,7 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top,
   coalesce(count(*) filter (where k1 is not null and k1 not in ('a', 'b')), 0) as o0_0,
   coalesce(sum(n) filter (where k1 is not null and k1 not in ('a', 'b')), 0) as o0_1,
@@ -550,13 +550,13 @@ select coalesce(sum(n), 0) as g_rows,
   coalesce(sum(n - 1), 0) as g_repeats,
   coalesce(sum(n) filter (where n > 1), 0) as g_in_repeats,
   coalesce(sum(case when (k1 is null) then n else n - 1 end), 0) as g_key_faults,
-  coalesce(sum(n * ln(n)) filter (where n > 0 and not (k1 is null)), 0) as g_weighted,
+  coalesce(sum(case when n > 0 then n * ln(n) end) filter (where not (k1 is null)), 0) as g_weighted,
   (select array_sort(collect_list(named_struct('v', v, 'n', n)), (l, r) -> case when l.n > r.n then -1 when l.n < r.n then 1 when l.v < r.v then -1 when l.v > r.v then 1 else 0 end) from told) as g_top
 from grouped
 
 -- approx-count-distinct(id) where price > 0
 select collect_list(named_struct('b', b, 't', t)) as registers from (select left(h, 3) as b, min(substr(h, 4, 12)) as t
-from (select md5(cast(`id` as string)) as h from (select * from `orders` where (price > 0
+from (select md5(cast(`id` as string)) as h from (select * from `orders` as `orders` where (price > 0
 )) as narrowed where `id` is not null) as hashed group by left(h, 3)) as buckets
 
 -- approx-quantile(price, quantile: 0.5)
@@ -575,10 +575,10 @@ from valued cross join extent
 -- histogram-binned(price, edges: [0,1,2], sumOf: paid)
 with valued as (select cast((`price` + 0) as double) as x, `paid` as w from `orders` as narrowed), extent as (select min(x) as lo, max(x) as hi from valued)
 select count(*) as b_rows, count(*) - count(x) as b_nulls, max(lo) as b_lo, max(hi) as b_hi,
-  coalesce(sum(w) filter (where x < 0), 0) as b_below,
-  coalesce(sum(w) filter (where x > 2), 0) as b_above,
-  coalesce(sum(w) filter (where x >= 0 and x < 1), 0) as b0,
-  coalesce(sum(w) filter (where x >= 1 and x <= 2), 0) as b1
+  coalesce(sum(w * 1BD) filter (where x < 0), 0) as b_below,
+  coalesce(sum(w * 1BD) filter (where x > 2), 0) as b_above,
+  coalesce(sum(w * 1BD) filter (where x >= 0 and x < 1), 0) as b0,
+  coalesce(sum(w * 1BD) filter (where x >= 1 and x <= 2), 0) as b1
 from valued cross join extent
 
 -- column-count
@@ -606,4 +606,4 @@ select coalesce(greatest(sum(mine), sum(theirs)), 0) as t_rows, coalesce(sum(lea
 from (select sum(mine) as mine, sum(theirs) as theirs from (select `id` as k1, `price` as k2, 1 as mine, 0 as theirs from `orders` union all select `id` as k1, `price` as k2, 0 as mine, 1 as theirs from `before`) as sides group by k1, k2) as matched
 
 -- conservation(previous: before, added: added, sumOf: price)
-select cast(abs((select coalesce(sum(`price`), 0) from `orders`) - (select coalesce(sum(`price`), 0) from `before`) - (select coalesce(sum(`price`), 0) from `added`)) as double) as v0, (select count(*) from `orders`) as t_rows
+select cast(abs((select coalesce(sum(`price` * 1BD), 0) from `orders`) - (select coalesce(sum(`price` * 1BD), 0) from `before`) - (select coalesce(sum(`price` * 1BD), 0) from `added`)) as double) as v0, (select count(*) from `orders`) as t_rows

@@ -23,13 +23,13 @@ test('one scan, with names in backticks and its own words for what it does other
       'select count(*) as `rows`',
       'count(*) as a0',
       'count(`price`) as a1',
-      'cast(sum(`price`) as double) as a2',
+      'cast(sum(`price` * 1BD) as double) as a2',
       'var_pop(`price`) as a3',
       'case when var_pop(`price`) > 0 then skewness(`price`) when count(`price`) > 0 then 0.0 end as a4',
       'percentile(`price`, 0.5) as a5',
       'count(*) filter (where true) as a6',
       'count(*) filter (where `failing 4`) as a7',
-    ].join(',\n  ') + "\nfrom (select `orders`.*,\n  (not coalesce((`note` rlike '\\\\d\\''), false)) as `failing 4`\nfrom `orders`)",
+    ].join(',\n  ') + "\nfrom (select `orders`.*,\n  (not coalesce((`note` rlike '[0-9]\\''), false)) as `failing 4`\nfrom `orders`)",
   ]);
 });
 
