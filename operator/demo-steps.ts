@@ -71,15 +71,15 @@ export async function endClusters({ config, database }: OperatorSession): Promis
   const client = createEmrClient(config.emr);
   try {
     const prefix = ledgerPrefix(await ledgerId(database));
-    const ended: string[] = [];
+    const ended = new Set<string>();
     for (;;) {
       const alive = (await client.listClusters(undefined, true)).filter(({ name }) => name.startsWith(prefix));
       const wanted = await wantedClusters(database);
       const unwanted = alive.filter(({ name, state }) => !wanted.has(name) && state !== TERMINATING);
-      if (unwanted.length === 0) return ended;
+      if (unwanted.length === 0) return [...ended];
       for (const { id } of unwanted) {
         await client.terminate(id);
-        ended.push(id);
+        ended.add(id);
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }

@@ -109,10 +109,12 @@ class ClusterPoll {
   }
 
   async #poll(): Promise<void> {
-    this.#polling = true;
     const at = this.clock.now();
-    this.#lastAt = at.getTime();
     const served = [...this.#waiting].filter(({ request }) => request.notBefore === undefined || request.notBefore <= at);
+    // A timer may ring before its time, by the clock.
+    if (served.length === 0) return this.#schedule();
+    this.#polling = true;
+    this.#lastAt = at.getTime();
     try {
       const cluster = await this.client.describeCluster(this.cluster);
       const since = Math.min(...served.map(({ request }) => request.since.getTime()));

@@ -83,19 +83,27 @@ export interface SweepOptions {
  */
 export async function sweepEmr(services: RoundServices, options: SweepOptions, signal: AbortSignal): Promise<Swept> {
   const { database, client, clock } = services;
-  let rounds = 0;
-  for (const row of await listUnwanted(database, ROUNDS_A_LOOK)) {
+  // What EMR refuses to end, as a cluster that somebody protected, keeps nothing else from its end.
+  const ends = async (work: () => Promise<unknown>): Promise<void> => {
     try {
-      await endUnwanted(services, row, AbortSignal.any([signal, AbortSignal.timeout(ROUND_MS)]));
-      rounds += 1;
+      await work();
     } catch (error) {
       if (signal.aborted) throw error;
       options.failed(error);
     }
+  };
+  let rounds = 0;
+  for (const row of await listUnwanted(database, ROUNDS_A_LOOK)) {
+    await ends(async () => {
+      await endUnwanted(services, row, AbortSignal.any([signal, AbortSignal.timeout(ROUND_MS)]));
+      rounds += 1;
+    });
   }
   const prefix = ledgerPrefix(await ledgerId(database));
   const young = new Date(clock.now().getTime() - YOUNG_MS);
-  const steps = options.cluster === undefined ? [] : await sweepSteps(services, options.cluster, prefix);
+  const { cluster } = options;
+  const steps: string[] = [];
+  if (cluster !== undefined) await ends(async () => steps.push(...(await sweepSteps(services, cluster, prefix))));
   const clusters: string[] = [];
   const alive = (await client.listClusters(undefined, true)).filter(({ name }) => name.startsWith(prefix));
   // Read after the list: what was made meanwhile is not in that, and what is in it is on record.
@@ -104,9 +112,11 @@ export async function sweepEmr(services: RoundServices, options: SweepOptions, s
     if (state === 'TERMINATING') continue;
     const owner = wanted.get(name);
     if (owner === id || (owner === null && (createdAt === undefined || createdAt > young))) continue;
-    await client.terminate(id);
-    await endCluster(database, id, 'nobody needs it any more', clock.now());
-    clusters.push(id);
+    await ends(async () => {
+      await client.terminate(id);
+      await endCluster(database, id, 'nobody needs it any more', clock.now());
+      clusters.push(id);
+    });
   }
   await endUnwantedClusters(
     database,

@@ -71,8 +71,11 @@ export async function runDemoOnEmr(options: DemoOnEmrOptions): Promise<number> {
     }
     return code;
   } finally {
-    await down(places.stack);
-    await services.stop();
+    try {
+      await down(places.stack);
+    } finally {
+      await services.stop();
+    }
   }
 }
 

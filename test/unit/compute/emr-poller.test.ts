@@ -1,7 +1,7 @@
 import type { EmrClient, EmrCluster, EmrStep } from '../../../activities/compute/emr-client';
 import { EmrFault, type FaultKind } from '../../../activities/compute/emr-fault';
 import { createEmrPoller, type EmrPoller, type Look } from '../../../activities/compute/emr-poller';
-import { systemClock } from '../../../lib/clock';
+import { systemClock, type Clock } from '../../../lib/clock';
 
 const EVERY_MS = 1_000;
 const SILENCE_MS = 60_000;
@@ -16,7 +16,7 @@ class Service {
   steps: EmrStep[] = [];
   readonly poller: EmrPoller;
 
-  constructor() {
+  constructor(clock: Clock = systemClock) {
     const unused = (): Promise<never> => Promise.reject(new Error('only polls are made here'));
     const client: EmrClient = {
       ...{ addStep: unused, cancelSteps: unused, runCluster: unused, listClusters: unused, terminate: unused, close: () => undefined },
@@ -32,7 +32,7 @@ class Service {
         return Promise.reject(new EmrFault(fault, 'ListSteps', '', fault));
       },
     };
-    this.poller = createEmrPoller(client, systemClock, EVERY_MS, SILENCE_MS);
+    this.poller = createEmrPoller(client, clock, EVERY_MS, SILENCE_MS);
   }
 
   look(name: string, more: { readonly cluster?: string; readonly notBefore?: Date; readonly signal?: AbortSignal } = {}): Promise<Look> {
@@ -139,6 +139,19 @@ test('a look for later is served by no earlier poll, and holds up nobody', async
   await jest.advanceTimersByTimeAsync(5 * EVERY_MS);
   expect(seen?.at).toEqual(notBefore);
   expect(service.lists()).toEqual([0, 5_000]);
+});
+
+test('a timer that rings before its time by the clock costs no poll', async () => {
+  let behindMs = 0;
+  const service = new Service({ now: () => new Date(Date.now() - behindMs) });
+  const notBefore = new Date(Date.now() + 5 * EVERY_MS);
+  const look = service.look('a', { notBefore });
+  behindMs = 1;
+  await jest.advanceTimersByTimeAsync(5 * EVERY_MS);
+  expect(service.lists()).toEqual([]);
+  await jest.advanceTimersByTimeAsync(1);
+  expect((await look).at).toEqual(notBefore);
+  expect(service.lists()).toHaveLength(1);
 });
 
 test('who stops waiting gets the reason of its signal, and the last one ends the polls', async () => {
