@@ -1,6 +1,6 @@
 /** The Spark arm of bench:spark: steps of a local EMR over a real spark-submit, followed as a compute worker follows them. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type pg from 'pg';
@@ -16,7 +16,7 @@ import { openEmrLocal } from '../operator/emr-local/open';
 import type { SparkResult, SparkSpent } from '../pipelines/spark-order';
 import type { Plan, RunRef } from '../pipelines/types';
 import { openEmr } from '../workers/emr';
-import { textPath, type StageArm } from './udb-arms';
+import type { StageArm } from './udb-arms';
 
 export const POLL_SECONDS = 0.25;
 const REGION = 'us-east-1';
@@ -84,10 +84,6 @@ export async function sparkArm({ database, store, home, jobJar, cores, memory, t
   let steps: StepTimes[] = [];
   return {
     body: createSparkStage(opened.runner),
-    text(file) {
-      const variant = textPath(file.replace(/\.sql$/, '.spark.sql'));
-      return readFileSync(existsSync(variant) ? variant : textPath(file), 'utf8');
-    },
     get steps() {
       return steps;
     },

@@ -1,5 +1,5 @@
 /** The arms of bench:udb: the same texts as compute stages, which bench:spark has on Spark too, and in bare DuckDB. */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type pg from 'pg';
 import { computeStage } from '../activities/compute/compute-stage';
@@ -13,6 +13,7 @@ import { packageRoot } from '../lib/package-root';
 import { audienceIndex } from '../pipelines/audience-index/pipeline';
 import { combineDigests, digestSql, type DigestPart } from '../pipelines/digest-sql';
 import { columnsOf, versionSelect } from '../pipelines/duckdb-sql';
+import { sparkVariant } from '../pipelines/engine-texts';
 import { quoteName, quoteText } from '../pipelines/quote-sql';
 import { readDataset } from '../pipelines/reads';
 import { renderSql, windowValues } from '../pipelines/sql-text';
@@ -56,7 +57,7 @@ function textOf(file: string): string {
   return readFileSync(textPath(file), 'utf8');
 }
 
-export function textPath(file: string): string {
+function textPath(file: string): string {
   return path.join(packageRoot(), 'pipelines', audienceIndex.id, 'sql', file);
 }
 
@@ -72,14 +73,12 @@ function ownCpuSeconds(since: NodeJS.CpuUsage): number {
 /** How the stages of an arm are computed. */
 export interface StageArm {
   readonly body: StageBody;
-  /** Of a stage's text there may be another for this engine. */
-  text(file: string): string;
   begin?(stage: string, run: RunRef): Promise<void>;
   /** What the arm wants to know of a stage that ended, before what it wrote is removed. */
   ended?(stage: string, run: RunRef, version: VersionRef | undefined): Promise<void>;
 }
 
-const ON_DUCKDB: StageArm = { body: computeStage, text: textOf };
+const ON_DUCKDB: StageArm = { body: computeStage };
 
 /** The arm with the stages as they are. */
 export async function almanacArm(
@@ -100,7 +99,7 @@ export async function almanacArm(
   for (const id of STAGES) {
     await arm.begin?.(id, run);
     const started = performance.now();
-    const output = await arm.body(stageContext(services, limits, id, known, run, arm));
+    const output = await arm.body(stageContext(services, limits, id, known, run));
     stages[id] = seconds(started);
     await arm.ended?.(id, run, output.versions[0]);
     childCpuSeconds += output.cpuSeconds ?? 0;
@@ -127,10 +126,11 @@ function stageContext(
   id: string,
   inputs: Readonly<Record<string, VersionRef>>,
   run: RunRef,
-  { text }: StageArm,
 ): StageContext {
   const spec = specOf(id);
-  const stage: PlanStage = { id, kind: 'compute', needs: [], timeoutSeconds: 3600, hash: id, spec, sqlHash: spec.sql };
+  const variant = sparkVariant(spec.sql);
+  const texts = { sqlHash: spec.sql, ...(existsSync(textPath(variant)) && { sparkHash: variant }) };
+  const stage: PlanStage = { id, kind: 'compute', needs: [], timeoutSeconds: 3600, hash: id, spec, ...texts };
   const plan: Plan = {
     hash: 'bench',
     pipeline: audienceIndex.id,
@@ -143,7 +143,7 @@ function stageContext(
   return {
     ...services,
     clock: systemClock,
-    text: (file) => Promise.resolve(text(file)),
+    text: (file) => Promise.resolve(textOf(file)),
     run,
     plan,
     stage,

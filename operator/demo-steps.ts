@@ -64,19 +64,22 @@ const POLL_MS = 200;
 /** EMR takes minutes to give machines back; they cost nothing any more once it has begun. */
 const TERMINATING = 'TERMINATING';
 
-/** Ends the clusters that runs of this ledger made and nobody wants any more, as the workers would within a minute. Answers with their ids. */
-export async function endClusters({ config, database }: OperatorSession): Promise<readonly string[]> {
+/**
+ * Ends the clusters that runs of this ledger made and nobody wants any more, as the workers do within a minute. Answers with the ids of all
+ * that are ended: those, and the ones among `used` that a worker ended first.
+ */
+export async function endClusters({ config, database }: OperatorSession, used: Iterable<string>): Promise<readonly string[]> {
   if (config.emr === undefined || config.emr.cluster !== undefined) return [];
   const { createEmrClient } = await import('../activities/compute/emr-client.js');
   const client = createEmrClient(config.emr);
   try {
     const prefix = ledgerPrefix(await ledgerId(database));
-    const ended = new Set<string>();
+    const ended = new Set(used);
     for (;;) {
       const alive = (await client.listClusters(undefined, true)).filter(({ name }) => name.startsWith(prefix));
       const wanted = await wantedClusters(database);
       const unwanted = alive.filter(({ name, state }) => !wanted.has(name) && state !== TERMINATING);
-      if (unwanted.length === 0) return [...ended];
+      if (unwanted.length === 0) return [...ended].filter((id) => !alive.some((one) => one.id === id && one.state !== TERMINATING));
       for (const { id } of unwanted) {
         await client.terminate(id);
         ended.add(id);

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { DemoDay } from '../../operator/demo';
+import type { DemoStage } from '../../operator/demo-steps';
 import type { SmallDemoAnswer, SmallDemoWindow } from '../../operator/demo-small';
 import type { DemoOptions } from '../../operator/demo-window';
 import { isEngineName } from '../../pipelines/engine-choice';
@@ -110,8 +111,15 @@ async function demoHere(
   const up = await upDetached({ config, projectDirectory, tell: options.tell });
   try {
     const running = keep || up === 'found';
+    const clusters = new Set<string>();
+    const seen = (stages: readonly DemoStage[] = []): void => {
+      for (const { step } of stages) if (step !== undefined) clusters.add(step.cluster);
+    };
     if (pipeline === AUDIENCE_INDEX) {
-      const answer = await runDemo(await io.session(), options, (day) => io.warn(renderDay(day)));
+      const answer = await runDemo(await io.session(), options, (day) => {
+        seen(day.stages);
+        io.warn(renderDay(day));
+      });
       const last = answer.days.at(-1)?.window ?? '';
       const shown = options.windows === undefined ? '2011-11-15' : last;
       io.print(
@@ -119,11 +127,14 @@ async function demoHere(
         () => `\n${renderDemoReport(answer.report)}${next ? `\n\n${whereNext(AUDIENCE_INDEX, shown, 'udb', running)}` : ''}`,
       );
     } else {
-      const answer = await runSmallDemo(await io.session(), pipeline, options, (window) => io.warn(renderWindow(window)));
+      const answer = await runSmallDemo(await io.session(), pipeline, options, (window) => {
+        seen(window.stages);
+        io.warn(renderWindow(window));
+      });
       const last = answer.windows.at(-1)?.window ?? '';
       io.print(answer, () => `\n${renderReport(answer.report)}${next ? `\n\n${whereNext(pipeline, last, answer.dataset, running)}` : ''}`);
     }
-    for (const cluster of await endClusters(await io.session())) io.warn(`cluster ${cluster} is terminated`);
+    for (const cluster of await endClusters(await io.session(), clusters)) io.warn(`cluster ${cluster} is terminated`);
   } finally {
     await io.close();
     // A stack that was there before the demo is not the demo's to stop.
