@@ -6,7 +6,7 @@ type Value = string | number | boolean | null;
 type Row = Readonly<Record<string, Value>>;
 
 /** How many of the rows have a fault of each kind that a suite looks for. */
-export interface Faults {
+interface Faults {
   readonly share: number;
 }
 
