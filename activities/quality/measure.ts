@@ -44,11 +44,7 @@ export async function measure(session: Answers, metrics: readonly SuiteMetric[],
 
 const nothing: Unmeasured = { reason: 'the engine returned no number' };
 
-async function ask(
-  session: Answers,
-  query: MetricQuery,
-  scope: SuiteScope,
-): Promise<Map<string, Measurement | Unmeasured> | Unmeasured> {
+async function ask(session: Answers, query: MetricQuery, scope: SuiteScope): Promise<Map<string, Measurement | Unmeasured> | Unmeasured> {
   try {
     const [row = {}] = await session.rows(query.sql, 1);
     const sampleSql = query.sampleSql?.(row);
