@@ -86,7 +86,11 @@ export async function finishRound(services: RoundServices, round: Round, signal:
           look = undefined;
           break;
         }
-        if (refused !== undefined) throw refused;
+        if (refused !== undefined) {
+          // Nothing of the round is there: who mends the settings is not held to this cluster.
+          await write({ cluster: null });
+          throw refused;
+        }
         await write({ cluster: cluster ?? '', sentAt: clock.now() });
         await round.point('step-intended');
         const submission = `${row.attempt}-${randomBytes(6).toString('hex')}`;

@@ -1,3 +1,4 @@
+import { eachOf } from '../../lib/each-of';
 import type { Queryable } from '../../lib/postgres';
 import { ledgerPrefix } from '../../pipelines/effect';
 import type { RunRef } from '../../pipelines/types';
@@ -27,6 +28,7 @@ export interface Swept {
 }
 
 const ROUNDS_A_LOOK = 50;
+const ROUNDS_AT_ONCE = 16;
 /** A round that does not end within this goes on to be ended in the next look. */
 const ROUND_MS = 120_000;
 /** A cluster or step so young may not be on record yet. */
@@ -93,12 +95,12 @@ export async function sweepEmr(services: RoundServices, options: SweepOptions, s
     }
   };
   let rounds = 0;
-  for (const row of await listUnwanted(database, ROUNDS_A_LOOK)) {
-    await ends(async () => {
+  await eachOf(await listUnwanted(database, ROUNDS_A_LOOK), ROUNDS_AT_ONCE, (row) =>
+    ends(async () => {
       await endUnwanted(services, row, AbortSignal.any([signal, AbortSignal.timeout(ROUND_MS)]));
       rounds += 1;
-    });
-  }
+    }),
+  );
   const prefix = ledgerPrefix(await ledgerId(database));
   const young = new Date(clock.now().getTime() - YOUNG_MS);
   const { cluster } = options;

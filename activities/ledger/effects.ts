@@ -125,7 +125,8 @@ export async function takeUpEffect(database: pg.Pool, order: EffectOrder): Promi
 export interface EffectChange {
   readonly state?: EffectState;
   readonly token?: string;
-  readonly cluster?: string;
+  /** Null: the round is on no cluster. */
+  readonly cluster?: string | null;
   readonly step?: string | null;
   readonly sentAt?: Date | null;
   /** Set with a final state. */
@@ -136,7 +137,7 @@ export interface EffectChange {
   readonly cost?: number | undefined;
 }
 
-const CHANGE = `state = coalesce($8, e.state), cluster_id = coalesce($9, e.cluster_id), step_id = coalesce($10, e.step_id),
+const CHANGE = `state = coalesce($8, e.state), cluster_id = case when $20 then $9 else e.cluster_id end, step_id = coalesce($10, e.step_id),
   sent_at = case when $11 then $12::timestamptz else e.sent_at end, submitted_at = case when $10 is null then e.submitted_at else coalesce(e.submitted_at, $7) end,
   ended_at = coalesce($13, e.ended_at), reason = coalesce($14, e.reason), log_tail = coalesce($15, e.log_tail), seconds = coalesce($16, e.seconds),
   cost = coalesce($17, e.cost), token_path = coalesce($19, e.token_path)`;
@@ -159,6 +160,7 @@ function changeValues(row: EffectRow, attempt: number, change: EffectChange, now
     change.cost ?? null,
     row.round,
     change.token ?? null,
+    change.cluster !== undefined,
   ];
 }
 
