@@ -1,7 +1,9 @@
 import '../../support/one-realm';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { computeStage } from '../../../activities/compute/compute-stage';
+import { createDuckDbEngine } from '../../../activities/compute/duckdb-engine';
 import { createSparkStage } from '../../../activities/compute/spark-stage';
 import type { SparkRunner } from '../../../activities/compute/spark-runner';
 import type { StageBody } from '../../../activities/stage';
@@ -10,6 +12,7 @@ import type { ObjectStore } from '../../../activities/storage/object-store';
 import { createS3Store } from '../../../activities/storage/s3-store';
 import { s3Client } from '../../../lib/aws';
 import { readConfig } from '../../../lib/config';
+import { daysBetween, writeDemoLanding } from '../../../operator/demo-landing';
 import { audienceIndex } from '../../../pipelines/audience-index/pipeline';
 import { listenerProfiles } from '../../../pipelines/listener-profiles/pipeline';
 import { organicShare } from '../../../pipelines/organic-share/pipeline';
@@ -124,6 +127,27 @@ test('days of the audience index, from a bootstrap on, have the same rows and di
     };
   };
   await sameEverywhere(audienceIndex, 'audience', days, runner);
+});
+
+test('days of the audience index on real purchases have the same rows and digests everywhere', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'almanac-purchases-'));
+  const engine = createDuckDbEngine({ scratch: path.join(directory, 'spill'), maxChildren: 1 });
+  try {
+    await writeDemoLanding({ root: directory, engine, signal: new AbortController().signal });
+    const put = (dates: readonly string[]) => (bench: PipelineBench) => {
+      const folders = dates.flatMap((date) => ['pixel-fires', 'segment-adds'].map((source) => `landing/${source}/dt=${date}`));
+      for (const folder of ['reference', ...folders])
+        for (const file of readdirSync(path.join(directory, folder)))
+          bench.put(`${folder}/${file}`, readFileSync(path.join(directory, folder, file)));
+    };
+    await sameEverywhere(audienceIndex, 'purchases', [
+      { window: '2011-11-30', bootstrap: true, land: put(daysBetween('2011-11-10', '2011-11-30')) },
+      { window: '2011-12-01', land: put(['2011-12-01']) },
+    ]);
+  } finally {
+    await engine.close();
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('days of listeners, with late files and early events, have the same rows and digests everywhere', async () => {
