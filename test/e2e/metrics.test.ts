@@ -47,6 +47,13 @@ beforeAll(async () => {
     500,
   );
   await stack.ok('schedule', 'apply');
+  // No stage of this stack runs on EMR: a job and a cluster as the ledger has them.
+  const database = await stack.database();
+  await database.query(`insert into almanac.effect
+      (pipeline, window_key, branch, generation, stage, round, candidate, epoch, attempt, name, state, intent_at)
+    select pipeline, window_key, branch, generation, 'add', 1, 'c', 1, 1, 'job', 'running', now() from almanac.run limit 1`);
+  await database.query(`insert into almanac.emr_cluster (pipeline, window_key, branch, generation, number, name, intent_at)
+    select pipeline, window_key, branch, generation, 1, 'cluster', now() from almanac.run limit 1`);
 });
 afterAll(async () => {
   await stack?.[Symbol.asyncDispose]();
@@ -87,6 +94,11 @@ test.each([
   for (const { name, type, labels } of documentedMetrics(section)) {
     const family = families.get(name);
     expect([name, family?.type, family?.help]).toEqual([name, type, expect.any(String)]);
+    // This stack is over files, which nothing caches.
+    if (name.startsWith('almanac_read_cache_')) {
+      expect([name, family?.samples]).toEqual([name, []]);
+      continue;
+    }
     expect([name, family?.samples.length]).not.toEqual([name, 0]);
     const used = new Set(family?.samples.flatMap((sample) => Object.keys(sample.labels)).filter((label) => label !== 'le'));
     expect([name, [...used].sort()]).toEqual([name, [...labels].sort()]);
