@@ -23,6 +23,7 @@ import { machine, median, table } from './report';
 import { POLL_SECONDS, sparkArm, type StepTimes } from './spark-arm';
 import { almanacArm, STAGES, type Measurement, type Services } from './udb-arms';
 import { BENCH_WINDOW, benchInputs } from './udb-data';
+import { wholeNumber } from './whole-number';
 
 const MEMORY_GIGABYTES = 4;
 
@@ -182,12 +183,6 @@ async function startLedger(): Promise<Ledger> {
       rmSync(home, { recursive: true, force: true });
     },
   };
-}
-
-function wholeNumber(option: string, text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${option} ${text}: expected a whole number from 1`);
-  return number;
 }
 
 main().catch((error: unknown) => {

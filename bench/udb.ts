@@ -16,6 +16,7 @@ import { systemClock } from '../lib/clock';
 import { machine, median, table } from './report';
 import { almanacArm, bareArm, STAGES, type Measurement, type Services } from './udb-arms';
 import { benchInputs } from './udb-data';
+import { wholeNumber } from './whole-number';
 
 const ROOMY = 4e9;
 const TIGHT = 1e9;
@@ -112,12 +113,6 @@ async function main(): Promise<void> {
     await services.engine.close();
     await services.database.end();
   }
-}
-
-function wholeNumber(option: string, text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${option} ${text}: expected a whole number from 1`);
-  return number;
 }
 
 main().catch((error: unknown) => {

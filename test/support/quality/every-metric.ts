@@ -1,5 +1,6 @@
 import type { QualityMetric } from '../../../pipelines/quality/metrics';
 import type { CheckDeclaration, Metric } from '../../../pipelines/types';
+import { NASTY_COLUMNS } from './nasty-table';
 
 type Kind = Exclude<Metric, { metric: 'quarantine-ratio' }>['metric'];
 type OfKind<M extends Metric, K extends Kind> = M extends Metric ? (K extends M['metric'] ? M : never) : never;
@@ -363,22 +364,7 @@ export const EVERY_METRIC: { readonly [K in Kind]: readonly OfKind<Metric, K>[] 
     { metric: 'schema-match', columns: { id: ['integer', 'bigint'], note: '' } },
     {
       metric: 'schema-match',
-      columns: {
-        id: 'bigint',
-        big: 'bigint',
-        small: 'bigint',
-        whole: 'integer',
-        price: 'double',
-        paid: 'double',
-        wild: 'double',
-        note: 'text',
-        kind: 'text',
-        digits: 'text',
-        flag: 'boolean',
-        at: 'timestamp',
-        day: 'date',
-        nothing: 'double',
-      },
+      columns: NASTY_COLUMNS,
       mode: 'ordered',
     },
     { metric: 'schema-match', columns: { at: 'date', day: 'timestamp', flag: 'boolean' }, mode: 'superset', at: { at: 3, flag: 9 } },

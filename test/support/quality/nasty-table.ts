@@ -1,3 +1,4 @@
+import { DUCKDB_TYPES } from '../../../pipelines/duckdb-sql';
 import { quoteName, quoteText } from '../../../pipelines/quote-sql';
 import type { ColumnType } from '../../../pipelines/types';
 import type { Random } from '../random';
@@ -313,19 +314,9 @@ export function nastyRows(random: Random, rows: number, nulls = 0.2): string[] {
 
 /** Statements that make a table of such rows. */
 export function tableStatements(name: string, columns: Readonly<Record<string, ColumnType>>, rows: readonly string[]): string[] {
-  const typed = Object.entries(columns).map(([column, type]) => `${quoteName(column)} ${ENGINE_TYPES[type]}`);
+  const typed = Object.entries(columns).map(([column, type]) => `${quoteName(column)} ${DUCKDB_TYPES[type]}`);
   return [
     `create or replace table ${quoteName(name)} (${typed.join(', ')})`,
     ...(rows.length === 0 ? [] : [`insert into ${quoteName(name)} values ${rows.join(', ')}`]),
   ];
 }
-
-const ENGINE_TYPES = {
-  text: 'varchar',
-  bigint: 'bigint',
-  integer: 'integer',
-  double: 'double',
-  boolean: 'boolean',
-  timestamp: 'timestamp',
-  date: 'date',
-} as const satisfies Readonly<Record<ColumnType, string>>;

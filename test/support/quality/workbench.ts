@@ -5,6 +5,7 @@ import { createDuckDbEngine } from '../../../activities/compute/duckdb-engine';
 import type { EngineSession } from '../../../activities/compute/engine';
 import { measure, type Answers } from '../../../activities/quality/measure';
 import { declarationProblems } from '../../../pipelines/quality/check-rules';
+import { DUCKDB_TYPES } from '../../../pipelines/duckdb-sql';
 import { quoteName, quoteText } from '../../../pipelines/quote-sql';
 import { metricOf, suiteMetrics, type Measurement, type SuiteMetric, type SuiteScope } from '../../../pipelines/suite-sql';
 import type { CheckDeclaration, ColumnType, DatasetSpec } from '../../../pipelines/types';
@@ -76,7 +77,7 @@ export class Workbench {
       ]),
     );
     const columns = { ...types, ...(keyed ? { [POSITION]: 'bigint' as const } : {}) };
-    const declared = Object.entries(columns).map(([column, type]) => `${quoteName(column)} ${ENGINE_TYPES[type]}`);
+    const declared = Object.entries(columns).map(([column, type]) => `${quoteName(column)} ${DUCKDB_TYPES[type]}`);
     await this.session.exec(`create or replace table ${quoteName(view)} (${declared.join(', ')})`);
     const rows = fixture.rows.map(
       (row, i) => `(${[...row.map((value) => cell(value ?? null)), ...(keyed ? [String(i)] : [])].join(', ')})`,
@@ -140,16 +141,6 @@ export class Workbench {
 
 /** A declaration that cannot be judged. */
 export class Refused extends Error {}
-
-const ENGINE_TYPES = {
-  text: 'varchar',
-  bigint: 'bigint',
-  integer: 'integer',
-  double: 'double',
-  boolean: 'boolean',
-  timestamp: 'timestamp',
-  date: 'date',
-} as const;
 
 function typeOf(column: string, values: readonly Cell[]): ColumnType {
   const present = values.filter((value) => value !== null);
