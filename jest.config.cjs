@@ -6,10 +6,7 @@ module.exports = {
   // They need Java and Python: jest.spark.config.cjs.
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/spark/'],
   transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      { jsc: { parser: { syntax: 'typescript', decorators: false }, target: 'es2022' }, module: { type: 'commonjs' } },
-    ],
+    '^.+\\.ts$': ['@swc/jest', require('./test/support/swc-options.cjs')],
   },
   // Dynamic imports carry the extension Node wants; jest resolves the source.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },

@@ -1,12 +1,11 @@
 /** Committers of versions and accepted sets that are killed at any of their steps, over any store. */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import path from 'node:path';
 import { createDatasetStore } from '../../activities/storage/datasets';
 import { openStore } from '../../activities/storage/open-store';
 import { systemClock } from '../../lib/clock';
 import type { CommitterOrder, StorePlace } from './committer-child';
 import { Random } from './random';
+import { killedOrDone, startSource } from './source-process';
 
 const WINDOW = '2026-03-10';
 const KILLS = Number(process.env.ALMANAC_TEST_KILLS ?? '3');
@@ -14,21 +13,10 @@ const KILLS = Number(process.env.ALMANAC_TEST_KILLS ?? '3');
 const STEPS = 9;
 
 /** Runs a committer in a process of its own until it is done or dead. */
-function committer(order: CommitterOrder): Promise<{ killed: boolean }> {
-  const source = path.join(__dirname, 'committer-child.ts');
-  const script = `require(${JSON.stringify(require.resolve('jiti'))}).createJiti(${JSON.stringify(source)}).import(${JSON.stringify(source)})`;
-  return new Promise((resolve, reject) => {
-    // With the variables of the test, credentials among them.
-    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...process.env } });
-    let stderr = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.once('error', reject);
-    child.once('close', (code, signal) => {
-      if (signal === 'SIGKILL' || code === 0) resolve({ killed: signal === 'SIGKILL' });
-      else reject(new Error(`the committer ended with ${signal ?? code}: ${stderr}`));
-    });
-    child.send(order);
-  });
+async function committer(order: CommitterOrder): Promise<{ killed: boolean }> {
+  const committing = startSource('committer-child.ts');
+  committing.process.send(order);
+  return { killed: await killedOrDone(committing) };
 }
 
 /** Declares the test; `place` answers with an empty store of its own. */

@@ -12,6 +12,7 @@ import { processesNaming } from './processes';
 import { until } from './until';
 
 const DEADLINE_MS = 60_000;
+const SWEEP_EVERY_MS = 250;
 
 /** Runs by what is expected of them, and the digest that an undisturbed run came to. */
 export interface Played {
@@ -21,12 +22,16 @@ export interface Played {
 
 /**
  * Whatever is not as it should be once all runs are over, as lines for a person: judged by the store, the ledger, what the local EMR wrote down
- * and what the jobs themselves noted. Sweeps first, and waits for what that ends.
+ * and what the jobs themselves noted. Sweeps first, until all that has ended.
  */
 export async function emrComplaints(stack: EmrChaosStack, { runs, digest }: Played): Promise<string[]> {
   const found: string[] = [];
-  await stack.sweep();
-  await until('what was swept to end', () => stack.clusters().every(({ state }) => isEnded(state)), DEADLINE_MS).catch(() =>
+  // A request that was held up makes its cluster whenever it arrives: as a control worker does, sweeps again until nothing is left.
+  const swept = async (): Promise<boolean> => {
+    await stack.sweep();
+    return stack.clusters().every(({ state }) => isEnded(state));
+  };
+  await until('what was swept to end', swept, DEADLINE_MS, SWEEP_EVERY_MS).catch(() =>
     found.push(
       `clusters go on: ${stack
         .clusters()

@@ -128,7 +128,7 @@ class Blow {
   /** What became of the worker that was in charge when it fell. */
   async endOf(worker: StageWorker): Promise<WorkerEnd> {
     // Temporal gives the order of a worker that is silent to another one.
-    if (this.#frozen === worker) return { how: 'died' };
+    if (this.#frozen === worker) return { how: 'died', stderr: '' };
     return worker.ended;
   }
 

@@ -156,7 +156,7 @@ export class EmrChaosStack implements AsyncDisposable {
   }
 
   async startEmr(): Promise<void> {
-    const started = startSource('emr-local-child.ts');
+    const { process: started, greeting } = startSource('emr-local-child.ts');
     const options: EmrLocalOptions = {
       stateDirectory: path.join(this.directory, 'state'),
       port: this.#endpoint === '' ? 0 : Number(new URL(this.#endpoint).port),
@@ -167,7 +167,7 @@ export class EmrChaosStack implements AsyncDisposable {
       faults: true,
     };
     started.send(options);
-    const [{ endpoint }] = (await once(started, 'message')) as [{ endpoint: string }];
+    const { endpoint } = (await greeting) as { endpoint: string };
     this.#emr = started;
     this.#endpoint = endpoint;
   }

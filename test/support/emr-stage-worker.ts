@@ -1,31 +1,32 @@
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import type { StageEnd, StageOrder, StageReport, StageWord } from './emr-stage-child';
-import { startSource } from './source-process';
+import { startSource, type SourceProcess } from './source-process';
 
 /** How a worker ended: as it told, or killed. */
-export type WorkerEnd = StageEnd | { readonly how: 'died' };
+export type WorkerEnd = StageEnd | { readonly how: 'died'; readonly stderr: string };
 
 /** A compute worker in a process of its own, which waits at each point until it may go on. */
 export class StageWorker {
-  readonly process: ChildProcess = startSource('emr-stage-child.ts');
+  readonly #source: SourceProcess = startSource('emr-stage-child.ts');
   /** Names of the points it passed. */
   readonly passed: string[] = [];
   readonly ended: Promise<WorkerEnd>;
   /** Called at each point, which it leaves only when that is done. */
   atPoint: (name: string) => Promise<void> = () => Promise.resolve();
-  readonly #ready: Promise<unknown>;
   #told: StageEnd | undefined;
 
   constructor() {
-    this.#ready = once(this.process, 'message');
     this.process.on('message', (report: StageReport) => {
       if ('end' in report) this.#told = report.end;
       if (!('passed' in report)) return;
       this.passed.push(report.passed);
       void this.atPoint(report.passed).then(() => this.#tell({ go: true }));
     });
-    this.ended = once(this.process, 'exit').then(() => this.#told ?? { how: 'died' });
+    this.ended = this.#source.ended.then(({ stderr }) => this.#told ?? { how: 'died', stderr });
+  }
+
+  get process(): ChildProcess {
+    return this.#source.process;
   }
 
   get isOver(): boolean {
@@ -33,7 +34,7 @@ export class StageWorker {
   }
 
   async start(order: StageOrder): Promise<void> {
-    await this.#ready;
+    await this.#source.greeting;
     this.#tell({ order });
   }
 

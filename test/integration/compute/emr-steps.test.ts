@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -17,6 +17,7 @@ import { emrRunner, fakeSparkSubmit, work, type RunnerPlace, type TestRunner } f
 import type { ChildOrder, ChildReport } from '../../support/emr-runner-child';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
 import { Random } from '../../support/random';
+import { startSource } from '../../support/source-process';
 import { until } from '../../support/until';
 
 const DEADLINE_MS = 60_000;
@@ -222,9 +223,7 @@ interface Worker {
 }
 
 function startChild(order: ChildOrder): Worker {
-  const source = path.join(__dirname, '..', '..', 'support', 'emr-runner-child.ts');
-  const script = `require(${JSON.stringify(require.resolve('jiti'))}).createJiti(${JSON.stringify(source)}).import(${JSON.stringify(source)})`;
-  const started = spawn(process.execPath, ['-e', script], { env: process.env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const { process: started } = startSource('emr-runner-child.ts');
   const reports: ChildReport[] = [];
   started.on('message', (message) => reports.push(message as ChildReport));
   started.send(order);

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -21,6 +21,7 @@ import {
 } from '../../support/emr-local';
 import { processesNaming } from '../../support/processes';
 import { Random } from '../../support/random';
+import { startSource } from '../../support/source-process';
 import { until } from '../../support/until';
 
 const DEADLINE_MS = 60_000;
@@ -44,12 +45,10 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** A server in a process of its own, to be killed. */
 async function child(): Promise<{ readonly process: ChildProcess; readonly endpoint: string }> {
-  const source = path.join(__dirname, '..', '..', 'support', 'emr-local-child.ts');
-  const script = `require(${JSON.stringify(require.resolve('jiti'))}).createJiti(${JSON.stringify(source)}).import(${JSON.stringify(source)})`;
-  const started = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const { process: started, greeting } = startSource('emr-local-child.ts');
   // It listens only once it is loaded; what is sent before waits in the channel.
   started.send(options);
-  const [{ endpoint }] = (await once(started, 'message')) as [{ endpoint: string }];
+  const { endpoint } = (await greeting) as { endpoint: string };
   return { process: started, endpoint };
 }
 
