@@ -87,7 +87,8 @@ function job(classPath) {
 function requireJava() {
   for (const name of ['java', 'javac', 'jar']) {
     const asked = spawnSync(ofJava(name), ['--version'], { encoding: 'utf8' });
-    const version = /\b(\d+)(\.\d+)*/.exec(asked.stdout ?? '')?.[1];
+    // Options of the user's may have the machine say other things first.
+    const version = /^\w+ (\d+)\b/m.exec(asked.stdout ?? '')?.[1];
     if (asked.status === 0 && Number(version) === JAVA) continue;
     throw new Unready(
       asked.status === 0 ? `\`${ofJava(name)}\` is of Java ${version}, not ${JAVA}` : `there is no \`${ofJava(name)}\``,

@@ -55,7 +55,8 @@ echo jar >"$to/$name.jar"
 `,
   // As where there is none.
   aws: 'exit 127',
-  java: 'echo openjdk 17.0.1',
+  // With a flight recorder in JAVA_TOOL_OPTIONS.
+  java: 'echo "[0.292s][info][jfr,startup] Started recording 1."; echo openjdk 17.0.1',
   javac: `
 [ "$1" = --version ] && { echo javac 17.0.1; exit 0; }
 while [ "$1" != -d ]; do shift; done
