@@ -6,6 +6,7 @@ import { systemClock } from '../lib/clock';
 import type { Config } from '../lib/config';
 import { readEmrSettings, type EmrConfig, type EmrSettings } from '../lib/emr-settings';
 import { pricePerHour } from '../pipelines/emr-cost';
+import { objectSettings } from '../pipelines/spark-settings';
 
 /** What a worker process works with EMR by. */
 export interface Emr {
@@ -55,7 +56,7 @@ export async function openEmr(
   };
   return {
     config: emr,
-    runner: createEmrRunner({ services, config: emr, settings }),
+    runner: createEmrRunner({ services, config: emr, settings, objects: config.s3 === undefined ? {} : objectSettings(config.s3) }),
     services,
     close() {
       client.close();

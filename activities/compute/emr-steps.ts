@@ -11,6 +11,8 @@ export interface EmrRunnerOptions {
   readonly services: RoundServices;
   readonly config: Pick<EmrConfig, 'cluster'>;
   readonly settings: EmrSettings;
+  /** How the jobs read and write objects, as settings of Spark. */
+  readonly objects: Readonly<Record<string, string>>;
 }
 
 /** How long a stage that was told to stop sees its step end; what takes longer is ended by the close of the run or the sweeper. */
@@ -60,7 +62,7 @@ async function follow(
     const round = {
       ...roundOf(options, work, placed),
       cluster,
-      args: (submission: string) => stepArgs(options.settings, order, submission),
+      args: (submission: string) => stepArgs(options, order, submission),
     };
     const ended = await finishRound(options.services, round, signal);
     if (ended.why !== undefined) throw roundFailure(ended.row, ended.why);
@@ -111,7 +113,7 @@ async function clusterFor({ services, config, settings }: EmrRunnerOptions, work
 }
 
 /** In client mode the driver is a process of the step: who cancels the step ends it. */
-function stepArgs({ job }: EmrSettings, { uri }: PlacedOrder, submission: string): string[] {
-  const conf = ['--conf', `${SUBMISSION_CONF}=${submission}`];
+function stepArgs({ settings: { job }, objects }: EmrRunnerOptions, { uri }: PlacedOrder, submission: string): string[] {
+  const conf = Object.entries({ [SUBMISSION_CONF]: submission, ...objects }).flatMap(([name, value]) => ['--conf', `${name}=${value}`]);
   return ['spark-submit', '--deploy-mode', 'client', '--class', job.class, ...conf, ...job.sparkArguments, job.jar, uri];
 }

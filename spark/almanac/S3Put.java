@@ -4,9 +4,11 @@ import com.amazonaws.client.builder.AwsClientBuilder.EndpointConfiguration;
 import com.amazonaws.services.s3.AmazonS3;
 import com.amazonaws.services.s3.AmazonS3ClientBuilder;
 import com.amazonaws.services.s3.model.AmazonS3Exception;
+import com.amazonaws.services.s3.model.GetObjectRequest;
 import com.amazonaws.services.s3.model.ObjectMetadata;
 import com.amazonaws.services.s3.model.PutObjectRequest;
 import com.amazonaws.services.s3.model.S3Object;
+import com.amazonaws.services.s3.model.SSEAwsKeyManagementParams;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.util.Arrays;
@@ -53,13 +55,20 @@ final class S3Put implements ObjectPut {
     metadata.setContentType("application/json");
     PutObjectRequest request = new PutObjectRequest(bucket, key, new ByteArrayInputStream(body), metadata);
     request.putCustomRequestHeader("If-None-Match", "*");
+    request.setRequesterPays(requesterPays());
+    String kmsKey = configuration.getTrimmed("fs.s3a.encryption.key", "");
+    if (!kmsKey.isEmpty()) request.setSSEAwsKeyManagementParams(new SSEAwsKeyManagementParams(kmsKey));
     return request;
   }
 
   private boolean isThere(AmazonS3 client, byte[] body) throws IOException {
-    try (S3Object found = client.getObject(bucket, key)) {
+    try (S3Object found = client.getObject(new GetObjectRequest(bucket, key, requesterPays()))) {
       return Arrays.equals(found.getObjectContent().readAllBytes(), body);
     }
+  }
+
+  private boolean requesterPays() {
+    return configuration.getBoolean("fs.s3a.requester.pays.enabled", false);
   }
 
   /** As the settings of the S3 connector say. */

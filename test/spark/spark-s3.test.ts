@@ -1,10 +1,15 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { computeStage } from '../../activities/compute/compute-stage';
 import { createSparkStage } from '../../activities/compute/spark-stage';
 import { createS3Store } from '../../activities/storage/s3-store';
 import { s3Client } from '../../lib/aws';
 import { readConfig } from '../../lib/config';
-import { s3aSettings } from '../../pipelines/spark-settings';
+import { objectSettings, s3aSettings } from '../../pipelines/spark-settings';
 import type { DatasetSpec } from '../../pipelines/types';
+import { FaultProxy, type PfxIdentity } from '../support/fault-proxy';
 import { LocalSpark } from '../support/local-spark';
 import { StageHarness, type StageRequest } from '../support/stage-harness';
 import { testBucket, type TestBucket } from '../support/versitygw';
@@ -53,4 +58,41 @@ it('commits over S3 what DuckDB commits, by one of two jobs that race for an ord
   const spark = outputs[0]?.versions[0];
   expect(spark?.digest).toBe(duckdb?.digest);
   expect(await harness.rows(spark)).toEqual(await harness.rows(duckdb));
+});
+
+/** An identity that nobody vouches for; keytool comes with the JDK. */
+function selfSigned(): PfxIdentity {
+  const folder = mkdtempSync(path.join(tmpdir(), 'almanac-identity-'));
+  const [file, passphrase] = [path.join(folder, 'identity.p12'), 'changeit'];
+  try {
+    const names = ['-alias', 'proxy', '-keyalg', 'EC', '-dname', 'CN=proxy', '-ext', 'san=ip:127.0.0.1'];
+    execFileSync('keytool', ['-genkeypair', '-storetype', 'PKCS12', '-keystore', file, '-storepass', passphrase, ...names], { stdio: 'ignore' });
+    return { pfx: readFileSync(file), passphrase };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+it('names the key of the store for every object it makes, and says who pays for its token and result', async () => {
+  const adds = await harness.version('adds', "select 'user' as user_id, 1::bigint as segment_id, timestamp '2026-11-20' as seen");
+  // The SDK names keys over TLS only.
+  await using proxy = await FaultProxy.before(bucket.endpoint, selfSigned());
+  process.env['JDK_JAVA_OPTIONS'] = '-Dcom.amazonaws.sdk.disableCertChecking=true';
+  const key = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd';
+  const spark = new LocalSpark(harness.store, undefined, {
+    ...s3aSettings({ endpoint: proxy.endpoint, region: bucket.region, pathStyle: true }),
+    ...objectSettings({ kmsKey: key, requesterPays: true }),
+  });
+  const request: StageRequest = {
+    ...{ spec: { reads: { adds: 'adds' }, sql: 'all.sql', writes: 'state' }, texts: { 'all.sql': 'select * from adds' }, inputs: { adds } },
+    generation: 3,
+  };
+  const output = await createSparkStage(spark)(harness.context(request));
+  expect(await harness.rows(output.versions[0])).toHaveLength(1);
+  const making = proxy.requests.filter(({ method, url }) => method === 'PUT' && !url.includes('partNumber='));
+  expect(making.filter(({ url }) => url.includes('.parquet'))).not.toEqual([]);
+  for (const { headers } of making)
+    expect(headers).toMatchObject({ 'x-amz-server-side-encryption': 'aws:kms', 'x-amz-server-side-encryption-aws-kms-key-id': key });
+  const orders = proxy.requests.filter(({ method, url }) => method === 'PUT' && /\/(token|result)\.json/.test(url));
+  expect(orders.map(({ headers }) => headers['x-amz-request-payer'])).toEqual(['requester', 'requester']);
 });

@@ -56,7 +56,7 @@ export function emrRunner({ databaseUrl, root, endpoint, cluster, transient, spa
     ...(transient === undefined ? {} : { transient }),
   };
   return {
-    runner: createEmrRunner({ services, config: cluster === undefined ? {} : { cluster }, settings }),
+    runner: createEmrRunner({ services, config: cluster === undefined ? {} : { cluster }, settings, objects: {} }),
     services,
     client,
     async [Symbol.asyncDispose]() {

@@ -1,5 +1,6 @@
 /** Stands between a client and an S3 service and does to chosen requests what networks and services do. */
-import { createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, request as ask, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,6 +22,12 @@ export type Fault =
   /** A condition that does not hold is told as though it did, as by a service that knows no conditions. */
   | { readonly kind: 'unconditional' };
 
+/** A key and its certificate, as PKCS #12. */
+export interface PfxIdentity {
+  readonly pfx: Buffer;
+  readonly passphrase: string;
+}
+
 /** What a client sent. */
 export interface Sent {
   readonly method: string;
@@ -39,26 +46,34 @@ const COMPLETED =
   '<?xml version="1.0" encoding="UTF-8"?><CompleteMultipartUploadResult><ETag>"written"</ETag></CompleteMultipartUploadResult>';
 
 export class FaultProxy implements AsyncDisposable {
-  /** It never closes a connection by itself: one that a client takes up again just then would break, and nobody asked for that. */
-  readonly #server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
-    this.#serve(request, response).catch(() => response.destroy());
-  });
+  readonly #server: Server;
   readonly #faults: { which: Which; fault: Fault; times: number }[] = [];
   /** All requests, in the order they came. */
   readonly requests: Sent[] = [];
   /** Faults that came true. */
   struck = 0;
 
-  private constructor(private readonly target: URL) {}
+  private constructor(
+    private readonly target: URL,
+    private readonly identity: PfxIdentity | undefined,
+  ) {
+    const serve = (request: IncomingMessage, response: ServerResponse): void => {
+      this.#serve(request, response).catch(() => response.destroy());
+    };
+    // It never closes a connection by itself: one that a client takes up again just then would break, and nobody asked for that.
+    const options = { keepAliveTimeout: 0 };
+    this.#server = identity === undefined ? createServer(options, serve) : createSecureServer({ ...options, ...identity }, serve);
+  }
 
-  static async before(endpoint: string): Promise<FaultProxy> {
-    const proxy = new FaultProxy(new URL(endpoint));
+  /** With an identity its clients speak TLS, up to here. */
+  static async before(endpoint: string, identity?: PfxIdentity): Promise<FaultProxy> {
+    const proxy = new FaultProxy(new URL(endpoint), identity);
     await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
     return proxy;
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.identity === undefined ? 'http' : 'https'}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   /** The next so many requests of this kind meet the fault. */

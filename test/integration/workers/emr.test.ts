@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { ListStepsCommand } from '@aws-sdk/client-emr';
+import { ListStepsCommand, type StepSummary } from '@aws-sdk/client-emr';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createComputeStage } from '../../../activities/compute/choose-engine';
 import { createControlActivities } from '../../../activities/control';
@@ -11,11 +11,12 @@ import { runStage, type StageShell } from '../../../activities/run-stage';
 import { createDatasetStore } from '../../../activities/storage/datasets';
 import { openStore } from '../../../activities/storage/open-store';
 import type { StageReceipt } from '../../../activities/tasks';
-import { readConfig } from '../../../lib/config';
+import { readConfig, type Config } from '../../../lib/config';
 import { systemClock } from '../../../lib/clock';
 import { createLogger } from '../../../lib/log';
 import { migrate } from '../../../lib/migrate';
 import type { Engine } from '../../../activities/compute/engine';
+import { objectSettings } from '../../../pipelines/spark-settings';
 import type { DatasetSpec, Plan, RunRef } from '../../../pipelines/types';
 import { openEmr, type Emr } from '../../../workers/emr';
 import { sweepEffects } from '../../../workers/emr-sweeper';
@@ -86,8 +87,8 @@ afterAll(async () => {
   rmSync(DIRECTORY, { recursive: true, force: true });
 });
 
-async function opened(): Promise<Emr> {
-  const found = await openEmr(config(), { database: database.pool, store: await openStore(config()) });
+async function opened(changes: Partial<Config> = {}): Promise<Emr> {
+  const found = await openEmr({ ...config(), ...changes }, { database: database.pool, store: await openStore(config()) });
   if (found === undefined) throw new Error('the configuration names EMR');
   return found;
 }
@@ -106,7 +107,7 @@ interface Scene {
   close(rounds?: Emr['services']): Promise<unknown>;
 }
 
-async function scene(text: string, people: Partial<DatasetSpec> = {}): Promise<Scene> {
+async function scene(text: string, people: Partial<DatasetSpec> = {}, by = worker): Promise<Scene> {
   windows += 1;
   const run = { pipeline: 'p', window: `2026-01-${String(windows).padStart(2, '0')}`, branch: 'main', generation: 1 };
   const plan: Plan = {
@@ -125,7 +126,7 @@ async function scene(text: string, people: Partial<DatasetSpec> = {}): Promise<S
   await claimRun(database.pool, { run, claim: 'mine', ...claim });
   const store = await openStore(config());
   const services = { store, datasets: createDatasetStore(store, systemClock), database: database.pool, clock: systemClock };
-  const body = createComputeStage(worker.runner);
+  const body = createComputeStage(by.runner);
   const shell: StageShell = {
     services: { ...services, engine: noDuckDb, text: () => Promise.resolve(text) },
     bodies: { ingest: body, sense: body, compute: body, check: body, publish: body },
@@ -147,9 +148,13 @@ async function scene(text: string, people: Partial<DatasetSpec> = {}): Promise<S
   };
 }
 
-async function stepStates({ run }: Scene): Promise<string[]> {
+async function stepsOf({ run }: Scene): Promise<StepSummary[]> {
   const { Steps = [] } = await emr.client.send(new ListStepsCommand({ ClusterId: cluster }));
-  return Steps.filter(({ Name = '' }) => Name.includes(`p/${run.window} `)).map(({ Status }) => Status?.State ?? '');
+  return Steps.filter(({ Name = '' }) => Name.includes(`p/${run.window} `));
+}
+
+async function stepStates(of: Scene): Promise<string[]> {
+  return (await stepsOf(of)).map(({ Status }) => Status?.State ?? '');
 }
 
 /** All that ledger and store have, as text. */
@@ -182,6 +187,22 @@ test('a stage runs on EMR as the environment has it, with a permit and without a
   expect(effect?.cost).toBeCloseTo(effect?.seconds ?? -1);
   const { rows } = await database.pool.query("select 1 from almanac.lease where window_key = $1 and state = 'held'", [one.run.window]);
   expect(rows).toEqual([]);
+});
+
+test('a job writes and reads objects as the store of its worker does: under its key, and for its money', async () => {
+  const s3 = { bucket: 'any', prefix: '', pathStyle: true, kmsKey: 'alias/almanac', requesterPays: true, cacheBytes: 0 };
+  const paying = await opened({ s3 });
+  const one = await scene('select no rows', {}, paying);
+  await one.start();
+  const [step] = await stepsOf(one);
+  const given = (step?.Config?.Args ?? []).filter((_, at, words) => words[at - 1] === '--conf');
+  expect(given).toEqual([
+    expect.stringMatching(/^spark\.almanac\.submission=/),
+    ...Object.entries(objectSettings(s3)).map(([name, value]) => `${name}=${value}`),
+  ]);
+  expect(given).toContain('spark.hadoop.fs.s3.serverSideEncryption.kms.keyId=alias/almanac');
+  expect(objectSettings({ requesterPays: false })).toEqual({});
+  paying.close();
 });
 
 test('a long stage heartbeats; cancelled, its step ends, and the closed run proves it', async () => {
