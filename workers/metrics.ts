@@ -53,11 +53,11 @@ export class StageMetrics implements StageObserver {
     'stage',
     'reason',
   ]);
-  private readonly verdicts = this.counter('almanac_gate_verdicts_total', 'Verdicts of check stages: the worst status of the suite.', [
-    'pipeline',
-    'stage',
-    'status',
-  ]);
+  private readonly verdicts = this.counter(
+    'almanac_gate_verdicts_total',
+    'Verdicts of check stages, also of those that failed: the worst status of the suite.',
+    ['pipeline', 'stage', 'status'],
+  );
   private readonly results = this.counter(
     'almanac_check_results_total',
     'Results of checks, by status, also of gates that failed; a gate that is judged again counts again.',
@@ -103,12 +103,12 @@ export class StageMetrics implements StageObserver {
     if (output.cpuSeconds !== undefined) this.cpu.inc({ pipeline, stage }, output.cpuSeconds);
     if (output.peakMemoryBytes !== undefined) this.memory.set({ pipeline, stage }, output.peakMemoryBytes);
     for (const [reason, count] of Object.entries(output.quarantined ?? {})) this.quarantined.inc({ pipeline, stage, reason }, count);
-    if (output.gate !== undefined) this.verdicts.inc({ pipeline, stage, status: output.gate.status });
   }
 
-  /** One gate judged: a result for each of its checks. */
-  judged(pipeline: string, stage: string, statuses: readonly CheckStatus[]): void {
+  /** One gate judged: a result for each of its checks, and what comes of them. */
+  judged(pipeline: string, stage: string, statuses: readonly CheckStatus[], gate: CheckStatus): void {
     for (const status of statuses) this.results.inc({ pipeline, stage, status });
+    this.verdicts.inc({ pipeline, stage, status: gate });
   }
 
   flipped(pipeline: string, seconds: number): void {

@@ -78,7 +78,7 @@ export async function createComputeWorker(resources: WorkerResources, metrics: S
       ingest: ingestStage,
       sense: senseStage,
       compute: createComputeStage(emr?.runner),
-      check: createCheckStage({ judged: (pipeline, stage, statuses) => metrics.judged(pipeline, stage, statuses) }),
+      check: createCheckStage({ judged: (...gate) => metrics.judged(...gate) }),
       publish: createPublishStage({
         flipped: (pipeline, seconds) => metrics.flipped(pipeline, seconds),
         waitedForLock: (pipeline, seconds) => metrics.waitedForLock(pipeline, seconds),

@@ -34,8 +34,8 @@ type Versions = ReadonlyMap<string, Manifest>;
 type Measured = Measurement | Unmeasured;
 
 export interface CheckStageOptions {
-  /** Told the status of each check once the results are on record, also of a gate that fails. */
-  readonly judged?: (pipeline: string, stage: string, statuses: readonly CheckStatus[]) => void;
+  /** Told the status of each check and the gate's own once the results are on record, also of a gate that fails. */
+  readonly judged?: (pipeline: string, stage: string, statuses: readonly CheckStatus[], gate: CheckStatus) => void;
 }
 
 /**
@@ -86,12 +86,13 @@ async function judgeSuite(context: StageContext, { judged: observe }: CheckStage
     await storeResults(client, context.run, context.stage.id, context.attempt, results, now);
   });
   await context.point('check:stored');
+  const gate = summarize(results.map(({ check, verdict }) => ({ ...verdict, check: check.id })));
   observe?.(
     context.run.pipeline,
     context.stage.id,
     results.map(({ verdict }) => verdict.status),
+    gate.status,
   );
-  const gate = summarize(results.map(({ check, verdict }) => ({ ...verdict, check: check.id })));
   for (const { verdict } of results) {
     const { status, message, overridden } = verdict;
     const by = overridden === undefined ? '' : `, overridden by ${overridden.who} until ${overridden.until}`;

@@ -67,13 +67,13 @@ describe('a gate', () => {
     expect(output.peakMemoryBytes).toBeGreaterThan(0);
   });
 
-  test('tells the status of each check, also where it fails, once they are on record', async () => {
+  test('tells the status of each check and its own, also where it fails, once they are on record', async () => {
     const told: unknown[] = [];
     const stage = createCheckStage({ judged: (...results) => told.push(results) });
     const suite = { checks: [shares, check('size', { metric: 'rows' }, { fail: { min: 1 } })] };
     const context = harness.stageContext('judge', { kind: 'check', suite }, { inputs: { report: await report([1, 7]) } });
     await expect(stage(context)).rejects.toMatchObject({ code: 'gate.failed' });
-    expect(told).toEqual([['example', 'judge', ['FAIL', 'PASS']]]);
+    expect(told).toEqual([['example', 'judge', ['FAIL', 'PASS'], 'FAIL']]);
     expect((await showChecks(database.pool, RUN)).map(({ status }) => status).sort()).toEqual(['FAIL', 'PASS']);
   });
 

@@ -64,26 +64,23 @@ test('an adopted output is an attempt whose rows were counted before', async () 
   expect(sampleOf(families, 'almanac_stage_rows_total', { direction: 'in' }).value).toBe(10);
 });
 
-test('quarantined rows count by reason, verdicts by their worst status', async () => {
+test('quarantined rows count by reason', async () => {
   metrics.settled({ ...SETTLED, output: { ...OUTPUT, quarantined: { malformed: 3, late: 1 } } });
-  metrics.settled({
-    ...SETTLED,
-    stage: 'judge',
-    kind: 'check',
-    output: { ...OUTPUT, gate: { status: 'WARN', checks: 4, warned: ['a'], failed: [] } },
-  });
   const families = await scraped();
   expect(sampleOf(families, 'almanac_quarantined_rows_total', { ...stage, reason: 'malformed' }).value).toBe(3);
   expect(sampleOf(families, 'almanac_quarantined_rows_total', { ...stage, reason: 'late' }).value).toBe(1);
-  expect(sampleOf(families, 'almanac_gate_verdicts_total').labels).toEqual({ pipeline: 'plays', stage: 'judge', status: 'WARN' });
 });
 
-test('results of checks count by status, not by check', async () => {
-  metrics.judged('plays', 'judge', ['PASS', 'FAIL', 'PASS']);
-  metrics.judged('plays', 'judge', ['PASS']);
+test('results of checks count by status, not by check, and gates by their worst status, those that fail too', async () => {
+  metrics.judged('plays', 'judge', ['PASS', 'FAIL', 'PASS'], 'FAIL');
+  metrics.judged('plays', 'judge', ['PASS'], 'PASS');
   const families = await scraped();
-  const results = samplesOf(families, 'almanac_check_results_total');
-  expect(results.map(({ labels, value }) => [labels, value])).toEqual([
+  const counts = (name: string): unknown[] => samplesOf(families, name).map(({ labels, value }) => [labels, value]);
+  expect(counts('almanac_gate_verdicts_total')).toEqual([
+    [{ pipeline: 'plays', stage: 'judge', status: 'FAIL' }, 1],
+    [{ pipeline: 'plays', stage: 'judge', status: 'PASS' }, 1],
+  ]);
+  expect(counts('almanac_check_results_total')).toEqual([
     [{ pipeline: 'plays', stage: 'judge', status: 'PASS' }, 3],
     [{ pipeline: 'plays', stage: 'judge', status: 'FAIL' }, 1],
   ]);
