@@ -11,10 +11,21 @@ export function overtaken(run: RunRef): AlmanacError {
   });
 }
 
+/** What is said of credentials that are not there, have expired, or are not known; they are renewed while stages wait. */
+const CREDENTIALS =
+  /^(ExpiredToken|ExpiredTokenException|UnrecognizedClientException|InvalidSignatureException|CredentialsProviderError|TokenProviderError)$/;
+
 /** A failure of a stage that EMR gave, as its class decides about a retry; anything else as it is. */
 export function emrFailure(error: unknown, run: RunRef, stage: string): unknown {
   if (!(error instanceof EmrFault)) return error;
   const said = `${error.operation}: ${error.service === '' ? '' : `${error.service}: `}${error.message}`;
+  if (CREDENTIALS.test(error.service)) {
+    return new AlmanacError('emr.credentials', `there are no valid credentials for EMR: ${said}`, {
+      next: 'renew them where the AWS SDK looks (role, profile, environment); the stage looks again by itself and adopts its step',
+      details: { operation: error.operation, service: error.service },
+      cause: error,
+    });
+  }
   if (error.kind === 'refused') {
     return new AlmanacError('emr.refused', `EMR refused ${said}`, {
       next: `almanac doctor, then: ${retryCommand(run, stage)}`,

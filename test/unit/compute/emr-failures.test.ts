@@ -52,7 +52,7 @@ test.each([
   expect(fault).toMatchObject({ kind, operation: 'AddJobFlowSteps', service: name });
 });
 
-test('what EMR refuses is the affair of who set it up; what it does not answer is tried again', () => {
+test('what EMR refuses is the affair of who set it up; what it does not answer, or not to expired credentials, is tried again', () => {
   const fault = (kind: 'refused' | 'doubt' | 'throttled' | 'unreachable'): unknown =>
     emrFailure(new EmrFault(kind, 'RunJobFlow', 'ValidationException', 'no such role'), RUN, 'count');
   expect(fault('refused')).toMatchObject({
@@ -64,6 +64,12 @@ test('what EMR refuses is the affair of who set it up; what it does not answer i
   });
   for (const kind of ['doubt', 'throttled', 'unreachable'] as const)
     expect(fault(kind)).toMatchObject({ code: 'emr.unreachable', class: 'platform' });
+  for (const service of ['ExpiredTokenException', 'UnrecognizedClientException', 'CredentialsProviderError'])
+    expect(emrFailure(new EmrFault('refused', 'ListSteps', service, 'the token has expired'), RUN, 'count')).toMatchObject({
+      code: 'emr.credentials',
+      class: 'platform',
+      message: `there are no valid credentials for EMR: ListSteps: ${service}: the token has expired`,
+    });
   const other = new Error('not of EMR');
   expect(emrFailure(other, RUN, 'count')).toBe(other);
 });
