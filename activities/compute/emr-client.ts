@@ -8,6 +8,7 @@ import {
   RunJobFlowCommand,
   TerminateJobFlowsCommand,
   type RunJobFlowCommandInput,
+  type StepState as ServiceState,
   type StepSummary,
 } from '@aws-sdk/client-emr';
 import { clientOptions, type ServicePlace } from '../../lib/aws';
@@ -48,8 +49,8 @@ export interface NewStep {
 export interface EmrClient {
   /** Never sent twice: an answer that did not come is a fault in doubt. */
   addStep(cluster: string, step: NewStep): Promise<string>;
-  /** Newest first, back to those made before `since`. */
-  listSteps(cluster: string, since: Date): Promise<EmrStep[]>;
+  /** Newest first, back to those made before `since`; all it lists without. Only those in one of `states`, where given. */
+  listSteps(cluster: string, since: Date | undefined, states?: readonly StepState[]): Promise<EmrStep[]>;
   cancelSteps(cluster: string, steps: readonly string[]): Promise<void>;
   describeCluster(cluster: string): Promise<EmrCluster>;
   /** Never sent twice. */
@@ -70,15 +71,18 @@ const READ_TRIES = 3;
 const ENDED = ['TERMINATED', 'TERMINATED_WITH_ERRORS'];
 const ALIVE = ['STARTING', 'BOOTSTRAPPING', 'RUNNING', 'WAITING', 'TERMINATING'] as const;
 
-const STATES: Readonly<Record<string, StepState>> = {
-  PENDING: 'pending',
-  RUNNING: 'running',
-  CANCEL_PENDING: 'cancelling',
-  COMPLETED: 'completed',
-  CANCELLED: 'cancelled',
-  FAILED: 'failed',
-  INTERRUPTED: 'interrupted',
+const SERVICE_STATES: Readonly<Record<StepState, ServiceState>> = {
+  pending: 'PENDING',
+  running: 'RUNNING',
+  cancelling: 'CANCEL_PENDING',
+  completed: 'COMPLETED',
+  cancelled: 'CANCELLED',
+  failed: 'FAILED',
+  interrupted: 'INTERRUPTED',
 };
+const STATES = new Map<string | undefined, StepState>(
+  Object.entries(SERVICE_STATES).map(([state, spelled]) => [spelled, state as StepState]),
+);
 
 export function createEmrClient(place: ServicePlace): EmrClient {
   const requestHandler = { connectionTimeout: CONNECT_MS, requestTimeout: ANSWER_MS, throwOnRequestTimeout: true };
@@ -97,17 +101,23 @@ export function createEmrClient(place: ServicePlace): EmrClient {
       );
       return answer.StepIds?.[0] ?? '';
     },
-    async listSteps(cluster, since) {
+    async listSteps(cluster, since, states) {
       const found: EmrStep[] = [];
       for (let marker: string | undefined; ;) {
         const page = await emrFault('ListSteps', () =>
-          reader.send(new ListStepsCommand({ ClusterId: cluster, ...(marker === undefined ? {} : { Marker: marker }) })),
+          reader.send(
+            new ListStepsCommand({
+              ClusterId: cluster,
+              ...(states === undefined ? {} : { StepStates: states.map((state) => SERVICE_STATES[state]) }),
+              ...(marker === undefined ? {} : { Marker: marker }),
+            }),
+          ),
         );
         const steps = (page.Steps ?? []).map(readStep);
         found.push(...steps);
         marker = page.Marker;
         const oldest = steps.at(-1)?.createdAt;
-        if (marker === undefined || (oldest !== undefined && oldest < since)) return found;
+        if (marker === undefined || (since !== undefined && oldest !== undefined && oldest < since)) return found;
       }
     },
     async cancelSteps(cluster, steps) {
@@ -157,7 +167,7 @@ function readStep({ Id, Name, Status, Config }: StepSummary): EmrStep {
     id: Id ?? '',
     name: Name ?? '',
     // One that is new to us may go on.
-    state: STATES[State ?? ''] ?? 'running',
+    state: STATES.get(State) ?? 'running',
     submission: Config?.Args?.find((argument) => argument.startsWith(prefix))?.slice(prefix.length),
     createdAt: Timeline?.CreationDateTime,
     startedAt: Timeline?.StartDateTime,

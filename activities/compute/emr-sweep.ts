@@ -4,7 +4,6 @@ import { ledgerPrefix } from '../../pipelines/effect';
 import type { RunRef } from '../../pipelines/types';
 import { endCluster, endUnwantedClusters, wantedClusters } from '../ledger/clusters';
 import { changeUnwanted, ledgerId, listEffects, listUnwanted, openEffectNames, type EffectRow } from '../ledger/effects';
-import { isLive } from '../../pipelines/effect';
 import { finishRound, isOpen, type RoundServices } from './emr-rounds';
 
 /** How one round of a run that was stopped is known to do no more harm. */
@@ -129,11 +128,8 @@ export async function sweepEmr(services: RoundServices, options: SweepOptions, s
 }
 
 /** Steps of a cluster that stays: a late submission of a round that is over is a duplicate and ends by itself, this ends it sooner. */
-async function sweepSteps({ database, client, clock }: RoundServices, cluster: string, prefix: string): Promise<string[]> {
-  const since = new Date(clock.now().getTime() - 7 * 86_400_000);
-  const live = (await client.listSteps(cluster, since)).filter(
-    (step) => step.name.startsWith(prefix) && isLive(step) && step.state !== 'cancelling',
-  );
+async function sweepSteps({ database, client }: RoundServices, cluster: string, prefix: string): Promise<string[]> {
+  const live = (await client.listSteps(cluster, undefined, ['pending', 'running'])).filter(({ name }) => name.startsWith(prefix));
   const open = await openEffectNames(
     database,
     live.map(({ name }) => name),

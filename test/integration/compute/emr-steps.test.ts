@@ -1,18 +1,20 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { ListStepsCommand } from '@aws-sdk/client-emr';
+import type { EmrClient, EmrStep } from '../../../activities/compute/emr-client';
 import { endRounds, sweepEmr } from '../../../activities/compute/emr-sweep';
-import { listEffects } from '../../../activities/ledger/effects';
+import { ledgerId, listEffects } from '../../../activities/ledger/effects';
 import { openAttempt } from '../../../activities/ledger/attempts';
 import { claimRun, endRun, storePlan } from '../../../activities/ledger/runs';
 import { Stopped } from '../../../activities/stopped';
 import type { TransientCluster } from '../../../lib/emr-settings';
 import { migrate } from '../../../lib/migrate';
+import { ledgerPrefix } from '../../../pipelines/effect';
 import type { Plan, RunRef } from '../../../pipelines/types';
-import { CREDENTIAL, startCluster, testEmr, untilCluster, type TestEmr } from '../../support/emr-local';
+import { addSteps, CREDENTIAL, startCluster, testEmr, untilCluster, untilStep, type TestEmr } from '../../support/emr-local';
 import { emrRunner, fakeSparkSubmit, work, type RunnerPlace, type TestRunner } from '../../support/emr-runner';
 import type { ChildOrder, ChildReport } from '../../support/emr-runner-child';
 import { testDatabase, type TestDatabase } from '../../support/postgres';
@@ -98,6 +100,10 @@ async function states({ run }: Scene, on = cluster): Promise<string[]> {
   return Steps.filter(({ Name = '' }) => Name.includes(`p/${run.window} `)).map(({ Status }) => Status?.State ?? '');
 }
 
+function rethrow(error: unknown): never {
+  throw error;
+}
+
 const forever = (): AbortSignal => new AbortController().signal;
 
 test('a job is one step, whose time and cost are on record; the next attempt adopts it', async () => {
@@ -174,6 +180,30 @@ test('a stage that is cancelled ends its step; what a dead worker left is ended 
     [2, 'over', 'cancelled'],
   ]);
   expect(await states(one)).toEqual(['CANCELLED', 'CANCELLED']);
+});
+
+test('the sweep of a cluster that stays lists what lives, not the days of steps that ended, and ends what nobody waits for', async () => {
+  await using one = await scene();
+  await one.runner.runner.run(work(one.place.root, one.run, await one.attempt()), forever());
+  const Args = ['spark-submit', path.join(DIRECTORY, 'order-of-nobody.json')];
+  writeFileSync(Args[1] ?? '', JSON.stringify({ token: path.join(DIRECTORY, 'token-of-nobody.json'), milliseconds: 600_000 }));
+  const Name = `${ledgerPrefix(await ledgerId(database.pool))}of nobody`;
+  const HadoopJarStep = { Jar: 'command-runner.jar', Args };
+  const [orphan = ''] = await addSteps(emr.client, cluster, { Name, ActionOnFailure: 'CONTINUE', HadoopJarStep });
+  const { services } = one.runner;
+  const listed: EmrStep[] = [];
+  const client: EmrClient = {
+    ...services.client,
+    async listSteps(...asked) {
+      const steps = await services.client.listSteps(...asked);
+      listed.push(...steps);
+      return steps;
+    },
+  };
+  const swept = await sweepEmr({ ...services, client }, { cluster, failed: rethrow }, forever());
+  expect(swept.steps).toEqual([orphan]);
+  expect(listed.map(({ id }) => id)).toEqual([orphan]);
+  await untilStep(emr.client, cluster, orphan, 'CANCELLED');
 });
 
 const TRANSIENT: TransientCluster = {
