@@ -20,6 +20,8 @@ export class EmrFault extends Error {
 }
 
 const THROTTLED = /^(Throttling|ThrottlingException|ThrottledException|RequestLimitExceeded|TooManyRequestsException|SlowDown)$/;
+/** A cluster has 256 steps that are not over: it takes another once one of them is. The name is that of any request that is not valid. */
+const FULL = /^Maximum number of active steps\b/;
 /** Nothing left this machine. */
 const LOCAL = /^(CredentialsProviderError|TokenProviderError)$|Region is missing/;
 
@@ -36,7 +38,7 @@ export async function emrFault<T>(operation: string, send: () => Promise<T>): Pr
 }
 
 function kindOf(error: unknown, name: string, message: string): FaultKind {
-  if (THROTTLED.test(name)) return 'throttled';
+  if (THROTTLED.test(name) || FULL.test(message)) return 'throttled';
   if (LOCAL.test(name) || LOCAL.test(message)) return 'refused';
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND') return 'unreachable';

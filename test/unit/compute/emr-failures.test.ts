@@ -37,6 +37,12 @@ function thrown(name: string, more: { readonly status?: number; readonly code?: 
 test.each([
   ['ThrottlingException', { status: 400 }, 'throttled'],
   ['RequestLimitExceeded', { status: 503 }, 'throttled'],
+  [
+    'ValidationException',
+    { status: 400, message: "Maximum number of active steps(State = 'Running', 'Pending' or 'Cancel_Pending') for cluster exceeded." },
+    'throttled',
+  ],
+  ['ValidationException', { status: 400, message: 'Steps cannot be empty.' }, 'refused'],
   ['CredentialsProviderError', {}, 'refused'],
   ['Error', { message: 'Region is missing' }, 'refused'],
   ['InvalidRequestException', { status: 400 }, 'refused'],
