@@ -34,6 +34,8 @@ export function grantEmr(
       'elasticmapreduce:CancelSteps',
       'elasticmapreduce:DescribeCluster',
       'elasticmapreduce:ListSteps',
+      // RunJobFlow asks for it too, where the cluster is to end by itself.
+      'elasticmapreduce:PutAutoTerminationPolicy',
       'elasticmapreduce:TerminateJobFlows',
     ],
     resources: clusters,

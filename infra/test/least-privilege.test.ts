@@ -100,8 +100,8 @@ describe.each(['controlWorkerRole', 'liveWorkerRole', 'backfillWorkerRole'])('%s
 
   test('does with EMR what the engine does, and nothing else', () => {
     const made = [...commands(PROGRAM, 'client-emr')].map((command) => `elasticmapreduce:${command}`);
-    // RunJobFlow of a cluster with tags is an AddTags as well.
-    expect(of('elasticmapreduce')).toEqual([...made, 'elasticmapreduce:AddTags'].sort());
+    // RunJobFlow of a cluster with tags is an AddTags as well; with a policy of when it ends by itself, a PutAutoTerminationPolicy.
+    expect(of('elasticmapreduce')).toEqual([...made, 'elasticmapreduce:AddTags', 'elasticmapreduce:PutAutoTerminationPolicy'].sort());
   });
 
   test('works only with clusters that carry the tag of the deployment', () => {
