@@ -29,13 +29,20 @@ const PLAIN_S3: Readonly<Record<string, string>> = {
 /** What our jobs add: no text opens a file by its name. */
 export const SPARK_JOB_SETTINGS: Readonly<Record<string, string>> = { ...SPARK_SETTINGS, ...PLAIN_S3, 'spark.sql.runSQLOnFiles': 'false' };
 
+const S3A_REGION = 'spark.hadoop.fs.s3a.endpoint.region';
+
 /**
- * What a job is submitted with so that what it writes is encrypted, and what it asks for is paid, as by the store of this process. EMR reads
- * and writes `s3://` by a connector of its own; Hadoop's knows who pays since 3.3.5.
+ * What a job is submitted with so that what it writes is encrypted, what it asks for is paid, and it asks in the region that the store of this
+ * process does. EMR reads and writes `s3://` by a connector of its own; Hadoop's knows who pays since 3.3.5.
  */
-export function objectSettings(s3: { readonly kmsKey?: string; readonly requesterPays: boolean }): Record<string, string> {
-  const { kmsKey, requesterPays } = s3;
+export function objectSettings(s3: {
+  readonly region?: string | undefined;
+  readonly kmsKey?: string;
+  readonly requesterPays: boolean;
+}): Record<string, string> {
+  const { region, kmsKey, requesterPays } = s3;
   return {
+    ...(region !== undefined && { [S3A_REGION]: region }),
     ...(kmsKey !== undefined && {
       'spark.hadoop.fs.s3a.encryption.algorithm': 'SSE-KMS',
       'spark.hadoop.fs.s3a.encryption.key': kmsKey,
@@ -62,7 +69,7 @@ export function s3aSettings(s3: {
       'spark.hadoop.fs.s3a.endpoint': endpoint,
       'spark.hadoop.fs.s3a.connection.ssl.enabled': String(endpoint.startsWith('https:')),
     }),
-    ...(region !== undefined && { 'spark.hadoop.fs.s3a.endpoint.region': region }),
+    ...(region !== undefined && { [S3A_REGION]: region }),
     'spark.hadoop.fs.s3a.path.style.access': String(pathStyle),
   };
 }

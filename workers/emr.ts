@@ -56,13 +56,20 @@ export async function openEmr(
   };
   return {
     config: emr,
-    runner: createEmrRunner({ services, config: emr, settings, objects: config.s3 === undefined ? {} : objectSettings(config.s3) }),
+    runner: createEmrRunner({ services, config: emr, settings, objects: jobObjects(emr, config.s3) }),
     services,
     close() {
       client.close();
       logs.destroy();
     },
   };
+}
+
+/** How jobs read and write objects. The bucket's region is that of the clusters where nobody says, and both are those of AWS. */
+export function jobObjects(emr: EmrConfig, s3: Config['s3']): Record<string, string> {
+  if (s3 === undefined) return {};
+  const ofAws = s3.endpoint === undefined && emr.endpoint === undefined;
+  return objectSettings({ ...s3, region: s3.region ?? (ofAws ? emr.region : undefined) });
 }
 
 function priceOf({ transient, pricePerHour: ofCluster }: EmrSettings): number | undefined {

@@ -1,6 +1,8 @@
 package almanac;
 
+import com.amazonaws.SdkClientException;
 import com.amazonaws.client.builder.AwsClientBuilder.EndpointConfiguration;
+import com.amazonaws.regions.DefaultAwsRegionProviderChain;
 import com.amazonaws.services.s3.AmazonS3;
 import com.amazonaws.services.s3.AmazonS3ClientBuilder;
 import com.amazonaws.services.s3.model.AmazonS3Exception;
@@ -19,6 +21,8 @@ final class S3Put implements ObjectPut {
   private static final int TAKEN = 412;
   private static final int RACED = 409;
   private static final int TRIES = 20;
+  private static final String CENTRAL = "s3.amazonaws.com";
+  private static final String ANY_REGION = "us-east-1";
 
   private final String bucket;
   private final String key;
@@ -72,18 +76,30 @@ final class S3Put implements ObjectPut {
   }
 
   /** As the settings of the S3 connector say. */
-  private AmazonS3 client() {
+  AmazonS3 client() {
     AmazonS3ClientBuilder builder = AmazonS3ClientBuilder.standard();
     builder.withPathStyleAccessEnabled(configuration.getBoolean("fs.s3a.path.style.access", false));
     String endpoint = configuration.getTrimmed("fs.s3a.endpoint", "");
     String region = configuration.getTrimmed("fs.s3a.endpoint.region", "");
-    if (!endpoint.isEmpty()) {
+    // Spark names the endpoint of all regions where nobody names any: it is none.
+    if (!endpoint.isEmpty() && !endpoint.equals(CENTRAL)) {
       String scheme = configuration.getBoolean("fs.s3a.connection.ssl.enabled", true) ? "https://" : "http://";
       String url = endpoint.contains("://") ? endpoint : scheme + endpoint;
-      builder.withEndpointConfiguration(new EndpointConfiguration(url, region.isEmpty() ? "us-east-1" : region));
-    } else if (!region.isEmpty()) {
-      builder.withRegion(region);
+      builder.withEndpointConfiguration(new EndpointConfiguration(url, region.isEmpty() ? ANY_REGION : region));
+    } else {
+      builder.withRegion(region.isEmpty() ? regionOfMachine() : region);
+      // The bucket may be in another one: it is asked where.
+      builder.withForceGlobalBucketAccessEnabled(true);
     }
     return builder.build();
+  }
+
+  private static String regionOfMachine() {
+    try {
+      String region = new DefaultAwsRegionProviderChain().getRegion();
+      return region == null || region.isEmpty() ? ANY_REGION : region;
+    } catch (SdkClientException unknown) {
+      return ANY_REGION;
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { computeStage } from '../../activities/compute/compute-stage';
@@ -11,6 +11,7 @@ import { objectSettings, s3aSettings } from '../../pipelines/spark-settings';
 import type { DatasetSpec } from '../../pipelines/types';
 import { FaultProxy, type PfxIdentity } from '../support/fault-proxy';
 import { LocalSpark } from '../support/local-spark';
+import { sparkRuntime } from '../support/spark';
 import { StageHarness, type StageRequest } from '../support/stage-harness';
 import { testBucket, type TestBucket } from '../support/versitygw';
 
@@ -66,7 +67,9 @@ function selfSigned(): PfxIdentity {
   const [file, passphrase] = [path.join(folder, 'identity.p12'), 'changeit'];
   try {
     const names = ['-alias', 'proxy', '-keyalg', 'EC', '-dname', 'CN=proxy', '-ext', 'san=ip:127.0.0.1'];
-    execFileSync('keytool', ['-genkeypair', '-storetype', 'PKCS12', '-keystore', file, '-storepass', passphrase, ...names], { stdio: 'ignore' });
+    execFileSync('keytool', ['-genkeypair', '-storetype', 'PKCS12', '-keystore', file, '-storepass', passphrase, ...names], {
+      stdio: 'ignore',
+    });
     return { pfx: readFileSync(file), passphrase };
   } finally {
     rmSync(folder, { recursive: true });
@@ -95,4 +98,47 @@ it('names the key of the store for every object it makes, and says who pays for 
     expect(headers).toMatchObject({ 'x-amz-server-side-encryption': 'aws:kms', 'x-amz-server-side-encryption-aws-kms-key-id': key });
   const orders = proxy.requests.filter(({ method, url }) => method === 'PUT' && /\/(token|result)\.json/.test(url));
   expect(orders.map(({ headers }) => headers['x-amz-request-payer'])).toEqual(['requester', 'requester']);
+});
+
+/** Says where a client of the job asks, for each word: the region of the machine, or nothing, then settings. */
+const ASKING = `package almanac;
+public final class Asking {
+  public static void main(String[] scenes) {
+    for (String scene : scenes) {
+      String[] words = scene.split(" ");
+      System.setProperty("aws.region", words[0]);
+      var configuration = new org.apache.hadoop.conf.Configuration(false);
+      for (int at = 1; at < words.length; at++) configuration.set("fs.s3a." + words[at].split("=")[0], words[at].split("=")[1]);
+      var client = new S3Put("bucket", "key", configuration).client();
+      System.out.println(client.getRegionName() + " " + client.getUrl("bucket", "key").getAuthority());
+    }
+  }
+}`;
+
+it('puts its token in the region that is given, else in that of its machine: Spark names an endpoint of all regions where nobody names any', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'almanac-asking-'));
+  try {
+    const { sparkHome, jars, jobJar } = sparkRuntime();
+    const classPath = [folder, jobJar, ...jars, path.join(sparkHome, 'jars', '*')].join(path.delimiter);
+    writeFileSync(path.join(folder, 'Asking.java'), ASKING);
+    execFileSync('javac', ['-cp', classPath, '-d', folder, path.join(folder, 'Asking.java')], { stdio: 'pipe' });
+    const { AWS_REGION: _region, ...environment } = process.env;
+    const env = { ...environment, AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: path.join(folder, 'none') };
+    const central = 'endpoint=s3.amazonaws.com';
+    const expected = {
+      [`eu-west-1 ${central}`]: 'eu-west-1 bucket.s3.eu-west-1.amazonaws.com',
+      [`eu-west-1 ${central} endpoint.region=eu-central-1`]: 'eu-central-1 bucket.s3.eu-central-1.amazonaws.com',
+      [` ${central}`]: 'us-east-1 bucket.s3.amazonaws.com',
+      ['']: 'us-east-1 bucket.s3.amazonaws.com',
+      ['eu-west-1 endpoint=http://127.0.0.1:9 path.style.access=true']: 'us-east-1 127.0.0.1:9',
+    };
+    const asked = execFileSync('java', ['-cp', classPath, 'almanac.Asking', ...Object.keys(expected)], {
+      env,
+      stdio: 'pipe',
+      encoding: 'utf8',
+    });
+    expect(asked.trim().split('\n')).toEqual(Object.values(expected));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -18,7 +18,7 @@ import { migrate } from '../../../lib/migrate';
 import type { Engine } from '../../../activities/compute/engine';
 import { objectSettings } from '../../../pipelines/spark-settings';
 import type { DatasetSpec, Plan, RunRef } from '../../../pipelines/types';
-import { openEmr, type Emr } from '../../../workers/emr';
+import { jobObjects, openEmr, type Emr } from '../../../workers/emr';
 import { sweepEffects } from '../../../workers/emr-sweeper';
 import { StageMetrics } from '../../../workers/metrics';
 import { CREDENTIAL, startCluster, testEmr, type TestEmr } from '../../support/emr-local';
@@ -189,8 +189,16 @@ test('a stage runs on EMR as the environment has it, with a permit and without a
   expect(rows).toEqual([]);
 });
 
-test('a job writes and reads objects as the store of its worker does: under its key, and for its money', async () => {
-  const s3 = { bucket: 'any', prefix: '', pathStyle: true, kmsKey: 'alias/almanac', requesterPays: true, cacheBytes: 0 };
+test('a job writes and reads objects as the store of its worker does: in its region, under its key, and for its money', async () => {
+  const s3 = {
+    bucket: 'any',
+    prefix: '',
+    region: 'eu-central-1',
+    pathStyle: true,
+    kmsKey: 'alias/almanac',
+    requesterPays: true,
+    cacheBytes: 0,
+  };
   const paying = await opened({ s3 });
   const one = await scene('select no rows', {}, paying);
   await one.start();
@@ -201,8 +209,21 @@ test('a job writes and reads objects as the store of its worker does: under its 
     ...Object.entries(objectSettings(s3)).map(([name, value]) => `${name}=${value}`),
   ]);
   expect(given).toContain('spark.hadoop.fs.s3.serverSideEncryption.kms.keyId=alias/almanac');
+  expect(given).toContain('spark.hadoop.fs.s3a.endpoint.region=eu-central-1');
   expect(objectSettings({ requesterPays: false })).toEqual({});
   paying.close();
+});
+
+test('the bucket is in the region of the clusters where nobody says, unless one of the two is not of AWS', () => {
+  const s3 = { bucket: 'any', prefix: '', pathStyle: false, requesterPays: false, cacheBytes: 0 };
+  const clusters = { settings: 'emr.json', region: 'eu-west-1' };
+  const region = (name: string): unknown => ({ 'spark.hadoop.fs.s3a.endpoint.region': name });
+  expect(jobObjects(clusters, s3)).toEqual(region('eu-west-1'));
+  expect(jobObjects(clusters, { ...s3, region: 'eu-central-1' })).toEqual(region('eu-central-1'));
+  // These have a region of their own, which their Spark is told by who started it.
+  expect(jobObjects({ ...clusters, endpoint: 'http://127.0.0.1:1' }, s3)).toEqual({});
+  expect(jobObjects(clusters, { ...s3, endpoint: 'http://127.0.0.1:1' })).toEqual({});
+  expect(jobObjects(clusters, undefined)).toEqual({});
 });
 
 test('a long stage heartbeats; cancelled, its step ends, and the closed run proves it', async () => {
