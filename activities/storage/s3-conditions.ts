@@ -3,11 +3,11 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  HeadObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { AlmanacError } from '../../pipelines/failures';
 import { statusOf } from './s3-failures';
+import { headOf } from './s3-head';
 import { addressed, asked, encrypted, type S3Place } from './s3-place';
 import { putIfAbsent } from './s3-put';
 import { CONDITIONS_PROBE } from './store-paths';
@@ -30,18 +30,19 @@ export async function requireConditions(place: S3Place, whole = false): Promise<
 }
 
 async function givesAnother(place: S3Place, key: string): Promise<boolean> {
-  const command = new HeadObjectCommand({ ...addressed(place), Key: key, IfMatch: STRANGE_TAG });
-  return asked(place, { key, action: 's3:GetObject' }, refused(place.client.send(command))).then((was) => !was);
+  return !(await asked(place, { key, action: 's3:GetObject' }, refused(headOf(place, key, { ifMatch: STRANGE_TAG }))));
 }
 
 async function completesOver(place: S3Place, key: string): Promise<boolean> {
   const { client } = place;
   const object = { ...addressed(place), Key: key };
   const question = { key, action: 's3:PutObject' };
-  const { UploadId } = await asked(place, question, client.send(new CreateMultipartUploadCommand({ ...object, ...encrypted(place) })));
+  const creation = new CreateMultipartUploadCommand({ ...object, ...encrypted(place) });
+  const { UploadId } = await asked(place, question, client.send(creation));
   const upload = { ...object, UploadId };
   try {
-    const { ETag } = await asked(place, question, client.send(new UploadPartCommand({ ...upload, PartNumber: 1, Body: BODY })));
+    const part = new UploadPartCommand({ ...upload, PartNumber: 1, Body: BODY });
+    const { ETag } = await asked(place, question, client.send(part));
     const command = new CompleteMultipartUploadCommand({
       ...upload,
       MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] },

@@ -1,11 +1,12 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GetObjectCommand, HeadObjectCommand, type GetObjectCommandOutput, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { isErrno } from '../../lib/file-failure';
 import { eachOf } from '../../lib/each-of';
 import { FollowingHash, writeBody } from './s3-body';
-import { brokenBody, isAbsent, nameOf, s3Failure, statusOf } from './s3-failures';
+import { brokenBody, isAbsent, nameOf, s3Failure } from './s3-failures';
+import { headOf, stoppable } from './s3-head';
 import { addressed, asked, type S3Place } from './s3-place';
 import type { Seal } from './sealed-file';
 
@@ -42,7 +43,7 @@ export async function getObject(place: S3Place, key: string): Promise<Buffer | u
  */
 export async function download(place: S3Place, key: string, file: string, signal?: AbortSignal): Promise<Seal> {
   const question = { key, action: 's3:GetObject' };
-  const head = await asked(place, question, headOf(place, key, signal));
+  const head = await asked(place, question, headOf(place, key, { signal }));
   const { ContentLength: bytes = 0, ETag: etag } = head;
   const handle = await open(file, 'wx+');
   const hash = new FollowingHash(handle);
@@ -59,18 +60,6 @@ export async function download(place: S3Place, key: string, file: string, signal
     return { sha256: hash.digest(), bytes };
   } finally {
     await handle.close();
-  }
-}
-
-async function headOf(place: S3Place, key: string, signal: AbortSignal | undefined): Promise<HeadObjectCommandOutput> {
-  const object = { ...addressed(place), Key: key };
-  try {
-    return await place.client.send(new HeadObjectCommand(object), stoppable(signal));
-  } catch (error) {
-    // The answer to a HEAD has no words: whether credentials expired, a clock is wrong or a region, a GET is told.
-    if ([400, 403].includes(statusOf(error) ?? 0))
-      await place.client.send(new GetObjectCommand({ ...object, Range: 'bytes=0-0' }), stoppable(signal));
-    throw error;
   }
 }
 
@@ -140,8 +129,4 @@ function rangesOf(bytes: number): { start: number; bytes: number }[] {
     start: index * RANGE_BYTES,
     bytes: Math.min(RANGE_BYTES, bytes - index * RANGE_BYTES),
   }));
-}
-
-function stoppable(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal };
 }

@@ -5,13 +5,13 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  HeadObjectCommand,
   PutObjectCommand,
   UploadPartCommand,
   type CompletedPart,
 } from '@aws-sdk/client-s3';
 import { eachOf } from '../../lib/each-of';
 import { isAbsent, nameOf, s3Failure, statusOf } from './s3-failures';
+import { headOf } from './s3-head';
 import { addressed, asked, encrypted, type S3Place } from './s3-place';
 
 /** Says whose put an object is: one whose answer was lost finds the name taken by itself. */
@@ -121,7 +121,7 @@ async function once(place: S3Place, key: string, nonce: string, write: () => Pro
 
 async function nonceOf(place: S3Place, key: string): Promise<string | undefined> {
   try {
-    return (await place.client.send(new HeadObjectCommand({ ...addressed(place), Key: key }))).Metadata?.[PUT];
+    return (await headOf(place, key)).Metadata?.[PUT];
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw s3Failure(error, { bucket: place.bucket, key, action: 's3:GetObject' });

@@ -170,6 +170,23 @@ describe('what does not pass has a code', () => {
     expect(existsSync(file)).toBe(true);
   });
 
+  test.each<[string, Fault, string]>([
+    ['clocks apart', { kind: 'answer', status: 403, code: 'RequestTimeTooSkewed' }, 'store.clock'],
+    ['expired credentials', { kind: 'answer', status: 400, code: 'ExpiredToken' }, 'store.credentials'],
+    ['denied', { kind: 'answer', status: 403, code: 'AccessDenied' }, 'store.denied'],
+    ['another region in the signature', { kind: 'answer', status: 400, code: 'AuthorizationHeaderMalformed' }, 'store.region'],
+  ])('%s, when a writer asks whose the object is, or conditions are tried', async (_what, fault, code) => {
+    await store.putIfAbsent('data/a', 'x');
+    for (const method of ['HEAD', 'GET']) proxy.inject({ method, path: 'data/a' }, fault, FOREVER);
+    await expect(store.putIfAbsent('data/a', 'x')).rejects.toMatchObject({ code });
+
+    // Whose the object of the probe is gets its answer; what comes next asks for another object than it is.
+    proxy.inject({ method: 'HEAD', path: 'probes/' }, { kind: 'latency', ms: 0 });
+    for (const method of ['HEAD', 'GET']) proxy.inject({ method, path: 'probes/' }, fault, FOREVER);
+    await expect(open(proxy.endpoint).putIfAbsent('data/b', 'x')).rejects.toMatchObject({ code });
+    expect(proxy.requests.filter(({ method }) => method === 'HEAD').at(-1)?.headers).toHaveProperty('if-match');
+  });
+
   test('what is spoiled on its way up, which no object comes of', async () => {
     const file = path.join(await store.scratch(), 'file');
     writeFileSync(file, randomBytes(20e6));
