@@ -15,6 +15,8 @@ import { CONDITIONS_PROBE } from './store-paths';
 const BODY = Buffer.from('Almanac tries here whether writes of objects that exist are refused. It may be deleted at any time.\n');
 /** What no object has. */
 const STRANGE_TAG = '"almanac"';
+/** Parts whose checksum is not the one that their upload names are refused. */
+const CHECKED = { ChecksumAlgorithm: 'CRC32' } as const;
 
 /**
  * Throws `store.unconditional` when the service writes over an object that a request says must not be there, or gives one that a request
@@ -37,15 +39,15 @@ async function completesOver(place: S3Place, key: string): Promise<boolean> {
   const { client } = place;
   const object = { ...addressed(place), Key: key };
   const question = { key, action: 's3:PutObject' };
-  const creation = new CreateMultipartUploadCommand({ ...object, ...encrypted(place) });
+  const creation = new CreateMultipartUploadCommand({ ...object, ...encrypted(place), ...CHECKED });
   const { UploadId } = await asked(place, question, client.send(creation));
   const upload = { ...object, UploadId };
   try {
-    const part = new UploadPartCommand({ ...upload, PartNumber: 1, Body: BODY });
-    const { ETag } = await asked(place, question, client.send(part));
+    const part = new UploadPartCommand({ ...upload, PartNumber: 1, Body: BODY, ...CHECKED });
+    const { ETag, ChecksumCRC32 } = await asked(place, question, client.send(part));
     const command = new CompleteMultipartUploadCommand({
       ...upload,
-      MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] },
+      MultipartUpload: { Parts: [{ PartNumber: 1, ETag, ChecksumCRC32 }] },
       IfNoneMatch: '*',
     });
     return !(await asked(place, question, refused(client.send(command))));

@@ -9,6 +9,8 @@ export type Fault =
   | { readonly kind: 'latency'; readonly ms: number }
   /** The service answers with an error of its own instead of doing it. */
   | { readonly kind: 'answer'; readonly status: number; readonly code: string }
+  /** Nothing ever comes. */
+  | { readonly kind: 'silence' }
   /** The service does it, and the connection breaks before its answer. */
   | { readonly kind: 'lost-answer' }
   /** The connection breaks in the middle of the answer. */
@@ -34,6 +36,8 @@ export interface Sent {
   /** The path with its query. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Of a POST, once it came. */
+  readonly body?: string;
 }
 
 /** Which requests: `GET` or `PUT`, and a part of the path with its query. */
@@ -83,13 +87,16 @@ export class FaultProxy implements AsyncDisposable {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = request;
-    this.requests.push({ method, url, headers: request.headers });
+    const told: { -readonly [Key in keyof Sent]: Sent[Key] } = { method, url, headers: request.headers };
+    this.requests.push(told);
     const fault = this.#faultOf(request);
     if (fault?.kind === 'reset-upload') {
       request.once('data', () => request.socket.destroy());
       return;
     }
     const whole = await buffer(request);
+    if (method === 'POST') told.body = whole.toString();
+    if (fault?.kind === 'silence') return;
     const sent = fault?.kind === 'spoiled-upload' ? spoiled(whole) : whole;
     if (fault?.kind === 'latency') await sleep(fault.ms);
     if (fault?.kind === 'answer') {

@@ -78,3 +78,13 @@ test('every object that is made is made on the condition that there is none, and
   expect(making.filter(({ headers }) => headers['if-none-match'] !== '*').map(operation)).toEqual([]);
   expect(making.filter(({ method, headers }) => method === 'PUT' && !('x-amz-checksum-crc32' in headers))).toEqual([]);
 });
+
+test('every upload in parts names the checksum of its parts, also the one that conditions are tried on', async () => {
+  const requests = await everyRequest({});
+  const of = (name: string): Sent[] => requests.filter((sent) => operation(sent) === name);
+  expect(of('CreateMultipartUpload').filter(({ url }) => url.includes('probes/'))).toHaveLength(1);
+  expect(of('CreateMultipartUpload').map(({ headers }) => headers['x-amz-checksum-algorithm'])).toEqual(['CRC32', 'CRC32', 'CRC32']);
+  const sums = of('UploadPart').map(({ headers }) => String(headers['x-amz-checksum-crc32']));
+  const told = of('CompleteMultipartUpload').flatMap(({ body = '' }) => body.match(/(?<=<ChecksumCRC32>)[^<]+/g) ?? []);
+  expect(told.sort()).toEqual(sums.sort());
+});
