@@ -153,7 +153,7 @@ async function see(context: LandingContext, info: ObjectInfo): Promise<SeenFile>
 }
 
 async function inspect(context: LandingContext, { path }: ObjectInfo, { compression }: LandingFormat): Promise<FileInspection> {
-  return inspectFile(await context.store.read(path), compression, context.signal);
+  return inspectFile(await context.store.read(path, context.signal), compression, context.signal);
 }
 
 async function referenceInfo(context: LandingContext, file: string): Promise<ObjectInfo> {

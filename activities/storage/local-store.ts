@@ -148,8 +148,10 @@ export function createLocalStore(root: string): ObjectStore {
       return readFile(await confined(objectPath)).catch(absent);
     },
 
-    async read(objectPath) {
-      return createReadStream(await confined(objectPath));
+    async read(objectPath, signal) {
+      const file = await confined(objectPath);
+      signal?.throwIfAborted();
+      return createReadStream(file);
     },
 
     async list(prefix) {

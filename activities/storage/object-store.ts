@@ -31,8 +31,8 @@ export interface ObjectStore {
   /** Moves a local file into the store durably; false when the path is taken, and the file stays. */
   adoptFile(localFile: string, path: string): Promise<boolean>;
   get(path: string): Promise<Buffer | undefined>;
-  /** The bytes of an object as a stream, for objects too big to hold. */
-  read(path: string): Promise<Readable>;
+  /** The bytes of an object as a stream, for objects too big to hold. A signal that aborts before it is there makes this throw its reason. */
+  read(path: string, signal?: AbortSignal): Promise<Readable>;
   /** All objects below a prefix, sorted by path. */
   list(prefix: string): Promise<ObjectInfo[]>;
   /** The same and, with a `fault`, what only looks like one: links to nothing, pipes, folders that may not be read. For folders others write. */

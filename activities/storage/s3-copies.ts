@@ -29,8 +29,10 @@ export function createCopies(place: S3Place, cache: ReadCache, observer: ReadObs
     const before = coming.get(sha256);
     if (before !== undefined) {
       // Whether it failed is for whoever asked for it; here it is tried again.
-      await before.catch(() => undefined);
-      signal?.throwIfAborted();
+      await unlessAborted(
+        before.catch(() => undefined),
+        signal,
+      );
       if (await cache.take(sha256, file)) return;
     }
     const fetching = fetch(objectPath, sha256, file, signal);
@@ -79,6 +81,20 @@ export function createCopies(place: S3Place, cache: ReadCache, observer: ReadObs
       };
     },
   };
+}
+
+/** Waits for what others do, or throws the reason of the signal. */
+async function unlessAborted(others: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  let stop = (): void => undefined;
+  const stopped = new Promise<void>((resolve) => (stop = resolve));
+  signal?.throwIfAborted();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    await Promise.race([others, stopped]);
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+  signal?.throwIfAborted();
 }
 
 function damaged({ bucket }: S3Place, key: string, wanted: string, found: string): AlmanacError {

@@ -43,7 +43,10 @@ export async function getObject(place: S3Place, key: string): Promise<Buffer | u
  */
 export async function download(place: S3Place, key: string, file: string, signal?: AbortSignal): Promise<Seal> {
   const question = { key, action: 's3:GetObject' };
-  const head = await asked(place, question, headOf(place, key, { signal }));
+  const head = await asked(place, question, headOf(place, key, { signal })).catch((error: unknown) => {
+    signal?.throwIfAborted();
+    throw error;
+  });
   const { ContentLength: bytes = 0, ETag: etag } = head;
   const handle = await open(file, 'wx+');
   const hash = new FollowingHash(handle);

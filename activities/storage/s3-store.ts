@@ -89,8 +89,8 @@ export function createS3Store(client: S3Client, config: S3Config, folder: string
 
     get: async (objectPath) => getObject(place, keyOf(objectPath)),
 
-    async read(objectPath) {
-      const files = await localFiles([{ path: objectPath }]);
+    async read(objectPath, signal) {
+      const files = await localFiles([{ path: objectPath }], signal);
       const stream = createReadStream(files.path(objectPath));
       // It is open by then, or never will be.
       const done = (): void => void files[Symbol.asyncDispose]();

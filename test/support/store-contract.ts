@@ -75,6 +75,13 @@ export function storeContract(store: () => ObjectStore): void {
     }
   });
 
+  test('gives no stream to whoever does not want it any more', async () => {
+    await store().putIfAbsent('data/x', 'rows');
+    const reason = new Error('cancelled by an operator');
+    await expect(store().read('data/x', AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(await text(await store().read('data/x', new AbortController().signal))).toBe('rows');
+  });
+
   test('gives one object to many at once, held to the hash on record', async () => {
     await store().putIfAbsent('data/x', 'rows');
     const file = { path: 'data/x', sha256: createHash('sha256').update('rows').digest('hex') };

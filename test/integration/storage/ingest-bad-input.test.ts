@@ -140,6 +140,21 @@ describe('files that cannot be read', () => {
     expect(failure).toMatchObject({ code: 'landing.unreadable', details: { file: `${FOLDER}/a.csv` } });
   });
 
+  test('a cancel while a file is fetched stops it with the reason of the cancel', async () => {
+    bench.land('a.csv', 'x');
+    const controller = new AbortController();
+    const reason = new Error('cancelled by an operator');
+    const store = {
+      ...bench.store,
+      read: (_path: string, signal?: AbortSignal) =>
+        new Promise<never>((_, reject) => {
+          signal?.addEventListener('abort', () => reject(reason), { once: true });
+          controller.abort(reason);
+        }),
+    };
+    await expect(bench.ingest({ store, signal: controller.signal })).rejects.toBe(reason);
+  });
+
   test('a cancel while a big file is hashed stops it with the reason of the cancel', async () => {
     truncateSync(bench.land('a.csv', ''), 20e9);
     const controller = new AbortController();

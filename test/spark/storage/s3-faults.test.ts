@@ -1,6 +1,6 @@
 import '../../support/one-realm';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createDatasetStore } from '../../../activities/storage/datasets';
@@ -10,6 +10,7 @@ import { s3Client } from '../../../lib/aws';
 import { systemClock } from '../../../lib/clock';
 import type { S3Config } from '../../../lib/s3-config';
 import { FaultProxy, type Fault } from '../../support/fault-proxy';
+import { until } from '../../support/until';
 import { testBucket, type TestBucket } from '../../support/versitygw';
 
 const FOREVER = 1000;
@@ -205,6 +206,41 @@ describe('what does not pass has a code', () => {
     const file = await adopt('data/a', randomBytes(20e6));
     proxy.inject({ method: 'GET', path: 'data/a' }, fault, FOREVER);
     await expect(store.localFiles([file])).rejects.toMatchObject({ code });
+  });
+});
+
+describe('whoever is cancelled throws the reason and waits for nothing', () => {
+  const reason = new Error('cancelled by an operator');
+
+  test.each(['HEAD', 'GET'])('of a %s that is never answered', async (method) => {
+    await store.putIfAbsent('landing/a', 'rows');
+    proxy.inject({ method, path: 'landing/a' }, { kind: 'silence' }, FOREVER);
+    const cancel = new AbortController();
+    const cancelled = expect(store.read('landing/a', cancel.signal)).rejects.toBe(reason);
+    await until('it was asked for', () => proxy.struck > 0);
+    cancel.abort(reason);
+    await cancelled;
+  });
+
+  test('of what another downloads, who goes on', async () => {
+    const file = await adopt('data/a', Buffer.from('rows'));
+    proxy.inject({ method: 'GET', path: 'data/a' }, { kind: 'silence' }, FOREVER);
+    const [other, cancel] = [new AbortController(), new AbortController()];
+    let over = false;
+    const others = store.localFiles([file], other.signal).finally(() => (over = true));
+    const otherEnds = expect(others).rejects.toBe(other);
+    try {
+      await until('another downloads it', () => proxy.struck > 0);
+      const cancelled = expect(store.localFiles([file], cancel.signal)).rejects.toBe(reason);
+      // By then it waits: what comes before are looks at the disk of this machine.
+      await until('it has a folder', () => readdirSync(path.join(root, 'here', 'scratch')).length > 2);
+      cancel.abort(reason);
+      await cancelled;
+      expect([over, proxy.struck]).toEqual([false, 1]);
+    } finally {
+      other.abort(other);
+      await otherEnds;
+    }
   });
 });
 
