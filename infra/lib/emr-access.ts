@@ -3,6 +3,7 @@ import type * as iam from 'aws-cdk-lib/aws-iam';
 import { CLUSTER_TAG } from './cluster-tag';
 import { CLUSTER_LOGS, type EmrStack } from './emr-stack';
 import { grant } from './grant';
+import { grantJob } from './store-access';
 import type { StorageStack } from './storage-stack';
 
 /** What workers do with EMR: start clusters with the deployment's tag, work with those that carry it, read their logs. */
@@ -61,6 +62,7 @@ export function grantEmr(
     resources: [emr.instanceRole.roleArn],
     conditions: { StringEquals: { 'iam:PassedToService': 'ec2.amazonaws.com' } },
   });
+  grantJob(role, { bucket: storage.data, key: storage.key });
   grant(role, {
     sid: 'ReadClusterLogs',
     actions: ['s3:GetObject'],

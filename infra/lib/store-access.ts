@@ -32,6 +32,16 @@ export function grantStepStore(role: iam.Role, store: StoreBucket): void {
   });
 }
 
+/** What the doctor in a worker does there: see that the jar of the settings is where it says. */
+export function grantJob(role: iam.Role, store: StoreBucket): void {
+  grant(role, {
+    sid: 'ReadJob',
+    actions: ['s3:GetObject'],
+    resources: [objects(store, JOB_FOLDER)],
+    because: 'Jars are named by releases: all of one folder of one bucket.',
+  });
+}
+
 /** What a step writes: files of versions, and beside them the claim and the result of its order (activities/storage/store-paths.ts). */
 const STEP_FOLDERS: readonly (typeof STORE_FOLDERS)[number][] = ['datasets'];
 

@@ -6,7 +6,7 @@ export const SOURCE_FOLDERS = ['landing', 'reference'] as const;
 /** What Almanac writes; a test holds it to the paths that the code spells. */
 export const STORE_FOLDERS = ['accepted', 'datasets', 'heads', 'histories', 'probes', 'quarantine', 'replays'] as const;
 
-/** Where the jars of the Spark job are put with each release: nodes of clusters read them, whoever deploys writes them, nobody else. */
+/** Where the jars of the Spark job are put with each release: nodes of clusters and workers with EMR read them, only whoever deploys writes them. */
 export const JOB_FOLDER = 'jobs';
 
 /** Where the store begins in its bucket: `ALMANAC_DATA=s3://BUCKET/PREFIX`. */

@@ -12,7 +12,7 @@ import {
   referencePath,
   replayPath,
 } from '../../activities/storage/store-paths';
-import { SOURCE_FOLDERS, STORE_FOLDERS } from '../lib/store-folders';
+import { JOB_FOLDER, SOURCE_FOLDERS, STORE_FOLDERS } from '../lib/store-folders';
 import { actions, allowed, list, policy, resources, stackNames, template, type Statement } from './synthesise';
 
 const templates = stackNames('existing').map((name) => ({ name, of: template('existing', name) }));
@@ -123,6 +123,16 @@ describe.each(['controlWorkerRole', 'liveWorkerRole', 'backfillWorkerRole'])('%s
   test('never writes what others deliver', () => {
     const written = statements.filter(({ Action }) => list(Action).some((action) => /PutObject|DeleteObject/.test(action)));
     expect(folders(written)).toEqual([...STORE_FOLDERS].sort());
+  });
+
+  test('reads the folders of the store, and the jar of the job that the doctor looks for where there is EMR', () => {
+    const read = (given: readonly Statement[]): readonly string[] =>
+      folders(
+        given.filter(({ Action, Resource }) => list(Action).includes('s3:GetObject') && JSON.stringify(Resource).includes('/almanac/')),
+      );
+    const always = [...SOURCE_FOLDERS, ...STORE_FOLDERS];
+    expect(read(statements)).toEqual([...always, JOB_FOLDER].sort());
+    expect(read(policy(template('plain', 'workers'), role))).toEqual([...always].sort());
   });
 
   test('uses one key, for nothing but reading and writing', () => {
