@@ -1,22 +1,29 @@
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
-import { gunzipSync } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { Clock } from '../../lib/clock';
+import { isErrno } from '../../lib/file-failure';
 import { logTail } from '../../pipelines/log-tail';
+import { LogEnd } from './log-end';
 import { pause } from './pause';
 
+/** How much of the end of a log is looked at: logs of failed steps reach gigabytes. */
+const END_BYTES = 2 ** 20;
+
 /** Reads what EMR puts below the log URI of a cluster; undefined while it is not there. */
-export type LogReader = (uri: string) => Promise<Buffer | undefined>;
+export type LogReader = (uri: string) => Promise<Readable | undefined>;
 
 /** Of `s3://` and `file://` URIs. */
 export function createLogReader(s3: S3Client): LogReader {
   return async (uri) => {
     try {
-      if (uri.startsWith('file://')) return await readFile(fileURLToPath(uri));
+      if (uri.startsWith('file://')) return (await open(fileURLToPath(uri))).createReadStream();
       const { host, pathname } = new URL(uri);
       const { Body } = await s3.send(new GetObjectCommand({ Bucket: host, Key: decodeURIComponent(pathname.slice(1)) }));
-      return Body === undefined ? undefined : Buffer.from(await Body.transformToByteArray());
+      return Body as Readable | undefined;
     } catch (error) {
       const name = error instanceof Error ? error.name : '';
       if (name === 'NoSuchKey' || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -52,7 +59,7 @@ export async function failedLog(
     for (;;) {
       for (const name of ['stderr.gz', 'stdout.gz']) {
         const body = await read(folder + name);
-        const text = body === undefined ? '' : gunzipSync(body).toString('utf8');
+        const text = body === undefined ? '' : await endOf(body, signal);
         const tail = logTail(text);
         if (tail === '') continue;
         return maskValues ? `${logTail(text, true)}\nThe rest may quote rows and is not shown; it is in ${folder}`.trim() : tail;
@@ -61,7 +68,16 @@ export async function failedLog(
       await pause(everyMs, signal);
     }
   } catch (error) {
-    if (signal.aborted) throw error;
-    return `its log in ${folder} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    signal.throwIfAborted();
+    return `its log in ${folder} cannot be read: ${error instanceof Error || isErrno(error) ? error.message : String(error)}`;
   }
+}
+
+async function endOf(body: Readable, signal: AbortSignal): Promise<string> {
+  const end = new LogEnd(END_BYTES);
+  const keep = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+    for await (const chunk of chunks) end.keep(chunk);
+  };
+  await pipeline(body, createGunzip(), keep, { signal });
+  return end.text();
 }
