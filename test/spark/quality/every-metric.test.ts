@@ -79,6 +79,12 @@ describe(`DuckDB and Spark tell the same numbers of nasty data (seed ${SEED})`, 
     expect(await both.differences(checksOf(table, measures), REFERENCE)).toEqual([]);
   });
 
+  test('JSON with a text as long as a document', async () => {
+    await both.session.exec(`create table wordy as select '{"v": "' || repeat('a', 100000) || '"}' as note`);
+    await both.declare('wordy', { columns: { note: 'text' } });
+    expect(await both.differences(checksOf('wordy', [{ metric: 'parseable', column: 'note', as: 'json' }]), REFERENCE)).toEqual([]);
+  });
+
   test('what one refuses the other does, and whatever else is asked of the table is answered', async () => {
     const checks = checksOf('nasty', [...REFUSED, { metric: 'rows' }, { metric: 'mean', column: 'price' }]);
     const refused = (judged: readonly Judged[]): string[] =>

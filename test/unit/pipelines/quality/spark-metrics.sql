@@ -142,8 +142,8 @@ select count(*) as `rows`,
   count(*) filter (where `counted 0`) as a0,
   count(*) filter (where `failing 0`) as a1
 from (select `orders`.*,
-  (not coalesce((case when `note` is not null then (trim(`note`) <> '' and get_json_object(concat('[', `note`, ']'), '$') is not null and get_json_object(concat('{"v":', `note`, '}'), '$') is not null and not regexp_replace(`note`, '"([^"\\\\\\x00-\\x1f]|\\\\["\\\\/bfnrtu])*"', '0') rlike '["\']|(?:[Nn][Aa][Nn]|[Ii][Nn][Ff])|,[\\x{9}-\\x{a}\\x{c}-\\x{d} ]*[\\]\\}]') end), true)) as `failing 0`,
-  ((case when `note` is not null then (trim(`note`) <> '' and get_json_object(concat('[', `note`, ']'), '$') is not null and get_json_object(concat('{"v":', `note`, '}'), '$') is not null and not regexp_replace(`note`, '"([^"\\\\\\x00-\\x1f]|\\\\["\\\\/bfnrtu])*"', '0') rlike '["\']|(?:[Nn][Aa][Nn]|[Ii][Nn][Ff])|,[\\x{9}-\\x{a}\\x{c}-\\x{d} ]*[\\]\\}]') end) is not null) as `counted 0`
+  (not coalesce((case when `note` is not null then (trim(`note`) <> '' and get_json_object(concat('[', `note`, ']'), '$') is not null and get_json_object(concat('{"v":', `note`, '}'), '$') is not null and not regexp_replace(`note`, '"[^"\\\\\\x00-\\x1f]*(?:\\\\["\\\\/bfnrtu][^"\\\\\\x00-\\x1f]*)*"', '0') rlike '["\']|(?:[Nn][Aa][Nn]|[Ii][Nn][Ff])|,[\\x{9}-\\x{a}\\x{c}-\\x{d} ]*[\\]\\}]') end), true)) as `failing 0`,
+  ((case when `note` is not null then (trim(`note`) <> '' and get_json_object(concat('[', `note`, ']'), '$') is not null and get_json_object(concat('{"v":', `note`, '}'), '$') is not null and not regexp_replace(`note`, '"[^"\\\\\\x00-\\x1f]*(?:\\\\["\\\\/bfnrtu][^"\\\\\\x00-\\x1f]*)*"', '0') rlike '["\']|(?:[Nn][Aa][Nn]|[Ii][Nn][Ff])|,[\\x{9}-\\x{a}\\x{c}-\\x{d} ]*[\\]\\}]') end) is not null) as `counted 0`
 from `orders`)
 
 -- parseable(note, as: date, format: %d/%m/%Y o'clock %H%M)
