@@ -122,6 +122,8 @@ function datasetProblems(place: string, dataset: DatasetSpec): Problem[] {
   if (dataset.buckets !== undefined) {
     const { by, count } = dataset.buckets;
     problems.push(...unknownColumns(`${place}.buckets.by`, dataset, [by]));
+    if (dataset.columns[by] === 'double')
+      problems.push({ place: `${place}.buckets.by`, message: `"${by}" is double, whose text and bucket differ on Spark and DuckDB` });
     if (!Number.isInteger(count) || count < 1 || count > MAX_BUCKETS) {
       problems.push({ place: `${place}.buckets.count`, message: `${count} is not a whole number from 1 to ${MAX_BUCKETS}` });
     }

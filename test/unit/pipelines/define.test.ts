@@ -191,6 +191,11 @@ describe('definePipeline', () => {
       'datasets.odd.buckets.by',
     ],
     [
+      'buckets by a double',
+      withDataset('odd', { columns: { n: 'double' }, buckets: { by: 'n', count: 2 } }),
+      'datasets.odd.buckets.by: "n" is double, whose text and bucket differ on Spark and DuckDB',
+    ],
+    [
       "each: 'bucket' that reads nothing bucketed",
       withStages({ updateState: { kind: 'compute', each: 'bucket', reads: { names: 'users' }, sql: 'a.sql', writes: 'state' } }),
       "'bucket' needs a read",
