@@ -7,7 +7,7 @@ import { logTail } from '../../pipelines/log-tail';
 import { endCluster } from '../ledger/clusters';
 import type { EffectChange, EffectRow } from '../ledger/effects';
 import type { ObjectStore } from '../storage/object-store';
-import { isOver, type EmrClient, type EmrStep } from './emr-client';
+import { isOver, type EmrClient, type EmrCluster, type EmrStep } from './emr-client';
 import { EmrFault } from './emr-fault';
 import type { EmrPoller, Look } from './emr-poller';
 import { overtaken } from './emr-failures';
@@ -123,11 +123,10 @@ export async function finishRound(services: RoundServices, round: Round, signal:
         look = undefined;
         break;
       case 'end': {
-        const over = look !== undefined && isOver(look.cluster) ? look.cluster : undefined;
-        // A step that fails ends no cluster of ours: the end of the cluster was first.
-        const end =
-          over && action.end.state === 'failed' && action.end.why === 'step' ? { ...action.end, why: 'cluster' as const } : action.end;
-        const change = await endOf(services, { ...round, row }, end, look, signal);
+        const over = look && (await overCluster(client, look.cluster, action.end));
+        // A step that fails ends no cluster of ours, and a cluster that ends cancels what waits on it: the end of the cluster was first.
+        const end = over && action.end.state === 'failed' ? { ...action.end, why: 'cluster' as const } : action.end;
+        const change = await endOf(services, { ...round, row }, end, { look, over }, signal);
         await round.point('step-ended');
         await write(change);
         if (over !== undefined) await endCluster(services.database, over.id, over.reason, clock.now());
@@ -137,12 +136,26 @@ export async function finishRound(services: RoundServices, round: Round, signal:
   }
 }
 
+/** The cluster as it is now, if it is over. It was looked at before its steps: what failed or was cancelled since may be its end. */
+async function overCluster(client: EmrClient, seen: EmrCluster, end: EffectEnd): Promise<EmrCluster | undefined> {
+  if (isOver(seen)) return seen;
+  if (end.state !== 'failed') return undefined;
+  try {
+    const cluster = await client.describeCluster(seen.id);
+    return isOver(cluster) ? cluster : undefined;
+  } catch (error) {
+    // The step has ended, whatever became of the cluster.
+    if (error instanceof EmrFault) return undefined;
+    throw error;
+  }
+}
+
 /** The end as the ledger has it. */
 async function endOf(
   services: RoundServices,
   { row, maskValues }: Pick<Round, 'row' | 'maskValues'>,
   end: EffectEnd,
-  look: Look | undefined,
+  { look, over }: { readonly look: Look | undefined; readonly over: EmrCluster | undefined },
   signal: AbortSignal,
 ): Promise<EffectChange> {
   const step = look?.steps.find(({ id }) => id === end.step);
@@ -156,7 +169,7 @@ async function endOf(
     state: end.state,
     step: end.step,
     endedAt: services.clock.now(),
-    reason: failed && end.why === 'cluster' ? shown(look?.cluster.reason, false) : shown(step?.reason, maskValues),
+    reason: failed && end.why === 'cluster' ? shown(over?.reason, false) : shown(step?.reason, maskValues),
     logTail: await tail,
     seconds,
     cost: stageCost(services.pricePerHour, seconds),
@@ -172,6 +185,13 @@ function shown(reason: string | undefined, maskValues: boolean): string | undefi
 function secondsOf(step: EmrStep | undefined): number | undefined {
   const { startedAt, endedAt } = step ?? {};
   return startedAt === undefined || endedAt === undefined ? undefined : (endedAt.getTime() - startedAt.getTime()) / 1000;
+}
+
+/** Ends the step of a round without looking first, as far as one request can: it commits nothing any more and is told to end. */
+export async function endKnownStep({ store, client }: RoundServices, { token, cluster, step }: EffectRow): Promise<void> {
+  if (cluster === null || step === null) return;
+  await claimToken(store, token);
+  await cancel(client, cluster, [step]);
 }
 
 /** Claims the token of a round, or tells who has it. One whose order was never written was never submitted. */

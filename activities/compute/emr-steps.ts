@@ -4,7 +4,7 @@ import { Stopped } from '../stopped';
 import { SUBMISSION_CONF } from './emr-client';
 import { clusterOf } from './emr-cluster';
 import { emrFailure, overtaken, roundFailure } from './emr-failures';
-import { finishRound, isOpen, type Round, type RoundServices } from './emr-rounds';
+import { endKnownStep, finishRound, isOpen, type Round, type RoundServices } from './emr-rounds';
 import type { PlacedOrder, SparkEnd, SparkRunner, SparkWork } from './spark-runner';
 
 export interface EmrRunnerOptions {
@@ -82,6 +82,8 @@ async function endOnWord(options: EmrRunnerOptions, work: SparkWork, begun: Effe
   try {
     const row = await takeUp(options, work);
     if (row.round !== begun.round || !isOpen(row)) return;
+    // The next look may be minutes away where EMR throttles, and nobody ends the rounds of a run that is held.
+    await endKnownStep(options.services, row);
     const { row: ended } = await finishRound(options.services, roundOf(options, work, row), AbortSignal.timeout(STOP_MS));
     work.log(`step ${ended.step ?? '(not submitted)'} ended: ${ended.state}`);
   } catch (error) {

@@ -1,12 +1,17 @@
 package almanac;
 
+import java.util.List;
 import org.apache.spark.SparkThrowable;
 import org.apache.spark.sql.AnalysisException;
 
 /** Tells what a text or its rows did wrong, which no other try mends, from what befell the job. */
 final class TextFault {
-  private static final String STATEMENT = "42";
-  private static final String VALUE = "22";
+  /** Classes of SQLSTATE: syntax and names, and features that Spark lacks. */
+  private static final List<String> STATEMENT = List.of("42", "0A");
+  /** Data, cardinality, and constraints, for instance a key twice in a map. */
+  private static final List<String> VALUE = List.of("22", "21", "23");
+  /** Texts name no files: this one was taken from a version, and may be restored. */
+  private static final String NO_FILE = "PATH_NOT_FOUND";
 
   private TextFault() {}
 
@@ -14,14 +19,15 @@ final class TextFault {
   static Result.Fault of(Throwable error, boolean maskValues) {
     for (Throwable cause = error; cause != null; cause = cause.getCause()) {
       String state = cause instanceof SparkThrowable known ? known.getSqlState() : null;
+      if (cause instanceof SparkThrowable known && NO_FILE.equals(known.getErrorClass())) return null;
       if (cause instanceof AnalysisException || startsWith(state, STATEMENT)) return fault("statement", cause);
       if (startsWith(state, VALUE)) return maskValues ? nameOf((SparkThrowable) cause) : fault("value", cause);
     }
     return null;
   }
 
-  private static boolean startsWith(String state, String category) {
-    return state != null && state.startsWith(category);
+  private static boolean startsWith(String state, List<String> classes) {
+    return state != null && classes.stream().anyMatch(state::startsWith);
   }
 
   private static Result.Fault nameOf(SparkThrowable known) {

@@ -1,3 +1,4 @@
+import { renameSync } from 'node:fs';
 import fc from 'fast-check';
 import { computeStage } from '../../activities/compute/compute-stage';
 import { createSparkStage } from '../../activities/compute/spark-stage';
@@ -206,6 +207,9 @@ it('reports what is wrong with a text as a failure of the user, and leaves no ve
   const masked = { memoryBytes: 1e9, threads: 1, maskValues: true };
   const refused = await failure(`select id, word, amount, ${number} as small, share, yes, seen, day from landed`, 24, masked);
   expect(refused).toMatchObject({ code: 'engine.sql', message: 'pipelines/example/sql/text.sql: [CAST_INVALID_INPUT]' });
+  expect(
+    await failure('select (select 1 union all select 2) as id, word, amount, small, share, yes, seen, day from landed', 25),
+  ).toMatchObject({ code: 'engine.sql', message: expect.stringMatching(/SCALAR_SUBQUERY_TOO_MANY_ROWS/) as string });
   const faults: string[] = [];
   for (const { path } of await harness.store.list('datasets/typed/')) {
     if (path.endsWith('result.json')) faults.push((await harness.store.get(path))?.toString('utf8') ?? '');
@@ -218,4 +222,20 @@ it('reports what is wrong with a text as a failure of the user, and leaves no ve
       .sort(),
   ).toEqual([false, true]);
   expect(await versions()).toEqual(before);
+});
+
+it('finds a file of an input gone, which is no fault of the text, and computes once it is restored', async () => {
+  const nothing = Object.entries(typed).map(([name, type]) => `null::${DUCKDB_TYPES[type]} as ${name}`);
+  const landed = await harness.version('landed', `select ${nothing.join(', ')}`);
+  const request = {
+    spec: { reads: { landed: 'landed' }, sql: 'text.sql', writes: 'typed' },
+    texts: { 'text.sql': 'select * from landed' },
+  };
+  const [{ path = '' } = {}] = (await harness.datasets.manifest(landed)).files;
+  const file = harness.store.place(path);
+  renameSync(file, `${file}.away`);
+  const compute = (generation: number) => onSpark({ ...request, inputs: { landed }, generation });
+  await expect(compute(26)).rejects.toThrow(/spark-submit ended with 1: .*PATH_NOT_FOUND/s);
+  renameSync(`${file}.away`, file);
+  expect((await compute(27)).rowsOut).toBe(1);
 });
