@@ -90,7 +90,7 @@ final class Computation {
     String[] names = files.stream().map(file -> output.folder() + file.name()).toArray(String[]::new);
     Dataset<Row> rows = spark.read().schema(schemaOf(output.columns())).parquet(names);
     org.apache.spark.sql.Column[] key = output.key().stream().map(name -> rows.col(quoted(name))).toArray(org.apache.spark.sql.Column[]::new);
-    // Equal keys have equal hashes: as many hashes as rows, which cost half of grouping by the keys themselves, prove that there are none.
+    // Equal keys have equal hashes: as many hashes as rows prove that there are none, and are less to group by than the keys themselves.
     if (rows.select(functions.xxhash64(key)).distinct().count() == count) return 0;
     Row keys = rows.groupBy(key).agg(functions.count(functions.lit(1)).as("copies")).agg(functions.expr("coalesce(sum(copies - 1), 0)")).head();
     return keys.getLong(0);
